@@ -1,0 +1,62 @@
+"""Names of the machine's codes, and snapshots of a machine as vectors, traces and the status show them.
+
+Apart from core.py, so that a node that prints nothing pays nothing for them. Everything here allocates.
+"""
+
+from faction.core import CONCLUDED, LOCAL_COMPLETED
+
+STATES = ("Initial", "Pinging", "Collecting", "Bootstrapped", "TimedOut")
+COMMANDS = (
+    "ParticipationObserved",
+    "ReadyObserved",
+    "LocalParticipationCompleted",
+    "DeadlineExpired",
+    "Probe",
+)
+RESULTS = ("Rejected", "Accepted", "Probed")
+OUTCOMES = (
+    "NonMemberIgnored",
+    "DuplicateParticipationIgnored",
+    "ParticipationAccepted",
+    "DuplicateReadyIgnored",
+    "ReadyAccepted",
+    "LocalParticipationCompleted",
+    "BroadcastLocalReady",
+    "Concluded",
+)
+
+
+def members(ids, bitmap):
+    """The ids whose bit is set in the bitmap, ascending, as a list."""
+    return [ids[i] for i in range(len(ids)) if bitmap[i >> 3] >> (i & 7) & 1]
+
+
+def view(machine):
+    """The machine's view, as a dict with the keys of a vector's `view`."""
+    name = STATES[machine.state]
+    return {
+        "peer_state": name,
+        "conclusion": name if name in ("Bootstrapped", "TimedOut") else None,
+        "is_pinging_completed": machine.completed,
+        "pinging_peers": members(machine.ids, machine.pinging),
+        "collecting_peers": members(machine.ids, machine.collecting),
+        "required_count": machine.required_count,
+    }
+
+
+def outcomes(machine, peer_id):
+    """Outcomes of the last accepted command, as a list of dicts; peer_id: the peer of that command."""
+    result = []
+    for code in machine.outcomes[: machine.outcome_count]:
+        entry = {"outcome": OUTCOMES[code]}
+        if code < LOCAL_COMPLETED:
+            entry["peer_id"] = peer_id
+        elif code == CONCLUDED:
+            entry["mode"] = STATES[machine.state]
+        result.append(entry)
+    return result
+
+
+def admissible(machine):
+    """Names of the commands that the machine's state accepts or answers."""
+    return [name for code, name in enumerate(COMMANDS) if machine.admits(code)]
