@@ -1,0 +1,61 @@
+# Everything starts here: `make` lists the targets. Each target makes what it needs in .venv and build, once.
+
+PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11 python3.10,\
+	$(shell $(p) -c 'import sys; sys.version_info >= (3, 10) and print("$(p)")' 2>/dev/null)))
+VENV := .venv
+BIN := $(VENV)/bin
+# A stamp is written when its step is complete, so an interrupted set-up is taken up again.
+# The folder's path is in the names, since a virtual environment does not survive being moved.
+HERE := $(shell pwd | cksum | cut -d' ' -f1)
+MADE := $(VENV)/made-$(HERE)
+TOOLS := $(VENV)/tools-$(HERE)
+TESTS := $(VENV)/tests-$(HERE)
+WASM := build/wasm/ready
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: help setup demo test lint clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(TESTS) $(WASM) ## make .venv and fetch the MicroPython runtimes; the command is then .venv/bin/swarm
+
+demo: $(TOOLS) ## start five MicroPython nodes and watch them agree and sample together
+	$(BIN)/swarm demo
+
+test: $(TESTS) $(WASM) lint ## lint, then run every test on CPython and both MicroPython runtimes
+	$(BIN)/python -m pytest
+
+lint: $(TESTS) ## ruff, and type checks of the device code against MicroPython's stubs
+	$(BIN)/ruff check .
+	$(BIN)/python -m mypy
+
+clean: ## remove .venv, build and all caches
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage tools/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(MADE):
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Python 3.10 or newer is needed and no python3 here is: apt-get install python3, or make PYTHON=/path/to/python3" >&2; exit 1; fi
+	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then \
+		echo "$(PYTHON) is not Python 3.10 or newer: name one that is, make PYTHON=/path/to/python3" >&2; exit 1; fi
+	@if ! $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then \
+		echo "$(PYTHON) cannot make virtual environments: apt-get install python3-venv" >&2; exit 1; fi
+	@echo "Making the virtual environment $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(TOOLS): $(MADE) pyproject.toml
+	@echo "Installing the swarm command and MicroPython (unix port) from PyPI"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(TESTS): $(TOOLS)
+	@echo "Installing the test tools from PyPI"
+	@$(PIP) install --editable '.[test]'
+	@touch $@
+
+$(WASM): package.json tools/swarm/wasm/install.py $(TOOLS)
+	@$(BIN)/python -m swarm.wasm.install
+	@touch $@
