@@ -1,0 +1,63 @@
+"""The agreed instant of the first sample: the only time that nodes share, kept in microseconds of the own clock."""
+
+from micropython import const
+from time import ticks_add, ticks_diff
+
+LIMIT_US = const(500_000_000)  # ticks_us can tell instants apart that are less than 2^29 us = 536 s from now
+_EARLIER_US = const(200)  # take an instant that is more than this earlier: measuring noise must not make it creep
+_LATER_US = const(500)  # a neighbour whose instant is more than this later has not heard the better one
+
+
+class FirstSample:
+    """Agreement on one instant: the earliest that anybody has named, until it has passed.
+
+    known: an instant is agreed; passed: it lies behind, and is fixed. lead_ms: how far ahead of a conclusion the
+    instant is proposed, at most 500,000.
+    """
+
+    def __init__(self, lead_ms):
+        self.lead_ms = lead_ms
+        self.known = False
+        self.passed = False
+        self._old = False
+        self._instant_us = 0
+
+    def propose(self, now_us):
+        """Agree with oneself on now + lead_ms."""
+        self._take(self.lead_ms * 1000, now_us)
+
+    def advance(self, now_us):
+        """Note the passing of time; call it at least every 30 s."""
+        if self.known and not self._old:
+            remaining_us = ticks_diff(self._instant_us, now_us)
+            if remaining_us <= 0:
+                self.passed = True
+            if remaining_us <= -LIMIT_US:
+                self._old = True
+
+    def remaining_us(self, now_us):
+        """Microseconds from now to the instant: negative once it is past, and never below -LIMIT_US."""
+        if self._old:
+            return -LIMIT_US
+        return ticks_diff(self._instant_us, now_us)
+
+    def later(self, theirs_us, now_us):
+        """Whether an instant theirs_us from now shows that its sender has not heard of this node's, earlier one."""
+        return theirs_us > 0 and theirs_us - self.remaining_us(now_us) > _LATER_US
+
+    def earlier(self, theirs_us, now_us):
+        """Whether an instant theirs_us from now shows that this node has not heard of its sender's, earlier one."""
+        mine_us = self.remaining_us(now_us)
+        return mine_us > 0 and mine_us - theirs_us > _LATER_US
+
+    def offer(self, theirs_us, now_us):
+        """Take the instant theirs_us from now if it is the better one; return whether it was taken."""
+        if self.known and (self.passed or self.remaining_us(now_us) - theirs_us <= _EARLIER_US):
+            return False
+        self._take(theirs_us, now_us)
+        return True
+
+    def _take(self, remaining_us, now_us):
+        self._instant_us = ticks_add(now_us, remaining_us)
+        self.known = True
+        self.advance(now_us)

@@ -1,0 +1,185 @@
+"""Frames on the air: encoded and decoded in place, sealed with a truncated AES-128-CMAC (RFC 4493).
+
+The layout is protocol.md's: little-endian, 24 bytes of header, the participation and the readiness bitmap, up to
+eight echoes of six bytes, a tag of eight.
+"""
+
+from hashlib import sha256
+from micropython import const
+from struct import pack, pack_into
+
+from faction.cmac import Cmac
+
+VERSION = const(1)
+MAX_LENGTH = const(250)  # an ESP-NOW version 1 frame
+MAX_MEMBERS = const(680)
+MAX_ECHOES = const(8)
+DEMONSTRATION_KEY = bytes(16)  # published: a swarm that uses it is open
+
+# Flags
+BOOTSTRAPPED_FLAG = const(1)
+INSTANT_FLAG = const(2)
+TIMED_OUT_FLAG = const(4)
+_RESERVED_FLAG = const(8)
+
+# Verdicts of decode(), in the order in which the checks are made; also indices of the node's counters.
+ACCEPTED = const(0)
+MALFORMED = const(1)  # version, kind, flags, or a length that does not agree with the echo count
+FOREIGN = const(2)  # another swarm, or a node provisioned differently
+MISFIT = const(3)  # bitmap length, padding bits
+NON_MEMBER = const(4)  # the sender is not a member
+IMPOSSIBLE = const(5)  # a number outside its range, or readiness without participation
+FORGED = const(6)  # the tag is wrong: another key, or damage on the way
+
+_PING = const(0x11)
+_READY = const(0x12)
+_BITMAPS = const(24)
+_ECHO = const(6)
+_TAG = const(8)
+
+
+def digest(name, ids, required):
+    """The four bytes that stand for a swarm: name (str), member ids in ascending order, required count."""
+    encoded = name.encode()
+    message = sha256(bytes((VERSION, len(encoded))))
+    message.update(encoded)
+    message.update(pack("<H", len(ids)))
+    for peer_id in ids:
+        message.update(pack("<H", peer_id))
+    message.update(pack("<H", required))
+    return message.digest()[:4]
+
+
+def _number(buffer, at):
+    """The u32 at that offset, or -1 when it is 2^30 or more: such a number may take memory on a 32-bit board."""
+    high = buffer[at + 3]
+    if high > 0x3F:
+        return -1
+    return high << 24 | buffer[at + 2] << 16 | buffer[at + 1] << 8 | buffer[at]
+
+
+class Frame:
+    """The fields of one frame of a swarm, and the codec between them and bytes.
+
+    swarm_digest: of digest(); machine: any core.Faction of the swarm, which finds members; key: 16 bytes.
+
+    Fields, set by decode() and read by encode(): ready (READY, not PING), flags, echo_count, sender (position of the
+    sender in the ascending ids), session, sequence, generation, offset_us (microseconds from the start of this
+    transmission to the first sample; meaningful with INSTANT_FLAG). The bitmaps and echoes stay in the buffer,
+    at bitmaps ... and echoes ...; both bitmaps together are 2 * width bytes.
+    """
+
+    def __init__(self, swarm_digest, machine, key):
+        self.digest = swarm_digest
+        self.foreign_digest = bytearray(4)  # the last other swarm heard
+        self._machine = machine
+        members = len(machine.ids)
+        self.width = (members + 7) // 8
+        self.echoes = _BITMAPS + 2 * self.width
+        self.max_length = self.echoes + MAX_ECHOES * _ECHO + _TAG
+        if self.max_length > MAX_LENGTH:
+            raise ValueError("%d members: a frame holds at most %d" % (members, MAX_MEMBERS))
+        self._padding = 0xFF << ((members - 1) % 8 + 1) & 0xFF
+        self._copy = "%ds" % (2 * self.width)
+        self._cmac = Cmac(key, self.max_length - _TAG)
+        self.ready = False
+        self.flags = self.echo_count = self.sender = self.session = self.sequence = self.generation = 0
+        self.offset_us = 0
+
+    def decode(self, buffer, length):
+        """Check the frame in the first length bytes of buffer (bytes or bytearray) and read its fields.
+
+        Returns ACCEPTED, or the check that it failed: then nothing of it may be used.
+        """
+        if not 34 <= length <= MAX_LENGTH or length > len(buffer):
+            return MALFORMED
+        kind = buffer[0]
+        flags = buffer[1]
+        self.echo_count = flags >> 4
+        bitmaps = length - (_BITMAPS + _TAG) - self.echo_count * _ECHO
+        if kind != _PING and kind != _READY or flags & _RESERVED_FLAG or self.echo_count > MAX_ECHOES:
+            return MALFORMED
+        if bitmaps < 2 or bitmaps & 1:
+            return MALFORMED
+        self.ready = kind == _READY
+        self.flags = flags & 7
+        for i in range(4):
+            if buffer[2 + i] != self.digest[i]:
+                for j in range(4):
+                    self.foreign_digest[j] = buffer[2 + j]
+                return FOREIGN
+        if bitmaps != 2 * self.width or buffer[_BITMAPS + self.width - 1] & self._padding:
+            return MISFIT
+        return self._decode_fields(buffer) or self._check_tag(buffer, length - _TAG)
+
+    def _decode_fields(self, buffer):
+        self.sender = self._machine.index(buffer[6] | buffer[7] << 8)
+        if self.sender < 0:
+            return NON_MEMBER
+        self.session = _number(buffer, 8)
+        self.sequence = _number(buffer, 12)
+        self.generation = _number(buffer, 16)
+        # Sessions and sequences begin at 1, so that 0 can stand for none.
+        if self.session < 1 or self.sequence < 1 or self.generation < 0:
+            return IMPOSSIBLE
+        for at in range(self.echoes + 5, self.echoes + self.echo_count * _ECHO, _ECHO):
+            if buffer[at] > 0x3F:
+                return IMPOSSIBLE
+        width = self.width
+        for at in range(_BITMAPS, _BITMAPS + width):
+            if buffer[at + width] & ~buffer[at]:
+                return IMPOSSIBLE
+        if self.flags & INSTANT_FLAG:
+            self._decode_offset(buffer)
+        return ACCEPTED
+
+    def _decode_offset(self, buffer):
+        """Read the offset if it is within +-500 s; else the frame counts as one without. Looks at bytes first."""
+        high = buffer[23] if buffer[23] < 128 else buffer[23] - 256
+        if -30 <= high < 30:
+            self.offset_us = high << 24 | buffer[22] << 16 | buffer[21] << 8 | buffer[20]
+            if -500_000_000 <= self.offset_us <= 500_000_000:
+                return
+        self.flags &= ~INSTANT_FLAG
+
+    def _check_tag(self, buffer, at):
+        tag = self._cmac.compute(buffer, at)
+        block = self._cmac.block
+        difference = 0
+        for i in range(_TAG):
+            difference |= block[tag + i] ^ buffer[at + i]
+        return FORGED if difference else ACCEPTED
+
+    def echo_id(self, buffer, i):
+        """Member id of the i-th echo of a decoded frame."""
+        at = self.echoes + i * _ECHO
+        return buffer[at] | buffer[at + 1] << 8
+
+    def echo_session(self, buffer, i):
+        """Session of the i-th echo of a decoded frame."""
+        return _number(buffer, self.echoes + i * _ECHO + 2)
+
+    def put_echo(self, buffer, i, member_id, session):
+        """Write the i-th echo of a frame that is about to be encoded."""
+        pack_into("<HI", buffer, self.echoes + i * _ECHO, member_id, session)
+
+    def encode(self, buffer, bitmaps):
+        """Build the frame in buffer, of at least max_length bytes, from the fields, both bitmaps in one buffer, and
+        the echo_count echoes that put_echo has written. Returns its length in bytes.
+        """
+        self._encode_header(buffer)
+        self._encode_numbers(buffer)
+        pack_into(self._copy, buffer, _BITMAPS, bitmaps)
+        at = self.echoes + self.echo_count * _ECHO
+        tag = self._cmac.compute(buffer, at)
+        for i in range(_TAG):
+            buffer[at + i] = self._cmac.block[tag + i]
+        return at + _TAG
+
+    def _encode_header(self, buffer):
+        pack_into("<BB", buffer, 0, _READY if self.ready else _PING, self.flags | self.echo_count << 4)
+        pack_into("<4sH", buffer, 2, self.digest, self._machine.ids[self.sender])
+
+    def _encode_numbers(self, buffer):
+        pack_into("<II", buffer, 8, self.session, self.sequence)
+        pack_into("<Ii", buffer, 16, self.generation, self.offset_us)

@@ -1,0 +1,544 @@
+"""One node of a swarm: makes the readiness machine true on a lossy, shared medium (protocol.md).
+
+Sans-I/O: it has no clock and no link. Times are values of ticks_ms (now) and ticks_us (now_us, sent_us) of one clock,
+and frames come and go in buffers. No call takes memory once the node is made, and none raises whatever the frame says.
+No call may come while another is under way; but an interrupt (Ctrl-C) may end one at any point: the next call repairs
+what it left, and at worst the frame that was being handled is lost.
+"""
+
+from array import array
+
+from micropython import const
+from time import ticks_add, ticks_diff
+
+from faction.core import (
+    BOOTSTRAPPED,
+    COLLECTING,
+    DEADLINE_EXPIRED,
+    LOCAL_PARTICIPATION_COMPLETED,
+    PARTICIPATION_OBSERVED,
+    PINGING,
+    READY_OBSERVED,
+    TIMED_OUT,
+    Faction,
+)
+from faction.first_sample import FirstSample
+from faction.frame import BOOTSTRAPPED_FLAG, INSTANT_FLAG, MAX_ECHOES, TIMED_OUT_FLAG, Frame, digest
+from faction.trickle import Trickle
+
+MAX_NUMBER = const(0x3FFFFFFF)  # sessions, sequences, generations and counters end here: 31-bit small ints
+
+IMIN_MS = const(16)
+IMAX_MS = const(2048)
+REDUNDANCY = const(2)
+_QUEUE = const(16)  # echoes that wait to be sent
+_BITMAPS = const(24)  # where a frame's bitmaps begin
+
+# Counters; the first seven are the verdicts of Frame.decode().
+RECEIVED = const(0)
+REPLAYED = const(7)  # sequence not above the last: a duplicate or a recording
+STALE = const(8)  # session below the stored one: a recording, or a board whose storage was lost
+UNPROVED = const(9)  # nothing proves yet that the sender's session is live
+OWN = const(10)  # an old frame of this node's own
+SENT = const(11)
+SUPPRESSED = const(12)  # Trickle kept silent: enough others had said the same
+RESTARTS = const(13)  # reboots of other members noticed
+TIMEOUTS = const(14)  # deadlines expired
+COUNTERS = (
+    "received",
+    "malformed",
+    "foreign",
+    "misfit",
+    "non_member",
+    "impossible",
+    "forged",
+    "replayed",
+    "stale",
+    "unproved",
+    "own",
+    "sent",
+    "suppressed",
+    "restarts",
+    "timeouts",
+)
+
+
+def default_lead_ms(members):
+    """How far ahead a swarm of that many members agrees on its first sample, in milliseconds: the news takes longer
+    to reach everybody in a larger swarm."""
+    return 500 + 20 * max(0, members - 20)
+
+
+class Node:
+    """One member of a swarm.
+
+    name: of the swarm; members: ids; node_id: this member; required: how many must be ready; key: 16 bytes;
+    session: this boot's number, above every earlier boot's, 1 ... 2^30 - 1. deadline_ms: time from start to
+    DeadlineExpired, then once more (retry) or no more (halt); lead_ms: from the first conclusion to the first sample,
+    by default by the swarm's size; linger_ms: from this node's conclusion to its silence, 0 for never; imin_ms: at
+    least four frame times of the slowest link; observer: the machine's.
+
+    Attributes to read: machine, first_sample, frame (with foreign_digest), session, generation, sequence, counters
+    (names in COUNTERS), conflict (a second board carries this id: this one takes no further part), sample_due.
+
+    Raises ValueError, which names the value, for what a swarm cannot have.
+    """
+
+    def __init__(
+        self,
+        name,
+        members,
+        node_id,
+        required,
+        key,
+        session,
+        deadline_ms=60_000,
+        retry=True,
+        lead_ms=None,
+        linger_ms=0,
+        imin_ms=IMIN_MS,
+        observer=None,
+    ):
+        if not 1 <= session <= MAX_NUMBER:
+            raise ValueError("session %s: outside 1 ... 2^30 - 1" % session)
+        self.machine = Faction(node_id, members, required, observer)
+        ids = self.machine.ids
+        self.frame = Frame(digest(name, ids, required), self.machine, key)
+        self.session = session
+        self.sequence = 0
+        self.generation = 0
+        self.trickle = Trickle(imin_ms, max(imin_ms, IMAX_MS), REDUNDANCY, self._seed(node_id, session))
+        self.first_sample = FirstSample(default_lead_ms(len(ids)) if lead_ms is None else lead_ms)
+        self.counters = array("I", bytes(4 * len(COUNTERS)))
+        self.conflict = False
+        self.sample_due = False
+        self.sampled_late = False
+        self._retry = retry
+        self._deadline_ms = deadline_ms
+        self._deadline = 0
+        self._timed_out = False
+        self._started = False
+        self._busy = False
+        self._linger_ms = linger_ms
+        self._linger_end = 0
+        self._concluded = False
+        self._silent = False
+        self._sampled = False
+        # Participation and readiness side by side, as in a frame: what the generation knows, and this node's own bits.
+        self.bitmaps = bytearray(2 * self.frame.width)
+        self._own = bytearray(2 * self.frame.width)
+        self._me = self.machine.index(node_id)
+        self._sessions = array("I", bytes(4 * len(ids)))  # highest session known to be live, 0: none
+        self._sequences = array("I", bytes(4 * len(ids)))  # its last sequence
+        self._doubted = bytearray(self.frame.width)  # rebooted, and not heard to be ready since
+        self._echo_members = array("H", bytes(2 * _QUEUE))
+        self._echo_sessions = array("I", bytes(4 * _QUEUE))
+        self._echo_count = 0
+        self._lacks = self._claims = False
+        self._now = self._now_us = self._sent_us = 0
+
+    def _seed(self, node_id, session):
+        """A Trickle seed, spread so that neighbouring ids and sessions do not draw alike."""
+        return 1 + (node_id * 15_485 + session % 65_521 * 15_271) % MAX_NUMBER
+
+    # What the application and the runner call
+
+    def start(self, now, now_us):
+        """Begin to take part. Call it once, before everything below."""
+        self._enter(now, now_us)
+        self._deadline = ticks_add(now, self._deadline_ms)
+        self._add_own(self._me)
+        self.machine.process(PARTICIPATION_OBSERVED, self.machine.peer_id)
+        self.trickle.start(now)
+        self._started = True
+        self._busy = False
+
+    def complete_local(self, now, now_us):
+        """This node's own participation is complete (its sensor has warmed up): it is ready from now on.
+
+        A node that has timed out and halts does not become ready any more.
+        """
+        self._enter(now, now_us)
+        if not self.conflict and not self.ready() and self.machine.state != TIMED_OUT:
+            self._add_own(self._me + 8 * self.frame.width)
+            self.machine.process(LOCAL_PARTICIPATION_COMPLETED)
+            self.trickle.reset(now)
+            self._settle()
+        self._busy = False
+
+    def receive(self, buffer, length, now, now_us, sent_us):
+        """Hear a frame: the first length bytes of buffer, a bytes or bytearray.
+
+        sent_us: when its transmission began, by this node's ticks_us; where that is uncertain, the latest possible
+        moment, so that the agreed instant never creeps forward.
+        """
+        self._enter(now, now_us)
+        self._sent_us = sent_us
+        if not self.conflict:
+            self._receive(buffer, length)
+        self._busy = False
+
+    def poll(self, now, now_us, buffer):
+        """Let time pass; returns the length of the frame to send now, which it has built in buffer, or 0.
+
+        buffer: of at least frame.max_length bytes. Call it only when the link can send at once.
+        """
+        self._enter(now, now_us)
+        length = 0
+        if not self.conflict and not self._silent and self.trickle.poll(now):
+            if self.trickle.suppressed() and not self._echo_count:
+                self._count(SUPPRESSED)
+            elif self.sequence < MAX_NUMBER:
+                length = self._build(buffer)
+        self._busy = False
+        return length
+
+    def wait_ms(self, now, now_us):
+        """Milliseconds until poll() has something to do, 0 or more."""
+        wait = ticks_diff(self.trickle.due, now)
+        if PINGING <= self.machine.state <= COLLECTING:
+            wait = min(wait, ticks_diff(self._deadline, now))
+        if self.first_sample.known and not self.first_sample.passed:
+            wait = min(wait, self.first_sample.remaining_us(now_us) // 1000)
+        return max(wait, 0)
+
+    def ready(self):
+        """Whether this node itself is ready."""
+        return self._own[self.frame.width + (self._me >> 3)] != 0
+
+    def take_sample(self, now_us):
+        """Acknowledge sample_due; returns late_us, microseconds from the agreed instant to now_us."""
+        self._sampled = True
+        self.sample_due = False
+        return -self.first_sample.remaining_us(now_us)
+
+    # Time
+
+    def _enter(self, now, now_us):
+        """Begin every call: look at the first sample's instant and at the deadline before anything else is done."""
+        self._now = now
+        self._now_us = now_us
+        if self._busy:
+            self._repair()
+        self._busy = True
+        self.first_sample.advance(now_us)
+        self._fire(False)
+        if self._concluded:
+            if self._linger_ms and ticks_diff(now, self._linger_end) >= 0:
+                self._silent = True
+        elif self._started and ticks_diff(now, self._deadline) >= 0:
+            self._expire()
+
+    def _repair(self):
+        """The call before was interrupted: make again what it may have left half done from what is whole.
+
+        Whole are the bitmaps and the generation, since a step that changes more than one of the node's parts changes
+        last what would have it done again by the next frame.
+        """
+        self._echo_count = 0
+        self._sequences[self.frame.sender] = 0
+        self.trickle.start(self._now)
+        if self.machine.state < BOOTSTRAPPED or self.machine.state == TIMED_OUT and self._retry:
+            self._feed_again()
+        self._settle()
+
+    def _fire(self, late):
+        """Make the sample due if its instant has passed; late: noticed only after it had passed."""
+        if self.first_sample.passed and not self._sampled and not self.sample_due:
+            if self.machine.state == BOOTSTRAPPED:
+                self.sample_due = True
+                self.sampled_late = late
+
+    def _expire(self):
+        self._timed_out = True
+        self._count(TIMEOUTS)
+        self.machine.process(DEADLINE_EXPIRED)
+        if self._retry:
+            self._feed_again()
+            self._deadline = ticks_add(self._now, self._deadline_ms)
+        self._settle()
+
+    def _settle(self):
+        """Draw the conclusions' consequences, once all that a frame says has been taken in."""
+        if self.machine.state < BOOTSTRAPPED:
+            return
+        if not self._concluded:
+            self._concluded = True
+            self._linger_end = ticks_add(self._now, self._linger_ms)
+        if self.machine.state == BOOTSTRAPPED:
+            self._timed_out = False
+            if not self.first_sample.known:
+                self.first_sample.propose(self._now_us)
+                self.trickle.reset(self._now)
+            self._fire(True)
+
+    # Hearing
+
+    def _receive(self, buffer, length):
+        verdict = self.frame.decode(buffer, length)
+        self._count(verdict)
+        if verdict:
+            return
+        if self.frame.sender == self._me:
+            self._hear_own_id()
+        else:
+            self._hear(buffer)
+            self._settle()
+
+    def _hear_own_id(self):
+        session = self.frame.session
+        if session > self.session or session == self.session and self.frame.sequence > self.sequence:
+            self.conflict = True
+        else:
+            self._count(OWN)
+
+    def _hear(self, buffer):
+        """A frame of another member has passed every check: protocol.md's steps 1 to 6."""
+        frame = self.frame
+        proved = self._prove(buffer)
+        if proved < 0:
+            return
+        self._judge(buffer)
+        if not proved:
+            self._hear_unproved()
+            return
+        if self._lacks:
+            self._queue_echo(frame.sender, frame.session)
+        else:
+            self._forget_echoes(buffer)
+        if frame.generation < self.generation:
+            self.trickle.reset(self._now)
+            return
+        news = frame.generation > self.generation
+        if news:
+            self._start_over(frame.generation)
+        if self._contradicts(buffer):
+            self.trickle.reset(self._now)
+            return
+        news = self._merge(buffer) or news
+        if frame.flags & INSTANT_FLAG and self.first_sample.offer(self._theirs_us(), self._now_us):
+            news = True
+        if news or self._lacks:
+            self.trickle.reset(self._now)
+        else:
+            self.trickle.consistent()
+
+    def _prove(self, buffer):
+        """Step 1: 1 when the sender's session is known to be live, 0 when nothing proves it, -1 to drop the frame."""
+        frame = self.frame
+        i = frame.sender
+        stored = self._sessions[i]
+        if stored == frame.session and frame.sequence <= self._sequences[i]:
+            self._count(REPLAYED)
+            return -1
+        if stored > frame.session:
+            self._count(STALE)
+            return -1
+        if not stored and not self._echoes_me(buffer):
+            self._count(UNPROVED)
+            return 0
+        if stored and stored < frame.session:
+            self._count(RESTARTS)
+            self._doubted[i >> 3] |= 1 << (i & 7)
+            if not frame.ready and self._has(i + 8 * frame.width):
+                self._new_generation()
+        if frame.ready:
+            self._doubted[i >> 3] &= ~(1 << (i & 7))
+        self._sessions[i] = frame.session
+        self._sequences[i] = frame.sequence
+        return 1
+
+    def _echoes_me(self, buffer):
+        for i in range(self.frame.echo_count):
+            if self.frame.echo_id(buffer, i) == self.machine.peer_id:
+                if self.frame.echo_session(buffer, i) == self.session:
+                    return True
+        return False
+
+    def _judge(self, buffer):
+        """Find out whether the frame lacks something that this node has, and whether it claims to have more."""
+        frame = self.frame
+        self._lacks = frame.generation < self.generation
+        self._claims = frame.generation > self.generation
+        if frame.generation == self.generation:
+            mine = self.bitmaps
+            for i in range(len(mine)):
+                theirs = buffer[_BITMAPS + i]
+                if theirs != mine[i]:
+                    self._lacks = self._lacks or bool(mine[i] & ~theirs)
+                    self._claims = self._claims or bool(theirs & ~mine[i])
+        self._judge_instant()
+
+    def _judge_instant(self):
+        first = self.first_sample
+        if not self.frame.flags & INSTANT_FLAG:
+            self._lacks = self._lacks or first.known
+        elif not first.known:
+            self._claims = True
+        else:
+            theirs_us = self._theirs_us()
+            self._lacks = self._lacks or first.later(theirs_us, self._now_us)
+            self._claims = self._claims or first.earlier(theirs_us, self._now_us)
+
+    def _theirs_us(self):
+        """Microseconds from now to the instant that the frame names."""
+        return ticks_diff(self._sent_us, self._now_us) + self.frame.offset_us
+
+    def _hear_unproved(self):
+        """Nothing in the frame counts; but its sender may need to hear this node, to be proved or to prove."""
+        if self._lacks:
+            self._queue_echo(self.frame.sender, self.frame.session)
+        if self._lacks or self._claims:
+            self.trickle.reset(self._now)
+        else:
+            self.trickle.consistent()
+
+    def _contradicts(self, buffer):
+        """Whether the frame still carries readiness of an earlier boot: this node's own, or that of a member which
+        has not said itself since its reboot that it is ready. If so a new generation begins; of a member each reboot
+        counts once."""
+        at = _BITMAPS + self.frame.width
+        found = not self.ready() and bool(buffer[at + (self._me >> 3)] >> (self._me & 7) & 1)
+        for i in range(self.frame.width):
+            if self._stale(buffer, i):
+                found = True
+        if found:
+            self._new_generation()
+            for i in range(self.frame.width):
+                self._doubted[i] &= ~self._stale(buffer, i)
+        return found
+
+    def _stale(self, buffer, i):
+        """Byte i of the readiness that the frame has of doubted members other than its sender."""
+        stale = buffer[_BITMAPS + self.frame.width + i] & self._doubted[i]
+        if i == self.frame.sender >> 3:
+            stale &= ~(1 << (self.frame.sender & 7))
+        return stale
+
+    def _merge(self, buffer):
+        """Step 4: take every bit that is new to this node; returns whether there was one."""
+        news = False
+        mine = self.bitmaps
+        for i in range(len(mine)):
+            new = buffer[_BITMAPS + i] & ~mine[i]
+            if new:
+                news = True
+                self._feed(i, new)
+                mine[i] |= new
+        return news
+
+    # Generations
+
+    def _new_generation(self):
+        self._start_over(min(self.generation + 1, MAX_NUMBER))
+
+    def _start_over(self, generation):
+        """Keep nothing but this node's own bits; a machine that has not concluded is given up for a fresh one."""
+        for i in range(len(self.bitmaps)):
+            self.bitmaps[i] = self._own[i]
+        if self.machine.state < BOOTSTRAPPED:
+            self._feed_again()
+        self.generation = generation
+
+    def _feed_again(self):
+        """A fresh machine, fed with what the node knows: itself first, as at its start."""
+        self.machine.reset()
+        self.machine.process(PARTICIPATION_OBSERVED, self.machine.peer_id)
+        for i in range(len(self.bitmaps)):
+            if self.bitmaps[i]:
+                self._feed(i, self.bitmaps[i])
+        if self.ready():
+            self.machine.process(LOCAL_PARTICIPATION_COMPLETED)
+
+    def _feed(self, at, bits):
+        """Tell the machine of the set bits of byte `at` of the bitmaps, while it listens, but not of this node's own."""
+        command = PARTICIPATION_OBSERVED
+        if at >= self.frame.width:
+            command = READY_OBSERVED
+            at -= self.frame.width
+        at *= 8
+        while bits and self.machine.state < BOOTSTRAPPED:
+            if bits & 1 and at != self._me:
+                self.machine.process(command, self.machine.ids[at])
+            bits >>= 1
+            at += 1
+
+    # Echoes
+
+    def _queue_echo(self, member, session):
+        """Let a coming frame say that this node has heard the member's session: one slot a member, first in first
+        out; when all slots are taken the member says its need again."""
+        for i in range(self._echo_count):
+            if self._echo_members[i] == member:
+                if self._echo_sessions[i] < session:
+                    self._echo_sessions[i] = session
+                return
+        if self._echo_count < _QUEUE:
+            self._echo_members[self._echo_count] = member
+            self._echo_sessions[self._echo_count] = session
+            self._echo_count += 1
+
+    def _forget_echoes(self, buffer):
+        """The frame lacks nothing: its sender needs no echo, and those that it echoes have been answered by it."""
+        frame = self.frame
+        i = 0
+        while i < self._echo_count:
+            if self._echo_members[i] == frame.sender or self._echoes(buffer, i):
+                self._drop_echoes(i, 1)
+            else:
+                i += 1
+
+    def _echoes(self, buffer, at):
+        """Whether the frame carries the same echo as that slot of the queue."""
+        for i in range(self.frame.echo_count):
+            if self.frame.echo_id(buffer, i) == self.machine.ids[self._echo_members[at]]:
+                if self.frame.echo_session(buffer, i) == self._echo_sessions[at]:
+                    return True
+        return False
+
+    def _drop_echoes(self, at, count):
+        # Counted down first: an interrupt may then lose an echo, but never leaves a slot that nobody wrote.
+        self._echo_count -= count
+        for i in range(at, self._echo_count):
+            self._echo_members[i] = self._echo_members[i + count]
+            self._echo_sessions[i] = self._echo_sessions[i + count]
+
+    # Speaking
+
+    def _build(self, buffer):
+        frame = self.frame
+        self.sequence += 1
+        frame.ready = self.ready()
+        frame.flags = self._flags()
+        frame.sender = self._me
+        frame.session = self.session
+        frame.sequence = self.sequence
+        frame.generation = self.generation
+        frame.offset_us = self.first_sample.remaining_us(self._now_us) if frame.flags & INSTANT_FLAG else 0
+        frame.echo_count = min(self._echo_count, MAX_ECHOES)
+        for i in range(frame.echo_count):
+            frame.put_echo(buffer, i, self.machine.ids[self._echo_members[i]], self._echo_sessions[i])
+        self._drop_echoes(0, frame.echo_count)
+        self._count(SENT)
+        return frame.encode(buffer, self.bitmaps)
+
+    def _flags(self):
+        flags = TIMED_OUT_FLAG if self._timed_out else 0
+        if self.machine.state == BOOTSTRAPPED:
+            flags |= BOOTSTRAPPED_FLAG
+        if self.first_sample.known:
+            flags |= INSTANT_FLAG
+        return flags
+
+    # Bits and counters
+
+    def _has(self, at):
+        return bool(self.bitmaps[at >> 3] >> (at & 7) & 1)
+
+    def _add_own(self, at):
+        self._own[at >> 3] |= 1 << (at & 7)
+        self.bitmaps[at >> 3] |= 1 << (at & 7)
+
+    def _count(self, counter):
+        if self.counters[counter] < MAX_NUMBER:
+            self.counters[counter] += 1

@@ -1,0 +1,74 @@
+"""The Trickle timer (RFC 6206): when to speak, so that news travels fast and a settled swarm is nearly silent."""
+
+from micropython import const
+from time import ticks_add, ticks_diff
+
+_MASK = const(0x3FFFFFFF)
+
+
+class Trickle:
+    """One Trickle timer; all times are ticks_ms values.
+
+    imin_ms and imax_ms: the shortest and the longest interval; redundancy: how many consistent frames heard in an
+    interval make this node keep silent (k of the RFC); seed: any int from 1 ... 2^30 - 1, another on each node.
+    due is the tick at which poll() has something to do next.
+    """
+
+    def __init__(self, imin_ms, imax_ms, redundancy, seed):
+        self.imin_ms = imin_ms
+        self.imax_ms = imax_ms
+        self.redundancy = redundancy
+        self.interval_ms = imin_ms
+        self.heard = 0
+        self.due = 0
+        self._end = 0
+        self._waiting = True
+        self._random = seed
+
+    def start(self, now):
+        """Begin with the shortest interval."""
+        self.interval_ms = self.imin_ms
+        self._begin(now)
+
+    def reset(self, now):
+        """There is news: go back to the shortest interval; in the shortest interval this does nothing."""
+        if self.interval_ms > self.imin_ms:
+            self.start(now)
+
+    def consistent(self):
+        """Count a frame that told nothing new and lacked nothing."""
+        if self.heard < self.redundancy:
+            self.heard += 1
+
+    def poll(self, now):
+        """Whether this is the moment to speak in this interval; the caller asks suppressed() whether it should."""
+        if ticks_diff(now, self.due) < 0:
+            return False
+        if self._waiting:
+            self._waiting = False
+            self.due = self._end
+            return True
+        self.interval_ms = min(self.interval_ms * 2, self.imax_ms)
+        # An interval follows the one before without a gap, unless the caller has come too late for that.
+        self._begin(self._end if ticks_diff(now, self._end) < self.interval_ms // 2 else now)
+        return False
+
+    def suppressed(self):
+        """Whether enough others have said the same in this interval."""
+        return self.heard >= self.redundancy
+
+    def _begin(self, start):
+        half = self.interval_ms // 2
+        self.heard = 0
+        self._waiting = True
+        self.due = ticks_add(start, half + self._draw() % (self.interval_ms - half))
+        self._end = ticks_add(start, self.interval_ms)
+
+    def _draw(self):
+        """Next of 2^30 - 1 pseudo-random numbers (xorshift; every step stays within a 31-bit small int)."""
+        x = self._random
+        x ^= (x & (_MASK >> 7)) << 7
+        x ^= x >> 9
+        x ^= (x & (_MASK >> 10)) << 10
+        self._random = x
+        return x
