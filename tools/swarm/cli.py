@@ -1,0 +1,21 @@
+"""The `swarm` command: one subcommand a module."""
+
+import argparse
+
+import swarm
+from swarm import diagram, vectors
+
+_MODULES = (vectors, diagram)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return the exit status: 0 done, 1 failed, 2 used wrongly."""
+    parser = argparse.ArgumentParser(
+        prog="swarm", description="Start-up coordination for swarms of MicroPython nodes: tools on the host."
+    )
+    parser.add_argument("--version", action="version", version=f"swarm {swarm.__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for module in _MODULES:
+        module.register(subparsers)
+    options = parser.parse_args(argv)
+    return options.run(options)

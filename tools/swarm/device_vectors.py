@@ -1,0 +1,182 @@
+"""Replays vectors on the runtime that executes this file: the one source for CPython and every MicroPython.
+
+Argument: a file of JSON lines that vectors.py has written. {"machine": [peer_id, peers, required_count]} begins a
+machine, and each step that follows, as in a vector, is given to it. {"frame": ...} and {"cmac": ...} stand alone.
+Prints, as JSON lines, {"line": number from 0, "got": {part: value}} for each step that came out otherwise, as long as
+there are not too many, and at the end {"checks": how many, "mismatches": how many}.
+It goes through the file in small parts, so that a small heap is enough.
+"""
+
+import gc
+import json
+import sys
+
+from faction import names
+from faction.core import ACCEPTED, Faction
+
+_PART = 32  # lines between two collections
+_PRINTED = 100  # mismatches printed; all are counted
+_VERDICTS = ("Accepted", "Malformed", "Foreign", "Misfit", "NonMember", "Impossible", "Forged")
+
+_lines = open(sys.argv[1])  # noqa: SIM115 - stays open between the calls of more()
+_number = -1
+_machine = None
+_refusal = None
+_checks = 0
+_mismatches = 0
+
+
+def more():
+    """Replay some lines; returns whether there are any left, and prints the totals when there are not."""
+    global _number
+    for _ in range(_PART):
+        line = _lines.readline()
+        if not line:
+            print(json.dumps({"checks": _checks, "mismatches": _mismatches}))
+            return False
+        _number += 1
+        _replay(json.loads(line))
+    gc.collect()
+    return True
+
+
+def _replay(entry):
+    if "machine" in entry:
+        _begin(*entry["machine"])
+    elif "frame" in entry:
+        _replay_frame(entry)
+    elif "cmac" in entry:
+        _check(entry, lambda: {"tag": _tag(entry)})
+    else:
+        _check(entry, lambda: _step(entry))
+
+
+def _begin(peer_id, peers, required_count):
+    global _machine, _refusal
+    _machine = _refusal = None
+    try:
+        _machine = Faction(peer_id, peers, required_count)
+    except Exception as error:
+        _refusal = "the machine refuses this config: %s" % error
+        _report({"config": _refusal})
+
+
+def _step(entry):
+    if _machine is None:
+        return {"config": _refusal}
+    peer_id = entry.get("peer_id")
+    result = _machine.process(names.COMMANDS.index(entry["command"]), 0 if peer_id is None else peer_id)
+    return {
+        "result": names.RESULTS[result],
+        "outcomes": names.outcomes(_machine, peer_id) if result == ACCEPTED else [],
+        "view": names.view(_machine),
+        "admissible": names.admissible(_machine),
+    }
+
+
+def _check(entry, compute):
+    """Compare what compute() returns with the parts of the same names in entry."""
+    global _checks
+    _checks += 1
+    try:
+        got = compute()
+    except Exception as error:
+        got = {"raised": repr(error)}
+    wrong = {part: got[part] for part in got if not _same(got[part], entry.get(part))}
+    if wrong:
+        _report(wrong)
+
+
+def _report(got):
+    global _mismatches
+    _mismatches += 1
+    if _mismatches <= _PRINTED:
+        print(json.dumps({"line": _number, "got": got}))
+
+
+def _same(one, other):
+    """Equality that tells true from 1."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return len(one) == len(other) and all(key in other and _same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(_same(one[i], other[i]) for i in range(len(one)))
+    return one == other
+
+
+def _tag(entry):
+    from faction.cmac import Cmac
+
+    message = _bytes(entry["message"])
+    cmac = Cmac(_bytes(entry["key"]), len(message))
+    at = cmac.compute(message, len(message))
+    return _hex(cmac.block[at : at + 16])
+
+
+def _replay_frame(entry):
+    from faction import frame
+
+    swarm = entry["swarm"]
+    machine = Faction(swarm["members"][0], swarm["members"], swarm["required_count"])
+    swarm_digest = frame.digest(swarm["name"], machine.ids, swarm["required_count"])
+    codec = frame.Frame(swarm_digest, machine, _bytes(entry["key"]))
+    _check(entry, lambda: _decoded(frame, codec, machine, _bytes(entry["frame"])))
+    if entry["verdict"] == _VERDICTS[0] and entry.get("encodes", True):
+        _check(entry, lambda: {"frame": _encoded(frame, codec, machine, entry["fields"])})
+
+
+def _decoded(frame, codec, machine, data):
+    verdict = codec.decode(data, len(data))
+    if verdict != frame.ACCEPTED:
+        return {"verdict": _VERDICTS[verdict], "fields": None}
+    middle = 24 + codec.width
+    fields = {
+        "kind": "READY" if codec.ready else "PING",
+        "bootstrapped": bool(codec.flags & frame.BOOTSTRAPPED_FLAG),
+        "timed_out": bool(codec.flags & frame.TIMED_OUT_FLAG),
+        "sender": machine.ids[codec.sender],
+        "session": codec.session,
+        "sequence": codec.sequence,
+        "generation": codec.generation,
+        "offset_us": codec.offset_us if codec.flags & frame.INSTANT_FLAG else None,
+        "participation": names.members(machine.ids, data[24:middle]),
+        "readiness": names.members(machine.ids, data[middle : codec.echoes]),
+        "echoes": [[codec.echo_id(data, i), codec.echo_session(data, i)] for i in range(codec.echo_count)],
+    }
+    return {"verdict": _VERDICTS[verdict], "fields": fields}
+
+
+def _encoded(frame, codec, machine, fields):
+    codec.ready = fields["kind"] == "READY"
+    codec.flags = frame.BOOTSTRAPPED_FLAG if fields["bootstrapped"] else 0
+    codec.flags |= frame.TIMED_OUT_FLAG if fields["timed_out"] else 0
+    codec.flags |= frame.INSTANT_FLAG if fields["offset_us"] is not None else 0
+    codec.offset_us = fields["offset_us"] or 0
+    codec.sender = machine.index(fields["sender"])
+    codec.session = fields["session"]
+    codec.sequence = fields["sequence"]
+    codec.generation = fields["generation"]
+    codec.echo_count = len(fields["echoes"])
+    buffer = bytearray(codec.max_length)
+    for i in range(codec.echo_count):
+        codec.put_echo(buffer, i, *fields["echoes"][i])
+    bitmaps = bytearray(2 * codec.width)
+    for start, part in ((0, "participation"), (codec.width, "readiness")):
+        for member in fields[part]:
+            at = machine.index(member)
+            bitmaps[start + (at >> 3)] |= 1 << (at & 7)
+    return _hex(buffer[: codec.encode(buffer, bitmaps)])
+
+
+def _bytes(text):
+    return bytes([int(text[i : i + 2], 16) for i in range(0, len(text), 2)])
+
+
+def _hex(data):
+    return "".join(["%02x" % byte for byte in data])
+
+
+if sys.platform != "webassembly":
+    while more():
+        pass
