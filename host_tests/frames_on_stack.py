@@ -16,7 +16,12 @@ LIMIT = 11
 _WORDS_PER_TRY = 3
 _STATIC_QSTR = 1
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-_COMPREHENSIONS = {ast.ListComp: "<listcomp>", ast.SetComp: "<setcomp>", ast.DictComp: "<dictcomp>", ast.GeneratorExp: "<genexpr>"}
+_COMPREHENSIONS = {
+    ast.ListComp: "<listcomp>",
+    ast.SetComp: "<setcomp>",
+    ast.DictComp: "<dictcomp>",
+    ast.GeneratorExp: "<genexpr>",
+}
 
 
 def words(path):
@@ -125,7 +130,9 @@ def _scopes(tree):
 def _pair(code, scopes, prefix, result, path):
     children = code[2]
     if len(children) != len(scopes):
-        raise ValueError(f"{path}: {len(children)} compiled scopes in {prefix or 'the module'}, {len(scopes)} in its source")
+        raise ValueError(
+            f"{path}: {len(children)} compiled scopes in {prefix or 'the module'}, {len(scopes)} in its source"
+        )
     for child, scope in zip(children, scopes, strict=True):
         label = getattr(scope, "name", None) or _COMPREHENSIONS.get(type(scope), "<lambda>")
         if child[0] not in (None, label):

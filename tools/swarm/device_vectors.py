@@ -57,7 +57,7 @@ def _begin(peer_id, peers, required_count):
     try:
         _machine = Faction(peer_id, peers, required_count)
     except Exception as error:
-        _refusal = "the machine refuses this config: %s" % error
+        _refusal = f"the machine refuses this config: {error}"
         _report({"config": _refusal})
 
 
@@ -174,7 +174,7 @@ def _bytes(text):
 
 
 def _hex(data):
-    return "".join(["%02x" % byte for byte in data])
+    return "".join([f"{byte:02x}" for byte in data])
 
 
 if sys.platform != "webassembly":

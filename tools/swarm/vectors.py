@@ -133,9 +133,9 @@ def _write(out: TextIO, origins: list[Where], name: str, entries: list[tuple[str
 
 def _read(file: Path) -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
     """Yield (place, entries for the device with their places) of each vector of a file."""
-    opened = gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else None
+    opener = gzip.open if file.suffix == ".gz" else open
     try:
-        with opened or file.open(encoding="utf-8") as lines:
+        with opener(file, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     place = f"{file}:{number}"
