@@ -1,0 +1,169 @@
+"""What is hardware on a real board: its crystal, its radio, its interrupts. The other shims of this folder stand on it.
+
+Runs on MicroPython's unix port and on CPython. A board's parameters come from environment variables that the virtual
+board's supervisor sets (tools/swarm/virtual_board.py); a board knows nothing of true time but what its clock says.
+
+There is no interrupt on a host. The launcher arms a 2 ms alarm and a signal per datagram; each wakes the waiting prompt,
+and the wake-up calls `run()`, which does the work of the interrupts: it empties the radio and starts the callbacks.
+Callbacks wait in a queue as deep as `micropython.schedule`'s is on the esp32 and rp2 ports. The unix port's own queue is
+not used for them, because it runs one entry a wake-up, which would add 2 ms to each: a delay no device has.
+"""
+
+import os
+import sys
+
+import utime
+
+SCHEDULER_DEPTH = 8  # MICROPY_SCHEDULER_DEPTH of the esp32 and rp2 ports
+DATAGRAM_MAX = 1600  # a radio message and its envelope
+
+# Envelope of the datagrams between a board and the medium: one letter, then what the functions below write.
+TUNE = 84  # 'T' board -> medium: mac 6, channel 1 (0 = radio off)
+TRANSMIT = 88  # 'X' board -> medium: source mac 6, destination mac 6, channel 1, message
+RECEIVED = 82  # 'R' medium -> board: source mac 6, rssi 1 (two's complement), message
+DEPARTED = 68  # 'D' medium -> board: 1 when the addressed peer answered, else 0
+READING = 65  # 'A' board -> medium: an ADC was read: mac 6, raw reading 2 (little-endian)
+
+
+def _parameter(name, default):
+    """The integer of environment variable `name`; ValueError naming it when it is not one."""
+    text = os.getenv(name)
+    if text is None:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("%s=%r is not an integer" % (name, text))
+
+
+NODE = _parameter("SWARM_NODE", 0)
+MAC = bytes((0x02, 0xFA, 0xC7, 0x10, NODE >> 8 & 0xFF, NODE & 0xFF))  # locally administered
+
+# The crystal: local microseconds = offset + elapsed true time, running fast by `ppb` parts in 10**9.
+CLOCK_BASE_US = _parameter("SWARM_CLOCK_BASE_US", 0)
+CLOCK_OFFSET_US = _parameter("SWARM_CLOCK_OFFSET_US", 0)
+CLOCK_PPB = _parameter("SWARM_CLOCK_PPB", 0)
+POWER_ON_US = _parameter("SWARM_POWER_ON_US", utime.ticks_us())  # true time at which this board got power
+BOOT = os.getenv("SWARM_BOOT") or "power"  # power, reset or soft
+RETAINED = os.getenv("SWARM_RETAINED")  # file for what outlives a soft reset (the radio's state)
+
+true_us = utime.ticks_us
+
+
+def local_us():
+    """Microseconds by this board's own clock, unwrapped."""
+    elapsed = true_us() - CLOCK_BASE_US
+    return CLOCK_OFFSET_US + elapsed + elapsed * CLOCK_PPB // 1000000000
+
+
+class _Air:
+    """The board's socket to the medium; without a medium nobody is in the air, and sending goes nowhere."""
+
+    def __init__(self):
+        descriptor = _parameter("SWARM_RADIO_FD", -1)
+        self._file = open(descriptor, "r+b", 0) if descriptor >= 0 else None
+        self._buffer = bytearray(DATAGRAM_MAX)
+        self.listener = None  # called with (buffer, length) for each datagram
+
+    def transmit(self, datagram):
+        if self._file is not None:
+            try:
+                self._file.write(datagram)
+            except OSError:
+                pass  # the medium is gone: as when nobody listens
+
+    def poll(self):
+        """Hand every datagram that waits to the listener."""
+        if self._file is None:
+            return
+        buffer = self._buffer
+        while True:
+            try:
+                length = self._file.readinto(buffer)
+            except OSError:
+                return
+            if not length:
+                return
+            if self.listener is not None:
+                self.listener(buffer, length)
+
+
+air = _Air()
+
+_queue = []
+lost_callbacks = 0
+_polls = []  # functions that look for work at each wake-up, such as the timers
+_running = False
+_again = None  # file that asks the supervisor to send an interrupt (Ctrl-C) once more
+
+
+def schedule(function, argument):
+    """Queue a soft interrupt callback; False, and the callback is lost, when SCHEDULER_DEPTH wait already."""
+    global lost_callbacks
+    if len(_queue) >= SCHEDULER_DEPTH:
+        lost_callbacks += 1
+        return False
+    _queue.append((function, argument))
+    return True
+
+
+def at_each_wakeup(function):
+    """Have `run()` call function() each time."""
+    _polls.append(function)
+
+
+def _print_exception(error):
+    sys.print_exception(error)
+
+
+def run():
+    """Do what interrupts have asked for: take datagrams, look at the timers, run the queued callbacks one by one.
+
+    Callbacks do not nest, as on a device. An exception in one is printed and costs that callback only.
+    """
+    global _running
+    if _running:
+        return
+    _running = True
+    try:
+        for poll in _polls:
+            poll()
+        for _ in range(SCHEDULER_DEPTH):
+            air.poll()
+            if not _queue:
+                break
+            function, argument = _queue.pop(0)
+            try:
+                function(argument)
+            except BaseException as error:  # noqa: BLE001 - the device prints whatever a callback raises
+                _print_exception(error)
+    except KeyboardInterrupt:
+        # It landed in what is hardware on a device, where it would have reached the program: have it sent again.
+        _resend_interrupt()
+    finally:
+        _running = False
+
+
+def _resend_interrupt():
+    global _again
+    if _again is None:
+        _again = open(_parameter("SWARM_INTERRUPT_FD", 2), "wb", 0)
+    _again.write(b"\x03")
+
+
+def retain(text):
+    """Store text where a soft reset leaves it."""
+    if RETAINED:
+        with open(RETAINED, "w") as file:
+            file.write(text)
+
+
+def retained():
+    """The text a soft reset left, or ''."""
+    if not RETAINED or BOOT != "soft":
+        return ""
+    try:
+        with open(RETAINED) as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,55 @@
+"""What the firmware of a virtual board does at power-on, on the unix port: interrupts on, boot.py, main.py, then the prompt.
+
+The launcher runs this file with `-i`. After a soft reset from the raw REPL main.py is not run, as on a device: that is how
+mpremote gets a quiet board.
+"""
+
+import sys
+
+import micropython
+
+sys.path[:] = [sys.path[0], "", ".frozen", "lib"]  # a board's own, after these shims
+
+import _chip
+import machine  # noqa: F401 - its timers hook into the wake-ups
+import utime
+
+_QUIET_US = 250  # while a program runs, its VM offers to run callbacks all the time: this often is enough
+
+
+def _skip():
+    pass
+
+
+_work = (_skip, _chip.run)
+_last = [0]
+
+
+def _wake(_):
+    # Up to the last line there is no jump, and only at a jump does MicroPython raise a pending Ctrl-C: so it reaches the
+    # program that runs, not this, and this is always queued again.
+    micropython.schedule(_wake, 0)
+    now = utime.ticks_us()
+    due = now - _last[0] >= _QUIET_US
+    _last[0] = _last[0] + (now - _last[0]) * due
+    _work[due]()
+
+
+def _start(name):
+    try:
+        with open(name):
+            pass
+    except OSError:
+        return
+    try:
+        execfile(name, globals())  # noqa: F821 - MicroPython's
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the device prints it and goes on to the prompt
+        sys.print_exception(error)
+
+
+micropython.schedule(_wake, 0)
+_start("boot.py")
+if not (_chip.BOOT == "soft" and _chip._parameter("SWARM_RAW_REPL", 0)):
+    _start("main.py")

@@ -1,0 +1,67 @@
+"""Becomes one virtual board: a MicroPython unix-port process whose prompt lets interrupts through.
+
+    python launcher.py RADIO_PORT START_PY      with the serial line's PTY as standard input and output
+
+MicroPython runs what `micropython.schedule` queued when a signal ends its wait for a key. So this process arms a 2 ms alarm
+and a signal for each datagram from the medium, both with handlers that do nothing, and then becomes MicroPython for good
+(the PyPI wheel's `run_main`). It imports little, since its start is a board's power-on.
+"""
+
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import sys
+
+ALARM_S = 0.002
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    """Have the kernel kill this process when its supervisor goes, however that went (Linux; elsewhere the PTY's end does)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def open_radio(port):
+    """The board's socket to the medium on loopback `port`: non-blocking, with a signal at each datagram. Its descriptor."""
+    radio = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    radio.bind(("127.0.0.1", 0))
+    radio.connect(("127.0.0.1", port))
+    radio.setblocking(False)
+    descriptor = os.dup(radio.fileno())
+    os.set_inheritable(descriptor, True)
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
+    return descriptor
+
+
+def arm(handler):
+    """Call `handler` (or only wake the prompt) at the alarm and at each datagram."""
+    signal.signal(signal.SIGALRM, handler)
+    signal.signal(signal.SIGIO, handler)
+    signal.setitimer(signal.ITIMER_REAL, ALARM_S, ALARM_S)
+
+
+def disarm():
+    """Stop the alarm, so that it does not end a process whose handlers are gone."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+
+
+def main():
+    radio_port, start = int(sys.argv[1]), sys.argv[2]
+    die_with_parent()
+    import micropython_run
+
+    arm(lambda *_: None)
+    os.environ["SWARM_RADIO_FD"] = str(open_radio(radio_port))
+    status = micropython_run.run_main(["micropython", "-i", start])
+    disarm()
+    os._exit(status & 0xFF)
+
+
+if __name__ == "__main__":
+    main()
