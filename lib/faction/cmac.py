@@ -25,59 +25,79 @@ class Cmac:
     """Tags of messages under one key.
 
     key: 16 bytes; capacity: length of the longest message, in bytes. Raises ValueError for a key of another length.
-    After compute(), the 16 bytes of the tag are block[at] ... block[at + 15].
+
+    CBC goes on from the last block of the call before. So that one call does a whole message, without a loop in
+    bytecode over its first block, each message is led by a block that encrypts to zero, and followed by one call that
+    encrypts the tag, which brings CBC back to where it was: the encrypted zero block.
     """
 
     def __init__(self, key, capacity):
         if len(key) != _BLOCK:
             raise ValueError("key of %d bytes: AES-128 takes 16" % len(key))
         self._key = key
-        self._k1 = bytearray(_BLOCK)
-        aes(key, _ECB).encrypt(self._k1, self._k1)
+        zero = bytes(_BLOCK)
+        self._base = aes(key, _ECB).encrypt(zero)
+        lead = bytearray(aes(key, _ECB).decrypt(zero))
+        for i in range(_BLOCK):
+            lead[i] ^= self._base[i]
+        self._lead = bytes(lead)
+        self._k1 = bytearray(self._base)
         _double(self._k1)
         self._k2 = bytearray(self._k1)
         _double(self._k2)
-        blocks = capacity // _BLOCK + 1
-        self.block = bytearray(blocks * _BLOCK)
+        blocks = capacity // _BLOCK + 2
+        self._work = bytearray(blocks * _BLOCK)
+        self._copy = "16s%ds" % (len(self._work) - _BLOCK)
         # Views made once: cutting a memoryview takes memory.
-        self._views = [memoryview(self.block)[: (i + 1) * _BLOCK] for i in range(blocks)]
-        self._copy = "%ds" % len(self.block)
-        self._chain = bytearray(_BLOCK)
+        view = memoryview(self._work)
+        self._first = view[:_BLOCK]
+        self._upto = [view[: (i + 2) * _BLOCK] for i in range(blocks - 1)]
+        self._last = [view[(i + 1) * _BLOCK : (i + 2) * _BLOCK] for i in range(blocks - 1)]
         self._aes = None
-        self.at = 0
+        self._at = 0
 
     def compute(self, buffer, length):
-        """Compute the tag of the first length bytes of buffer (bytes or bytearray) and return where in block it is."""
-        if self._aes is None:
-            # The first message, or the one after an interrupted call, whose chaining value is unknown.
-            pack_into("16x", self._chain, 0)
-            self._aes = aes(self._key, _CBC, self._chain)
+        """Compute the tag of the first length bytes of buffer, a bytes or bytearray."""
         cipher = self._aes
+        # None for the first message and after an interrupted call, when nobody knows where CBC is.
         self._aes = None
-        pack_into(self._copy, self.block, 0, buffer)
+        if cipher is None:
+            cipher = aes(self._key, _CBC, self._base)
+        pack_into(self._copy, self._work, 0, self._lead, buffer)
         last = (length - 1) // _BLOCK if length else 0
-        self.at = last * _BLOCK
-        self._mask(length - self.at)
-        # CBC goes on from the last block of the message before: cancel that, so that one call does a whole message.
-        block = self.block
-        chain = self._chain
-        for i in range(_BLOCK):
-            block[i] ^= chain[i]
-        view = self._views[last]
-        cipher.encrypt(view, view)
-        for i in range(_BLOCK):
-            chain[i] = block[self.at + i]
+        self._at = (last + 1) * _BLOCK
+        self._finish(length + _BLOCK - self._at)
+        cipher.encrypt(self._upto[last], self._upto[last])
+        cipher.encrypt(self._last[last], self._first)
         self._aes = cipher
-        return self.at
 
-    def _mask(self, rest):
+    def tag(self, i):
+        """Byte i of the last computed tag, 0 ... 15."""
+        return self._work[self._at + i]
+
+    def differs(self, buffer, at):
+        """Whether the eight bytes at that offset of buffer are not the first eight of the tag; in constant time."""
+        work = self._work
+        tag = self._at
+        difference = 0
+        for i in range(at, at + 8):
+            difference |= work[tag] ^ buffer[i]
+            tag += 1
+        return difference != 0
+
+    def _finish(self, rest):
         """Pad the last block, of which rest bytes are message, and add the subkey to it."""
-        block = self.block
-        at = self.at
-        subkey = self._k1 if rest == _BLOCK else self._k2
-        for i in range(rest):
-            block[at + i] ^= subkey[i]
-        for i in range(rest, _BLOCK):
-            block[at + i] = subkey[i]
-        if rest < _BLOCK:
-            block[at + rest] ^= 0x80
+        if rest == _BLOCK:
+            self._add(self._k1, rest)
+        else:
+            self._add(self._k2, rest)
+            for i in range(rest, _BLOCK):
+                self._work[self._at + i] = self._k2[i]
+            self._work[self._at + rest] ^= 0x80
+
+    def _add(self, subkey, length):
+        work = self._work
+        at = self._at
+        for i in range(length):
+            work[at] ^= subkey[i]
+            at += 1

@@ -33,6 +33,7 @@ FORGED = const(6)  # the tag is wrong: another key, or damage on the way
 
 _PING = const(0x11)
 _READY = const(0x12)
+_SHORTEST = const(34)  # a swarm of up to eight members, no echo
 _BITMAPS = const(24)
 _ECHO = const(6)
 _TAG = const(8)
@@ -91,26 +92,28 @@ class Frame:
 
         Returns ACCEPTED, or the check that it failed: then nothing of it may be used.
         """
-        if not 34 <= length <= MAX_LENGTH or length > len(buffer):
+        if not _SHORTEST <= length <= MAX_LENGTH or length > len(buffer):
             return MALFORMED
-        kind = buffer[0]
-        flags = buffer[1]
-        self.echo_count = flags >> 4
-        bitmaps = length - (_BITMAPS + _TAG) - self.echo_count * _ECHO
-        if kind != _PING and kind != _READY or flags & _RESERVED_FLAG or self.echo_count > MAX_ECHOES:
+        self.ready = buffer[0] == _READY
+        self.flags = buffer[1] & 15
+        self.echo_count = buffer[1] >> 4
+        if not self.ready and buffer[0] != _PING or self.flags & _RESERVED_FLAG or self.echo_count > MAX_ECHOES:
             return MALFORMED
+        length -= _TAG
+        bitmaps = length - _BITMAPS - self.echo_count * _ECHO
         if bitmaps < 2 or bitmaps & 1:
             return MALFORMED
-        self.ready = kind == _READY
-        self.flags = flags & 7
-        for i in range(4):
-            if buffer[2 + i] != self.digest[i]:
-                for j in range(4):
-                    self.foreign_digest[j] = buffer[2 + j]
-                return FOREIGN
+        own = self.digest
+        if buffer[2] != own[0] or buffer[3] != own[1] or buffer[4] != own[2] or buffer[5] != own[3]:
+            self._note_foreign(buffer)
+            return FOREIGN
         if bitmaps != 2 * self.width or buffer[_BITMAPS + self.width - 1] & self._padding:
             return MISFIT
-        return self._decode_fields(buffer) or self._check_tag(buffer, length - _TAG)
+        return self._decode_fields(buffer) or self._check_tag(buffer, length)
+
+    def _note_foreign(self, buffer):
+        for i in range(4):
+            self.foreign_digest[i] = buffer[2 + i]
 
     def _decode_fields(self, buffer):
         self.sender = self._machine.index(buffer[6] | buffer[7] << 8)
@@ -125,10 +128,11 @@ class Frame:
         for at in range(self.echoes + 5, self.echoes + self.echo_count * _ECHO, _ECHO):
             if buffer[at] > 0x3F:
                 return IMPOSSIBLE
-        width = self.width
-        for at in range(_BITMAPS, _BITMAPS + width):
-            if buffer[at + width] & ~buffer[at]:
+        at = _BITMAPS + self.width
+        for i in range(_BITMAPS, at):
+            if buffer[at] & ~buffer[i]:
                 return IMPOSSIBLE
+            at += 1
         if self.flags & INSTANT_FLAG:
             self._decode_offset(buffer)
         return ACCEPTED
@@ -143,12 +147,8 @@ class Frame:
         self.flags &= ~INSTANT_FLAG
 
     def _check_tag(self, buffer, at):
-        tag = self._cmac.compute(buffer, at)
-        block = self._cmac.block
-        difference = 0
-        for i in range(_TAG):
-            difference |= block[tag + i] ^ buffer[at + i]
-        return FORGED if difference else ACCEPTED
+        self._cmac.compute(buffer, at)
+        return FORGED if self._cmac.differs(buffer, at) else ACCEPTED
 
     def echo_id(self, buffer, i):
         """Member id of the i-th echo of a decoded frame."""
@@ -171,9 +171,9 @@ class Frame:
         self._encode_numbers(buffer)
         pack_into(self._copy, buffer, _BITMAPS, bitmaps)
         at = self.echoes + self.echo_count * _ECHO
-        tag = self._cmac.compute(buffer, at)
+        self._cmac.compute(buffer, at)
         for i in range(_TAG):
-            buffer[at + i] = self._cmac.block[tag + i]
+            buffer[at + i] = self._cmac.tag(i)
         return at + _TAG
 
     def _encode_header(self, buffer):

@@ -309,13 +309,14 @@ class Node:
         if frame.generation < self.generation:
             self.trickle.reset(self._now)
             return
-        news = frame.generation > self.generation
-        if news:
+        if frame.generation > self.generation:
             self._start_over(frame.generation)
-        if self._contradicts(buffer):
-            self.trickle.reset(self._now)
-            return
-        news = self._merge(buffer) or news
+        if self._claims:
+            if self._contradicts(buffer):
+                self.trickle.reset(self._now)
+                return
+            self._merge(buffer)
+        news = self._claims
         if frame.flags & INSTANT_FLAG and self.first_sample.offer(self._theirs_us(), self._now_us):
             news = True
         if news or self._lacks:
@@ -357,16 +358,16 @@ class Node:
 
     def _judge(self, buffer):
         """Find out whether the frame lacks something that this node has, and whether it claims to have more."""
-        frame = self.frame
-        self._lacks = frame.generation < self.generation
-        self._claims = frame.generation > self.generation
-        if frame.generation == self.generation:
-            mine = self.bitmaps
-            for i in range(len(mine)):
-                theirs = buffer[_BITMAPS + i]
-                if theirs != mine[i]:
-                    self._lacks = self._lacks or bool(mine[i] & ~theirs)
-                    self._claims = self._claims or bool(theirs & ~mine[i])
+        ahead = self.generation - self.frame.generation
+        self._lacks = ahead > 0
+        self._claims = ahead < 0
+        if not ahead:
+            at = _BITMAPS
+            for i in range(len(self.bitmaps)):
+                if buffer[at] != self.bitmaps[i]:
+                    self._lacks = self._lacks or self.bitmaps[i] & ~buffer[at] != 0
+                    self._claims = self._claims or buffer[at] & ~self.bitmaps[i] != 0
+                at += 1
         self._judge_instant()
 
     def _judge_instant(self):
@@ -397,16 +398,16 @@ class Node:
         """Whether the frame still carries readiness of an earlier boot: this node's own, or that of a member which
         has not said itself since its reboot that it is ready. If so a new generation begins; of a member each reboot
         counts once."""
-        at = _BITMAPS + self.frame.width
-        found = not self.ready() and bool(buffer[at + (self._me >> 3)] >> (self._me & 7) & 1)
+        at = _BITMAPS + self.frame.width + (self._me >> 3)
+        found = not self.ready() and buffer[at] >> (self._me & 7) & 1
         for i in range(self.frame.width):
-            if self._stale(buffer, i):
-                found = True
-        if found:
-            self._new_generation()
-            for i in range(self.frame.width):
-                self._doubted[i] &= ~self._stale(buffer, i)
-        return found
+            found = found or self._stale(buffer, i)
+        if not found:
+            return False
+        self._new_generation()
+        for i in range(self.frame.width):
+            self._doubted[i] &= ~self._stale(buffer, i)
+        return True
 
     def _stale(self, buffer, i):
         """Byte i of the readiness that the frame has of doubted members other than its sender."""
@@ -416,16 +417,12 @@ class Node:
         return stale
 
     def _merge(self, buffer):
-        """Step 4: take every bit that is new to this node; returns whether there was one."""
-        news = False
-        mine = self.bitmaps
-        for i in range(len(mine)):
-            new = buffer[_BITMAPS + i] & ~mine[i]
+        """Step 4: take every bit that is new to this node."""
+        for i in range(len(self.bitmaps)):
+            new = buffer[_BITMAPS + i] & ~self.bitmaps[i]
             if new:
-                news = True
                 self._feed(i, new)
-                mine[i] |= new
-        return news
+                self.bitmaps[i] |= new
 
     # Generations
 
@@ -516,11 +513,14 @@ class Node:
         frame.generation = self.generation
         frame.offset_us = self.first_sample.remaining_us(self._now_us) if frame.flags & INSTANT_FLAG else 0
         frame.echo_count = min(self._echo_count, MAX_ECHOES)
-        for i in range(frame.echo_count):
-            frame.put_echo(buffer, i, self.machine.ids[self._echo_members[i]], self._echo_sessions[i])
-        self._drop_echoes(0, frame.echo_count)
+        self._put_echoes(buffer)
         self._count(SENT)
         return frame.encode(buffer, self.bitmaps)
+
+    def _put_echoes(self, buffer):
+        for i in range(self.frame.echo_count):
+            self.frame.put_echo(buffer, i, self.machine.ids[self._echo_members[i]], self._echo_sessions[i])
+        self._drop_echoes(0, self.frame.echo_count)
 
     def _flags(self):
         flags = TIMED_OUT_FLAG if self._timed_out else 0
