@@ -41,17 +41,17 @@ CONCLUDED = const(7)
 # The whole machine. A row is a state, a cell of three characters a command: what the command does (A: participation,
 # R: readiness, L: local completion, D: deadline, ?: probe, -: rejected), the state after it, and the state after it
 # when the collecting set has reached the required count. In Pinging both are alike: the quorum is not checked there.
-#   Partic. Ready  Local  Deadline Probe
+# The columns are ParticipationObserved, ReadyObserved, LocalParticipationCompleted, DeadlineExpired, Probe.
 TABLE = (
-    b"A11" b"R11" b"---" b"---" b"?00"  # Initial
-    b"A11" b"R11" b"L23" b"D44" b"?11"  # Pinging
-    b"---" b"R23" b"---" b"D44" b"?22"  # Collecting
-    b"---" b"---" b"---" b"---" b"?33"  # Bootstrapped
-    b"---" b"---" b"---" b"---" b"?44"  # TimedOut
+    b"A11R11------?00"  # Initial
+    b"A11R11L23D44?11"  # Pinging
+    b"---R23---D44?22"  # Collecting
+    b"------------?33"  # Bootstrapped
+    b"------------?44"  # TimedOut
 )
-_PARTICIPATION = const(65)  # A
 _READY = const(82)  # R
 _LOCAL = const(76)  # L
+_DEADLINE = const(68)  # D
 _PROBE = const(63)  # ?
 _REFUSED = const(45)  # -
 _ZERO = const(48)  # the digit 0
@@ -152,7 +152,7 @@ class Faction:
                 self.collecting_count += 1
             self._add(LOCAL_COMPLETED)
             self._add(BROADCAST_LOCAL_READY)
-        elif action == _PARTICIPATION or action == _READY:
+        elif action != _DEADLINE:
             at = self.index(peer_id)
             if at < 0:
                 self._add(NON_MEMBER_IGNORED)

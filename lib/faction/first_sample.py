@@ -1,7 +1,8 @@
 """The agreed instant of the first sample: the only time that nodes share, kept in microseconds of the own clock."""
 
-from micropython import const
 from time import ticks_add, ticks_diff
+
+from micropython import const
 
 LIMIT_US = const(500_000_000)  # ticks_us can tell instants apart that are less than 2^29 us = 536 s from now
 _EARLIER_US = const(200)  # take an instant that is more than this earlier: measuring noise must not make it creep

@@ -5,8 +5,9 @@ eight echoes of six bytes, a tag of eight.
 """
 
 from hashlib import sha256
-from micropython import const
 from struct import pack, pack_into
+
+from micropython import const
 
 from faction.cmac import Cmac
 

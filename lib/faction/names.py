@@ -24,6 +24,24 @@ OUTCOMES = (
     "BroadcastLocalReady",
     "Concluded",
 )
+# What a node counts, in the order of its counters.
+COUNTERS = (
+    "received",
+    "malformed",
+    "foreign",
+    "misfit",
+    "non_member",
+    "impossible",
+    "forged",
+    "replayed",
+    "stale",
+    "unproved",
+    "own",
+    "sent",
+    "suppressed",
+    "restarts",
+    "timeouts",
+)
 
 
 def members(ids, bitmap):

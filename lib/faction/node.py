@@ -7,9 +7,9 @@ what it left, and at worst the frame that was being handled is lost.
 """
 
 from array import array
+from time import ticks_add, ticks_diff
 
 from micropython import const
-from time import ticks_add, ticks_diff
 
 from faction.core import (
     BOOTSTRAPPED,
@@ -34,7 +34,7 @@ REDUNDANCY = const(2)
 _QUEUE = const(16)  # echoes that wait to be sent
 _BITMAPS = const(24)  # where a frame's bitmaps begin
 
-# Counters; the first seven are the verdicts of Frame.decode().
+# Counters, named in names.py; the first seven are the verdicts of Frame.decode().
 RECEIVED = const(0)
 REPLAYED = const(7)  # sequence not above the last: a duplicate or a recording
 STALE = const(8)  # session below the stored one: a recording, or a board whose storage was lost
@@ -44,23 +44,7 @@ SENT = const(11)
 SUPPRESSED = const(12)  # Trickle kept silent: enough others had said the same
 RESTARTS = const(13)  # reboots of other members noticed
 TIMEOUTS = const(14)  # deadlines expired
-COUNTERS = (
-    "received",
-    "malformed",
-    "foreign",
-    "misfit",
-    "non_member",
-    "impossible",
-    "forged",
-    "replayed",
-    "stale",
-    "unproved",
-    "own",
-    "sent",
-    "suppressed",
-    "restarts",
-    "timeouts",
-)
+_COUNTERS = const(15)
 
 
 def default_lead_ms(members):
@@ -79,7 +63,8 @@ class Node:
     least four frame times of the slowest link; observer: the machine's.
 
     Attributes to read: machine, first_sample, frame (with foreign_digest), session, generation, sequence, counters
-    (names in COUNTERS), conflict (a second board carries this id: this one takes no further part), sample_due.
+    (names in names.COUNTERS), deadline (tick),
+    conflict (a second board carries this id: this one takes no further part), sample_due.
 
     Raises ValueError, which names the value, for what a swarm cannot have.
     """
@@ -109,13 +94,13 @@ class Node:
         self.generation = 0
         self.trickle = Trickle(imin_ms, max(imin_ms, IMAX_MS), REDUNDANCY, self._seed(node_id, session))
         self.first_sample = FirstSample(default_lead_ms(len(ids)) if lead_ms is None else lead_ms)
-        self.counters = array("I", bytes(4 * len(COUNTERS)))
+        self.counters = array("I", bytes(4 * _COUNTERS))
         self.conflict = False
         self.sample_due = False
         self.sampled_late = False
         self._retry = retry
         self._deadline_ms = deadline_ms
-        self._deadline = 0
+        self.deadline = 0
         self._timed_out = False
         self._started = False
         self._busy = False
@@ -146,7 +131,7 @@ class Node:
     def start(self, now, now_us):
         """Begin to take part. Call it once, before everything below."""
         self._enter(now, now_us)
-        self._deadline = ticks_add(now, self._deadline_ms)
+        self.deadline = ticks_add(now, self._deadline_ms)
         self._add_own(self._me)
         self.machine.process(PARTICIPATION_OBSERVED, self.machine.peer_id)
         self.trickle.start(now)
@@ -197,7 +182,7 @@ class Node:
         """Milliseconds until poll() has something to do, 0 or more."""
         wait = ticks_diff(self.trickle.due, now)
         if PINGING <= self.machine.state <= COLLECTING:
-            wait = min(wait, ticks_diff(self._deadline, now))
+            wait = min(wait, ticks_diff(self.deadline, now))
         if self.first_sample.known and not self.first_sample.passed:
             wait = min(wait, self.first_sample.remaining_us(now_us) // 1000)
         return max(wait, 0)
@@ -226,7 +211,7 @@ class Node:
         if self._concluded:
             if self._linger_ms and ticks_diff(now, self._linger_end) >= 0:
                 self._silent = True
-        elif self._started and ticks_diff(now, self._deadline) >= 0:
+        elif self._started and ticks_diff(now, self.deadline) >= 0:
             self._expire()
 
     def _repair(self):
@@ -244,10 +229,10 @@ class Node:
 
     def _fire(self, late):
         """Make the sample due if its instant has passed; late: noticed only after it had passed."""
-        if self.first_sample.passed and not self._sampled and not self.sample_due:
-            if self.machine.state == BOOTSTRAPPED:
-                self.sample_due = True
-                self.sampled_late = late
+        if self.sample_due or self._sampled or self.machine.state != BOOTSTRAPPED:
+            return
+        self.sample_due = self.first_sample.passed
+        self.sampled_late = late
 
     def _expire(self):
         self._timed_out = True
@@ -255,7 +240,7 @@ class Node:
         self.machine.process(DEADLINE_EXPIRED)
         if self._retry:
             self._feed_again()
-            self._deadline = ticks_add(self._now, self._deadline_ms)
+            self.deadline = ticks_add(self._now, self._deadline_ms)
         self._settle()
 
     def _settle(self):
@@ -335,7 +320,7 @@ class Node:
         if stored > frame.session:
             self._count(STALE)
             return -1
-        if not stored and not self._echoes_me(buffer):
+        if not stored and not self._echoes(buffer, self.machine.peer_id, self.session):
             self._count(UNPROVED)
             return 0
         if stored and stored < frame.session:
@@ -348,13 +333,6 @@ class Node:
         self._sessions[i] = frame.session
         self._sequences[i] = frame.sequence
         return 1
-
-    def _echoes_me(self, buffer):
-        for i in range(self.frame.echo_count):
-            if self.frame.echo_id(buffer, i) == self.machine.peer_id:
-                if self.frame.echo_session(buffer, i) == self.session:
-                    return True
-        return False
 
     def _judge(self, buffer):
         """Find out whether the frame lacks something that this node has, and whether it claims to have more."""
@@ -448,7 +426,7 @@ class Node:
             self.machine.process(LOCAL_PARTICIPATION_COMPLETED)
 
     def _feed(self, at, bits):
-        """Tell the machine of the set bits of byte `at` of the bitmaps, while it listens, but not of this node's own."""
+        """Tell the machine, while it listens, of the set bits of byte `at` of the bitmaps but this node's own."""
         command = PARTICIPATION_OBSERVED
         if at >= self.frame.width:
             command = READY_OBSERVED
@@ -480,17 +458,19 @@ class Node:
         frame = self.frame
         i = 0
         while i < self._echo_count:
-            if self._echo_members[i] == frame.sender or self._echoes(buffer, i):
+            if self._echo_members[i] == frame.sender or self._echoes(
+                buffer, self.machine.ids[self._echo_members[i]], self._echo_sessions[i]
+            ):
                 self._drop_echoes(i, 1)
             else:
                 i += 1
 
-    def _echoes(self, buffer, at):
-        """Whether the frame carries the same echo as that slot of the queue."""
-        for i in range(self.frame.echo_count):
-            if self.frame.echo_id(buffer, i) == self.machine.ids[self._echo_members[at]]:
-                if self.frame.echo_session(buffer, i) == self._echo_sessions[at]:
-                    return True
+    def _echoes(self, buffer, peer_id, session):
+        """Whether the frame echoes that session of that member."""
+        frame = self.frame
+        for i in range(frame.echo_count):
+            if frame.echo_id(buffer, i) == peer_id and frame.echo_session(buffer, i) == session:
+                return True
         return False
 
     def _drop_echoes(self, at, count):

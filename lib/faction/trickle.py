@@ -1,7 +1,8 @@
 """The Trickle timer (RFC 6206): when to speak, so that news travels fast and a settled swarm is nearly silent."""
 
-from micropython import const
 from time import ticks_add, ticks_diff
+
+from micropython import const
 
 _MASK = const(0x3FFFFFFF)
 

@@ -1,0 +1,1 @@
+"""Runs before main.py on each boot. The node needs nothing here."""

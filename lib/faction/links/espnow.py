@@ -1,0 +1,115 @@
+"""ESP-NOW link for ESP32 boards: frames as broadcasts, heard by everybody on the channel."""
+
+from time import sleep_ms, ticks_add, ticks_us
+
+import espnow
+import network
+from micropython import const
+
+BROADCAST = b"\xff\xff\xff\xff\xff\xff"
+_PACKET_OVERHEAD = const(14)  # what the receive ring keeps with each packet
+_BURST = const(24)  # frames that may come between two calls of receive() in a large swarm
+# At 1 Mbit/s: long preamble, then 43 bytes of headers and checksum around the frame, a microsecond a bit.
+_AIR_US = const(192 + 43 * 8)
+_START_MS = const(1000)  # the radio is up long before that, or not at all
+
+
+def reset_wifi(channel):
+    """Bring WiFi into a known state on that channel: it outlives a soft reset, and power saving loses frames."""
+    network.WLAN(network.AP_IF).active(False)
+    station = network.WLAN(network.STA_IF)
+    station.active(False)
+    station.active(True)
+    for _ in range(_START_MS // 10):
+        if station.active():
+            break
+        sleep_ms(10)
+    station.disconnect()
+    station.config(pm=network.WLAN.PM_NONE)
+    station.config(channel=channel)
+    return station
+
+
+class EspNowLink:
+    """A link over ESP-NOW.
+
+    channel: of WiFi, 1 ... 14; members: of the swarm; max_length: of its longest frame, in bytes.
+    Raises OSError when the radio does not start.
+    """
+
+    mtu = 250
+
+    def __init__(self, channel, members, max_length):
+        self._station = reset_wifi(channel)
+        self._radio = espnow.ESPNow()
+        self._radio.active(False)  # the ring is made when it becomes active, in the size set before
+        self._radio.config(
+            rxbuf=_PACKET_OVERHEAD
+            + espnow.MAX_DATA_LEN
+            + min(max(members, 4), _BURST) * (_PACKET_OVERHEAD + max_length)
+        )
+        self._radio.active(True)
+        self._radio.add_peer(BROADCAST)
+        self._packet = [bytearray(6), None]
+        self._sending = None
+        self._views = {}
+        self.sent_us = 0
+        self.sent = self.received = self.send_errors = self.receive_errors = 0
+        self.error = None
+
+    def receive_buffer(self):
+        """A buffer for receive(): a foreign packet that does not fit would empty the whole ring."""
+        return bytearray(espnow.MAX_DATA_LEN)
+
+    def on_receive(self, callback):
+        """Have callback(radio) called soon after a frame has come; a full scheduler may lose the call."""
+        self._radio.irq(callback)
+
+    def send(self, buffer, length):
+        """Broadcast the first length bytes of a bytearray. An error of the radio is counted and kept in error."""
+        if buffer is not self._sending:
+            self._sending = buffer
+            self._views = {}
+        if length not in self._views:
+            # A view for each of the few lengths that frames have, made once: a new one takes memory.
+            self._views[length] = memoryview(buffer)[:length]
+        try:
+            self._radio.send(BROADCAST, self._views[length], False)
+            self.sent += 1
+        except OSError as error:
+            self.send_errors += 1
+            self.error = error
+
+    def receive(self, buffer):
+        """Take the next frame that has come into buffer; returns its length, or 0 when there is none.
+
+        sent_us is then the latest ticks_us at which its transmission can have begun.
+        """
+        self._packet[1] = buffer
+        try:
+            length = self._radio.recvinto(self._packet, 0)
+        except ValueError as error:
+            # The ring was out of step, and the radio has emptied it.
+            self.receive_errors += 1
+            self.error = error
+            return 0
+        if length:
+            self.received += 1
+            self.sent_us = ticks_add(ticks_us(), -(_AIR_US + 8 * length))
+        return length
+
+    def counters(self):
+        """The link's counters, as a dict; dropped: by a full ring."""
+        return {
+            "sent": self.sent,
+            "received": self.received,
+            "send_errors": self.send_errors,
+            "receive_errors": self.receive_errors,
+            "dropped": self._radio.stats()[4],
+        }
+
+    def close(self):
+        """Turn the radio off."""
+        self._radio.irq(None)
+        self._radio.active(False)
+        self._station.active(False)
