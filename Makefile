@@ -25,7 +25,7 @@ demo: $(TOOLS) ## start five MicroPython nodes and watch them agree and sample t
 	$(BIN)/swarm demo
 
 test: $(TESTS) $(WASM) lint ## lint, then run every test on CPython and both MicroPython runtimes
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov
 
 lint: $(TESTS) ## ruff, and type checks of the device code against MicroPython's stubs
 	$(BIN)/ruff check .

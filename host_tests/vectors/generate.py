@@ -6,6 +6,7 @@ Neither imports the device library.
 
 import gzip
 import hashlib
+import io
 import json
 import random
 import struct
@@ -290,7 +291,12 @@ def files():
 def encode(name, vectors):
     """The bytes of a file; gzip without a time, so that they are the same each time."""
     text = "".join(json.dumps(vector, separators=(",", ":")) + "\n" for vector in vectors).encode()
-    return gzip.compress(text, mtime=0) if name.endswith(".gz") else text
+    if not name.endswith(".gz"):
+        return text
+    packed = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as out:
+        out.write(text)
+    return packed.getvalue()
 
 
 def main():

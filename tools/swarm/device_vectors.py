@@ -110,8 +110,8 @@ def _tag(entry):
 
     message = _bytes(entry["message"])
     cmac = Cmac(_bytes(entry["key"]), len(message))
-    at = cmac.compute(message, len(message))
-    return _hex(cmac.block[at : at + 16])
+    cmac.compute(message, len(message))
+    return _hex([cmac.tag(i) for i in range(16)])
 
 
 def _replay_frame(entry):

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ WASM_HOME = ROOT / "build" / "wasm"
 _WASM_MODULE = WASM_HOME / "node_modules" / "@micropython" / "micropython-webassembly-pyscript" / "micropython.mjs"
 _NODE_AT_LEAST = (18, 3)
 _HEAP = 32 << 20
+_TRACEBACK = 20  # lines of output that go into an error
 
 
 class RuntimeMissing(Exception):
@@ -136,13 +138,21 @@ def streaming(runtime: str, script: Path | str, argv: Iterable[str] = (), **wher
     line, environment = command(runtime, script, argv, **where)
     with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout and process.stderr
-            yield iter(process.stdout)
+            assert process.stdout
+            seen: deque[str] = deque(maxlen=_TRACEBACK)
+            yield _remembering(process.stdout, seen)
             rest, errors = process.communicate()
         finally:
             process.kill()
     if process.returncode:
-        raise ScriptFailed(_failure(runtime, script, process.returncode, errors, rest))
+        raise ScriptFailed(_failure(runtime, script, process.returncode, errors, "".join(seen) + rest))
+
+
+def _remembering(lines: Iterable[str], seen: deque[str]) -> Iterator[str]:
+    """Pass the lines on and keep the last: the unix port writes tracebacks to its standard output."""
+    for line in lines:
+        seen.append(line)
+        yield line
 
 
 def _failure(runtime: str, script: Path | str, status: int, *output: str) -> str:

@@ -115,6 +115,8 @@ def replay(files: list[Path], runtime: str) -> Report:
         script = Path(__file__).with_name("device_vectors.py")
         with runtimes.streaming(runtime, script, [str(work)], files=[work]) as lines:
             for line in lines:
+                if not line.startswith("{"):
+                    continue  # a traceback, which the failure that follows shows
                 said = json.loads(line)
                 if "got" in said:
                     report.shown.append((origins[said["line"]], said["got"]))

@@ -1,0 +1,105 @@
+"""Measures what device code takes from MicroPython's heap.
+
+    per_call("wasm", setup="from faction.core import Faction; m = Faction(0, [0, 1], 2)", hot="m.process(4)")
+
+Nothing is collected during a measurement (on unix because it is switched off, on wasm because that runtime collects
+only between calls), so a difference of gc.mem_alloc() counts every byte taken, garbage included. What it cannot show
+are frames of more than 11 words of state, which are given back on return: frames_on_stack.words() does.
+"""
+
+import tempfile
+from pathlib import Path
+
+from swarm import runtimes
+
+CALLS = 100
+
+_PER_CALL = """
+{setup}
+import gc
+import micropython
+
+def _hot():
+{hot}
+
+def _repeat(calls):
+    while calls:
+        _hot()
+        calls -= 1
+
+def _measure(calls):
+    before = gc.mem_alloc()
+    _repeat(calls)
+    return gc.mem_alloc() - before
+
+def _locked(calls):
+    micropython.heap_lock()
+    try:
+        _repeat(calls)
+    finally:
+        micropython.heap_unlock()
+
+gc.disable()
+_repeat(2)  # the first calls may intern names or grow a table
+_measure(0)
+#%%
+gc.collect()
+#%%
+print(_measure({calls}))
+{locked}
+"""
+
+_HELD = """
+{setup}
+import gc
+
+_kept = None
+_marks = []
+
+def _mark():
+    gc.collect()
+
+def _read():
+    _marks.append(gc.mem_alloc())
+
+_read()
+_marks.clear()
+_mark()
+#%%
+_read()
+#%%
+_mark()
+#%%
+_kept = {expression}
+_mark()
+#%%
+_read()
+#%%
+print(_marks[1] - _marks[0])
+"""
+
+
+def per_call(runtime, setup, hot, *, calls=CALLS, **where):
+    """Bytes that one execution of `hot` takes, averaged over calls; 0 only when not one of them took any.
+
+    setup: code at module level; hot: statements, the body of a function, which see setup's globals. The hot code is
+    also run under heap_lock when it took nothing, where any allocation raises. where: paths, files, heap of
+    runtimes.run(). Raises runtimes.ScriptFailed when the code fails, or allocates only under heap_lock.
+    """
+    body = "".join(f"    {line}\n" for line in hot.strip("\n").splitlines())
+    taken = int(_run(runtime, _PER_CALL.format(setup=setup, hot=body, calls=calls, locked=""), where))
+    if not taken:
+        _run(runtime, _PER_CALL.format(setup=setup, hot=body, calls=calls, locked=f"_locked({calls})"), where)
+    return taken / calls
+
+
+def held(runtime, setup, expression, **where):
+    """Bytes that the value of expression keeps from the heap, once garbage is gone; setup and where as above."""
+    return int(_run(runtime, _HELD.format(setup=setup, expression=expression), where))
+
+
+def _run(runtime, code, where):
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "measured.py")
+        script.write_text(code)
+        return runtimes.run(runtime, script, **where)
