@@ -178,6 +178,16 @@ class Node:
         self._busy = False
         return length
 
+    def tick(self, now, now_us):
+        """Let time pass while no link can send: the deadline and the first sample do not wait for a link."""
+        self._enter(now, now_us)
+        self._busy = False
+
+    def look(self, now, now_us):
+        """Look at the clock only: what poll() does while no link is free."""
+        self._enter(now, now_us)
+        self._busy = False
+
     def wait_ms(self, now, now_us):
         """Milliseconds until poll() has something to do, 0 or more."""
         wait = ticks_diff(self.trickle.due, now)
