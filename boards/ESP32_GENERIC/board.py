@@ -1,6 +1,6 @@
 """Where things are on an ESP32 development board."""
 
 NAME = "ESP32_GENERIC"
-LINK = "espnow"
+LINKS = ("espnow",)
 LED = 2
 TIMER = 0

@@ -1,6 +1,6 @@
 """Where things are on the virtual board: it has ESP-NOW and nothing connected but its temperature sensor."""
 
 NAME = "VIRTUAL"
-LINK = "espnow"
+LINKS = ("espnow",)
 LED = None
 TIMER = 0

@@ -13,8 +13,10 @@ NUMBERS = {
     "lead_ms": (50, 500_000, None),
     "linger_ms": (0, 500_000_000, 0),
     "channel": (1, 14, 1),
+    "baud": (1200, 3_000_000, 115_200),
 }
-_KEYS = ("swarm", "members", "on_timeout")
+_KEYS = ("swarm", "members", "on_timeout", "links")
+LINKS = ("espnow", "uart")
 
 
 def _mistake(key, value, remedy):
@@ -61,6 +63,9 @@ def check(given):
         _mistake("required", config["required"], "the swarm has only %d members" % len(members))
     if config["lead_ms"] is None:
         config["lead_ms"] = default_lead_ms(len(members))
+    links = config.get("links")
+    if links is not None and (not isinstance(links, list) or not links or any(link not in LINKS for link in links)):
+        _mistake("links", links, "list one or more of: " + ", ".join(LINKS))
     if config["on_timeout"] not in ("retry", "halt"):
         _mistake("on_timeout", config["on_timeout"], 'write "retry" or "halt"')
     return config

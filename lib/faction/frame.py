@@ -60,6 +60,11 @@ def _number(buffer, at):
     return high << 24 | buffer[at + 2] << 16 | buffer[at + 1] << 8 | buffer[at]
 
 
+def max_length(members):
+    """Length of the longest frame of a swarm of that many members, in bytes."""
+    return _BITMAPS + 2 * ((members + 7) // 8) + MAX_ECHOES * _ECHO + _TAG
+
+
 class Frame:
     """The fields of one frame of a swarm, and the codec between them and bytes.
 
@@ -78,7 +83,7 @@ class Frame:
         members = len(machine.ids)
         self.width = (members + 7) // 8
         self.echoes = _BITMAPS + 2 * self.width
-        self.max_length = self.echoes + MAX_ECHOES * _ECHO + _TAG
+        self.max_length = max_length(members)
         if self.max_length > MAX_LENGTH:
             raise ValueError("%d members: a frame holds at most %d" % (members, MAX_MEMBERS))
         self._padding = 0xFF << ((members - 1) % 8 + 1) & 0xFF

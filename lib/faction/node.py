@@ -184,7 +184,7 @@ class Node:
         self._busy = False
 
     def look(self, now, now_us):
-        """Look at the clock only: what poll() does while no link is free."""
+        """Let time pass without sending: the first sample may become due, the deadline may expire."""
         self._enter(now, now_us)
         self._busy = False
 

@@ -32,7 +32,7 @@ def facts(runner, failure):
         "instant_in_us": first.remaining_us(ticks_us()) if first.known else None,
         "sample": runner.sample,
         "counters": counters,
-        "link": runner.link.counters(),
+        "links": {name: link.counters() for name, link in runner.links.items()},
         "errors": list(runner.errors),
     }
 
@@ -61,8 +61,9 @@ def screen(runner, failure):
         "sample     %s" % _sample(f),
         "restarts   %d, generation %d, time-outs %d" % (f["restarts"], f["generation"], f["timeouts"]),
         "frames     %s" % _counts(f["counters"]),
-        "link       %s" % _counts(f["link"]),
     ]
+    for name, counters in f["links"].items():
+        lines.append("%-10s %s" % (name, _counts(counters)))
     if f["open"]:
         lines.append("open: this swarm uses the published demonstration key, anybody can speak in it")
     if f["conflict"]:

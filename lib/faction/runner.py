@@ -22,13 +22,14 @@ _ERRORS = const(4)  # last errors kept
 
 
 class Runner:
-    """Drives one node: its link, its application's sensor, and what it says on the serial line.
+    """Drives one node: its links, its application's sensor, and what it says on the serial line.
 
-    config: of config.check(); sensor: has warm_up(), which returns True once the sensor is ready, and sample(), which
-    returns a value for JSON. Frames, timer and application run in callbacks of the scheduler, one after the other.
+    config: of config.check(); links: dict of link objects by name; sensor: has warm_up(), which returns True once the
+    sensor is ready, and sample(), which returns a value for JSON. Links, timer and application are served in callbacks
+    of the scheduler, one after the other.
     """
 
-    def __init__(self, config, key, session, link, sensor):
+    def __init__(self, config, key, session, links, sensor):
         self.config = config
         self.open = key == DEMONSTRATION_KEY
         self.node = Node(
@@ -42,12 +43,14 @@ class Runner:
             retry=config["on_timeout"] == "retry",
             lead_ms=config["lead_ms"],
             linger_ms=config["linger_ms"],
+            imin_ms=max(link.imin_ms for link in links.values()),
         )
-        self.link = link(config["channel"], len(config["members"]), self.node.frame.max_length)
+        self.links = links
+        self._links = list(links.values())
+        self._rx = [link.receive_buffer() for link in self._links]
         self.sensor = sensor
         self.sample = None
         self.errors = []
-        self._rx = self.link.receive_buffer()
         self._tx = bytearray(self.node.frame.max_length)
         self._warm = False
         self._told_ready = self._told_conflict = False
@@ -62,32 +65,47 @@ class Runner:
             % (self.config["swarm"], "open" if self.open else "locked", self.node.session)
         )
         tick = self._tick
-        self.link.on_receive(tick)
+        for link in self._links:
+            link.on_receive(tick)
         self._timer = machine.Timer(timer_id)
         self._timer.init(mode=machine.Timer.PERIODIC, period=PERIOD_MS, callback=tick)
 
     def stop(self):
-        """Stop the node for good: its timer and its link."""
+        """Stop the node for good: its timer and its links."""
         if self._timer:
             self._timer.deinit()
             self._timer = None
-        self.link.close()
+        for link in self._links:
+            link.close()
 
     def _tick(self, _):
-        for _ in range(_FRAMES):
-            length = self.link.receive(self._rx)
-            if not length:
-                break
-            self.node.receive(self._rx, length, ticks_ms(), ticks_us(), self.link.sent_us)
+        for i in range(len(self._links)):
+            self._receive(self._links[i], self._rx[i])
         self._wait_for_instant()
-        length = self.node.poll(ticks_ms(), ticks_us(), self._tx)
+        self.node.look(ticks_ms(), ticks_us())
         if self.node.sample_due:
             self._take_sample()
-        if length:
-            self.link.send(self._tx, length)
+        if self._free():
+            length = self.node.poll(ticks_ms(), ticks_us(), self._tx)
+            if length:
+                for link in self._links:
+                    link.send(self._tx, length)
         if not self.node.ready():
             self._warm_up()
         self._tell()
+
+    def _receive(self, link, buffer):
+        for _ in range(_FRAMES):
+            length = link.receive(buffer)
+            if not length:
+                return
+            self.node.receive(buffer, length, ticks_ms(), ticks_us(), link.sent_us)
+
+    def _free(self):
+        for link in self._links:  # noqa: SIM110 - all() would need a generator, which takes memory
+            if not link.free():
+                return False
+        return True
 
     def _wait_for_instant(self):
         """Let the first sample start on its microsecond and not on the next tick."""
@@ -155,12 +173,15 @@ class Runner:
         print("faction:", ticks_ms(), "node", self.config["node"], text)
 
 
-def _link(name):
+def open_link(name, config, board):
+    """Open the link of that name. Raises OSError or ValueError when the board does not have it."""
     if name == "espnow":
         from faction.links.espnow import EspNowLink
 
-        return EspNowLink
-    raise ValueError("board.py: LINK: %r: write one of: espnow" % name)
+        return EspNowLink(config, board)
+    from faction.links.uart import UartLink
+
+    return UartLink(config, board)
 
 
 def start():
@@ -175,7 +196,9 @@ def start():
         config = load()
         key = load_key()
         store = NvsStore() if sys.platform == "esp32" else FileStore()
-        runner = Runner(config, key, next_session(store), _link(board.LINK), sensor)
+        session = next_session(store)
+        links = {name: open_link(name, config, board) for name in config["links"] or board.LINKS}
+        runner = Runner(config, key, session, links, sensor)
         runner.start(board.TIMER)
     except Exception as error:
         faction.failure = "%s: %s" % (type(error).__name__, error)

@@ -6,6 +6,8 @@ import espnow
 import network
 from micropython import const
 
+from faction.frame import max_length
+
 BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 _PACKET_OVERHEAD = const(14)  # what the receive ring keeps with each packet
 _BURST = const(24)  # frames that may come between two calls of receive() in a large swarm
@@ -33,20 +35,22 @@ def reset_wifi(channel):
 class EspNowLink:
     """A link over ESP-NOW.
 
-    channel: of WiFi, 1 ... 14; members: of the swarm; max_length: of its longest frame, in bytes.
+    config: of config.check(); board: the board's data, which this link does not need.
     Raises OSError when the radio does not start.
     """
 
     mtu = 250
+    imin_ms = 16  # far more than four frame times
 
-    def __init__(self, channel, members, max_length):
-        self._station = reset_wifi(channel)
+    def __init__(self, config, board):
+        members = len(config["members"])
+        self._station = reset_wifi(config["channel"])
         self._radio = espnow.ESPNow()
         self._radio.active(False)  # the ring is made when it becomes active, in the size set before
         self._radio.config(
             rxbuf=_PACKET_OVERHEAD
             + espnow.MAX_DATA_LEN
-            + min(max(members, 4), _BURST) * (_PACKET_OVERHEAD + max_length)
+            + min(max(members, 4), _BURST) * (_PACKET_OVERHEAD + max_length(members))
         )
         self._radio.active(True)
         self._radio.add_peer(BROADCAST)
@@ -64,6 +68,10 @@ class EspNowLink:
     def on_receive(self, callback):
         """Have callback(radio) called soon after a frame has come; a full scheduler may lose the call."""
         self._radio.irq(callback)
+
+    def free(self):
+        """Whether a frame can be sent at once: the radio does its own waiting, and does not tell."""
+        return True
 
     def send(self, buffer, length):
         """Broadcast the first length bytes of a bytearray. An error of the radio is counted and kept in error."""
