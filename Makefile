@@ -11,6 +11,7 @@ MADE := $(VENV)/made-$(HERE)
 TOOLS := $(VENV)/tools-$(HERE)
 TESTS := $(VENV)/tests-$(HERE)
 WASM := build/wasm/ready
+STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: help setup demo test lint clean
@@ -19,7 +20,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: $(TESTS) $(WASM) ## make .venv and fetch the MicroPython runtimes; the command is then .venv/bin/swarm
+setup: $(TESTS) $(STUBS) $(WASM) ## make .venv and fetch the MicroPython runtimes; the command is then .venv/bin/swarm
 
 demo: $(TOOLS) ## start five MicroPython nodes and watch them agree and sample together
 	$(BIN)/swarm demo
@@ -27,9 +28,9 @@ demo: $(TOOLS) ## start five MicroPython nodes and watch them agree and sample t
 test: $(TESTS) $(WASM) lint ## lint, then run every test on CPython and both MicroPython runtimes
 	$(BIN)/python -m pytest --cov
 
-lint: $(TESTS) ## ruff, and type checks of the device code against MicroPython's stubs
+lint: $(TESTS) $(STUBS) ## ruff, and type checks of the device code against MicroPython's stubs
 	$(BIN)/ruff check .
-	$(BIN)/python -m mypy
+	$(BIN)/python -m mypy --config-file lib/mypy.ini
 
 clean: ## remove .venv, build and all caches
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage tools/*.egg-info
@@ -54,6 +55,13 @@ $(TOOLS): $(MADE) pyproject.toml
 $(TESTS): $(TOOLS)
 	@echo "Installing the test tools from PyPI"
 	@$(PIP) install --editable '.[test]'
+	@touch $@
+
+# Beside the environment, not in it: they would hide modules of CPython's own from mypy.
+$(STUBS): $(MADE) Makefile
+	@echo "Fetching MicroPython's type stubs from PyPI into build/stubs"
+	@rm -rf build/stubs
+	@$(PIP) install --no-warn-conflicts --target build/stubs 'micropython-esp32-stubs>=1.28,<1.30'
 	@touch $@
 
 $(WASM): package.json tools/swarm/wasm/install.py $(TOOLS)
