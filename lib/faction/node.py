@@ -183,11 +183,6 @@ class Node:
         self._enter(now, now_us)
         self._busy = False
 
-    def look(self, now, now_us):
-        """Let time pass without sending: the first sample may become due, the deadline may expire."""
-        self._enter(now, now_us)
-        self._busy = False
-
     def wait_ms(self, now, now_us):
         """Milliseconds until poll() has something to do, 0 or more."""
         wait = ticks_diff(self.trickle.due, now)

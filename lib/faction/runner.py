@@ -82,7 +82,7 @@ class Runner:
         for i in range(len(self._links)):
             self._receive(self._links[i], self._rx[i])
         self._wait_for_instant()
-        self.node.look(ticks_ms(), ticks_us())
+        self.node.tick(ticks_ms(), ticks_us())
         if self.node.sample_due:
             self._take_sample()
         if self._free():
