@@ -109,8 +109,9 @@ class Medium:
         board = self.boards.setdefault(mac, Board())
         if kind == b"T" and len(datagram) == 8:
             board.address, board.channel = address, datagram[7]
-        elif kind == b"A" and len(datagram) == 9:
-            board.readings.append((now_us, datagram[7] | datagram[8] << 8))
+        elif kind == b"A" and len(datagram) == 17:
+            raw, when_us = int.from_bytes(datagram[7:9], "little"), int.from_bytes(datagram[9:], "little")
+            board.readings.append((when_us, raw))
         elif kind == b"X" and len(datagram) >= 14:
             board.address, board.channel = address, datagram[13]
             self.transmit(mac, datagram[7:13], datagram[13], datagram[14:], now_us)

@@ -102,7 +102,7 @@ def prepare(
     firmware: Path = FIRMWARE,
     library: Path = LIB,
 ) -> None:
-    """Lay a board's files into its directory as a deploy would: firmware, library, board.py, faction.json, faction.key.
+    """Lay a board's files into its directory as a deploy would: firmware, library, board.py, faction.json, faction.key (16 bytes).
 
     What the board itself wrote there, such as its session number, stays.
     """
@@ -116,7 +116,7 @@ def prepare(
     if key is not None:
         key_file = directory / "faction.key"
         key_file.touch(mode=0o600)
-        key_file.write_bytes(key)
+        key_file.write_text(key.hex() + "\n")
 
 
 def unix_port_missing() -> str | None:

@@ -22,7 +22,7 @@ TUNE = 84  # 'T' board -> medium: mac 6, channel 1 (0 = radio off)
 TRANSMIT = 88  # 'X' board -> medium: source mac 6, destination mac 6, channel 1, message
 RECEIVED = 82  # 'R' medium -> board: source mac 6, rssi 1 (two's complement), message
 DEPARTED = 68  # 'D' medium -> board: 1 when the addressed peer answered, else 0
-READING = 65  # 'A' board -> medium: an ADC was read: mac 6, raw reading 2 (little-endian)
+READING = 65  # 'A' board -> medium: an ADC was read: mac 6, raw reading 2, true time in us 8 (little-endian)
 
 
 def _parameter(name, default):

@@ -195,12 +195,15 @@ class ADC:
         That report stands for the logic analyser one would clip to the pin: it is how the skew of the samples is measured
         without asking the nodes.
         """
-        elapsed_ms = (_chip.true_us() - _chip.POWER_ON_US) / 1000
+        now_us = _chip.true_us()
+        elapsed_ms = (now_us - _chip.POWER_ON_US) / 1000
         ADC._noise = (ADC._noise * 25173 + 13849) & 0xFFFF
         noise = (ADC._noise / 32768 - 1) * _NOISE_C
         celsius = (_AMBIENT_MC - _RISE_MC * math.exp(-elapsed_ms / _TAU_MS)) / 1000 + noise
         volts = 0.706 - (celsius - 27) * 0.001721
         raw = max(0, min(4095, int(volts / 3.3 * 4095 + 0.5)))
         raw = raw << 4 | raw >> 8
-        _chip.air.transmit(bytes((_chip.READING,)) + _chip.MAC + bytes((raw & 0xFF, raw >> 8)))
+        _chip.air.transmit(
+            bytes((_chip.READING,)) + _chip.MAC + bytes((raw & 0xFF, raw >> 8)) + now_us.to_bytes(8, "little")
+        )
         return raw

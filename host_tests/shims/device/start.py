@@ -1,6 +1,6 @@
-"""What the firmware of a virtual board does at power-on, on the unix port: interrupts on, boot.py, main.py, then the prompt.
+"""What the firmware of a virtual board does at power-on: interrupts on, boot.py, main.py, and then comes the prompt.
 
-The launcher runs this file with `-i`. After a soft reset from the raw REPL main.py is not run, as on a device: that is how
+The launcher runs this file. After a soft reset from the raw REPL main.py is not run, as on a device: that is how
 mpremote gets a quiet board.
 """
 
@@ -8,7 +8,10 @@ import sys
 
 import micropython
 
-sys.path[:] = [sys.path[0], "", ".frozen", "lib"]  # a board's own, after these shims
+if sys.implementation.name == "micropython":
+    sys.path[:] = [sys.path[0], "", ".frozen", "lib"]  # a board's own, after these shims
+else:
+    sys.path[1:1] = ["", "lib"]
 
 import _chip
 import machine  # noqa: F401 - its timers hook into the wake-ups
@@ -49,7 +52,8 @@ def _start(name):
         sys.print_exception(error)
 
 
-micropython.schedule(_wake, 0)
+if sys.implementation.name == "micropython":
+    micropython.schedule(_wake, 0)  # on CPython the signals' handlers do this work
 _start("boot.py")
 if not (_chip.BOOT == "soft" and _chip._parameter("SWARM_RAW_REPL", 0)):
     _start("main.py")

@@ -1,0 +1,326 @@
+"""Start a swarm of virtual boards, real MicroPython nodes, and watch them agree and take their first sample together.
+
+The nodes get power at random times and warm up for random times, both from the seed. Exit status 0 means that every node
+that has power at the end concluded Bootstrapped and sampled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from swarm import kept
+from swarm.bench import Bench
+from swarm.demo_run import Run
+from swarm.demo_view import summary, table
+from swarm.serial_repl import BoardError, raw_repl, read_runtime, read_status
+from swarm.virtual_board import RUNTIMES, prepare, unix_port_missing
+
+NODES_MAX = 100
+BOOT_SPREAD_MS = 1500
+REBOOT_OFF_MS = 50  # how long --reboot leaves a board without power
+JITTER_MS = 1.0  # a message comes up to this much later than its air time
+DEADLINE_MS = 10_000
+DEADLINE_MIN_MS = 500
+RETRIES = 3  # deadlines that --on-timeout retry is followed for
+GRACE_MS = 3_000  # from the deadline to the end of patience
+LEAD_MS, LEAD_MEMBERS, LEAD_MEMBER_MS = 500, 20, 20  # time from proposal to first sample, growing above 20 members
+_REFRESH_S = 0.1
+
+_EXAMPLES = """examples:
+  swarm demo                                 five nodes, a tenth of the messages lost
+  swarm demo --nodes 8 --loss 0.3 --seed 7
+  swarm demo --reboot 2@900                  node 2 loses power for a moment at 900 ms
+  swarm demo --nodes 5 --kill 3@1000         node 3 goes for good: the others time out and say who is missing
+  swarm demo --nodes 3 --keep                leave the boards running; then swarm status, and swarm demo --stop
+"""
+
+
+class WrongUse(Exception):
+    """An option does not fit; the message names its value and the remedy."""
+
+
+def _node_at(text: str) -> tuple[int, int]:
+    node, at, ms = text.partition("@")
+    if not at or not node.isdecimal() or not ms.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NODE@MS; for example 2@900")
+    return int(node), int(ms)
+
+
+def register(subparsers) -> None:
+    """Add `demo` to the command line."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="start a swarm of virtual boards and watch it",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--nodes", type=int, default=5, metavar="N", help="how many nodes (default: %(default)s)")
+    parser.add_argument("--quorum", type=int, metavar="N", help="how many must be ready (default: all)")
+    parser.add_argument(
+        "--loss", type=float, default=0.1, metavar="P", help="share of messages lost on each link (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--deadline", type=int, default=DEADLINE_MS, metavar="MS", help="when nodes give up (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="decides every random choice (default: a new one)")
+    parser.add_argument(
+        "--kill", type=_node_at, action="append", default=[], metavar="NODE@MS", help="cut a node's power for good"
+    )
+    parser.add_argument(
+        "--reboot", type=_node_at, action="append", default=[], metavar="NODE@MS", help="cut it for a moment"
+    )
+    parser.add_argument(
+        "--on-timeout",
+        choices=("halt", "retry"),
+        default="halt",
+        help="what a node does at the deadline (default here: %(default)s, so that a demo ends)",
+    )
+    parser.add_argument("--runtime", choices=RUNTIMES, help="what nodes run on (default: unix where it exists)")
+    parser.add_argument("--keep", action="store_true", help="leave the boards running and print their ports")
+    parser.add_argument("--stop", action="store_true", help="stop the boards that --keep left running")
+    parser.add_argument("--json", action="store_true", help="print one object and nothing else on standard output")
+    parser.set_defaults(run=_run)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise WrongUse for options that do not fit."""
+    if not 1 <= options.nodes <= NODES_MAX:
+        raise WrongUse(f"--nodes {options.nodes} is outside 1 ... {NODES_MAX}")
+    if options.quorum is not None and not 1 <= options.quorum <= options.nodes:
+        raise WrongUse(
+            f"--quorum {options.quorum} is outside 1 ... {options.nodes}: it counts nodes; raise --nodes or lower --quorum"
+        )
+    if not 0 <= options.loss <= 1:
+        raise WrongUse(f"--loss {options.loss} is outside 0 ... 1: it is a share, 0.1 loses a tenth")
+    if options.deadline < DEADLINE_MIN_MS:
+        raise WrongUse(f"--deadline {options.deadline} is below {DEADLINE_MIN_MS}: it is in milliseconds")
+    for name in ("kill", "reboot"):
+        for node, ms in getattr(options, name):
+            if not 1 <= node <= options.nodes:
+                raise WrongUse(f"--{name} {node}@{ms}: there is no node {node}; the nodes are 1 ... {options.nodes}")
+    if options.keep and kept.load() is not None:
+        raise WrongUse("--keep: a demo is running already; stop it first with `swarm demo --stop`")
+
+
+def _choose_runtime(options: argparse.Namespace) -> str:
+    missing = unix_port_missing()
+    if options.runtime == "unix" and missing:
+        raise WrongUse(f"--runtime unix: {missing}; leave --runtime away, or run `make setup`")
+    if options.runtime is None and missing:
+        print(f"swarm demo: {missing}: the nodes run on CPython", file=sys.stderr)
+        return "cpython"
+    return options.runtime or "unix"
+
+
+def plan(seed: int, nodes: int, kills: list[tuple[int, int]], reboots: list[tuple[int, int]]) -> list[tuple[float, int, bool]]:
+    """When each node's power goes on and off: (ms after the first power-on, node, on), in order."""
+    chance = random.Random(f"boots/{seed}")
+    boots = {node: chance.uniform(0, BOOT_SPREAD_MS) for node in range(1, nodes + 1)}
+    for node, ms in kills + reboots:
+        boots[node] = min(boots[node], ms / 2)  # a board that is to lose its power at that time has it before
+    first = min(boots.values())
+    switches = [(ms - first, node, True) for node, ms in boots.items()]
+    switches += [(float(ms), node, False) for node, ms in kills + reboots]
+    switches += [(float(ms + REBOOT_OFF_MS), node, True) for node, ms in reboots]
+    return sorted(switches)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.stop:
+        stopped = kept.stop()
+        print("stopped" if stopped else "no demo is running", file=sys.stderr)
+        return 0 if stopped else 1
+    try:
+        _check(options)
+        runtime = _choose_runtime(options)
+    except WrongUse as error:
+        print(f"swarm demo: {error}", file=sys.stderr)
+        return 2
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    try:
+        return _demo(options, runtime)
+    except KeyboardInterrupt:
+        print("swarm demo: interrupted; every board is off", file=sys.stderr)
+        return 130
+
+
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def _demo(options: argparse.Namespace, runtime: str) -> int:
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
+    nodes = list(range(1, options.nodes + 1))
+    directory = Path(tempfile.mkdtemp(prefix="swarm-demo-"))
+    with ExitStack() as cleanup:
+        cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
+        config = {
+            "swarm": "demo",
+            "members": nodes,
+            "required": options.quorum or options.nodes,
+            "deadline_ms": options.deadline,
+            "on_timeout": options.on_timeout,
+            "lead_ms": LEAD_MS + LEAD_MEMBER_MS * max(0, options.nodes - LEAD_MEMBERS),
+            "linger_ms": 0,
+            "channel": 1,
+        }
+        boards = {node: directory / f"node-{node}" for node in nodes}
+        for node, home in boards.items():
+            prepare(home, {**config, "node": node})
+        bench = Bench(boards, seed, runtime, {"loss": options.loss, "delay_ms": JITTER_MS})
+        cleanup.callback(bench.close)
+        run = Run(nodes)
+        ended = _follow(options, bench, run, seed)
+        statuses, runtimes = _ask(bench, run)
+        result = _result(options, seed, bench, run, runtimes)
+        problem = _problem(run, ended, config["required"])
+        if options.keep:
+            bench.keep()
+            kept.save(bench.pid, bench.medium_port, bench.ports, directory)
+            cleanup.pop_all()
+        if options.json:
+            print(json.dumps(result))
+        else:
+            print("\n".join(_closing_lines(run, statuses, result)))
+            if options.keep:
+                print("\n".join(_keep_lines(bench)))
+        if problem:
+            print(f"swarm demo: {problem} (seed {seed})", file=sys.stderr)
+        return 1 if problem else 0
+
+
+def _follow(options: argparse.Namespace, bench: Bench, run: Run, seed: int) -> bool:
+    """Switch the boards on and watch until all is done; False when patience ended first."""
+    switches = plan(seed, options.nodes, options.kill, options.reboot)
+    for after_ms, node, on in switches:
+        bench.power(node, on, after_ms)
+    deadlines = RETRIES if options.on_timeout == "retry" else 1
+    patience_s = (switches[-1][0] + options.deadline * deadlines + GRACE_MS) / 1000
+    title = f"{options.nodes} nodes, {options.loss:.0%} of messages lost, seed {seed}"
+    show_table = not options.json and sys.stdout.isatty()
+    told = 0
+    with ExitStack() as stack:
+        if show_table:
+            from rich.live import Live
+
+            live = stack.enter_context(Live(refresh_per_second=1 / _REFRESH_S, transient=False))
+        elif not options.json:
+            print(title)
+        start = time.monotonic()
+        switched_s = switches[-1][0] / 1000 + 0.05
+        shown = 0.0
+        while True:
+            for event in bench.events(_REFRESH_S / 2):
+                run.take(event)
+            while run.sampled:
+                node = run.sampled.pop()
+                node.sample_us = sample_instant(bench, node.node, node.sample_us)
+            now = time.monotonic() - start
+            if show_table and now - shown >= _REFRESH_S:
+                shown = now
+                live.update(table(run, bench.medium.do("stats"), title))
+            elif not options.json and not show_table and told < len(run.story):
+                print("\n".join(run.story[told:]), flush=True)
+                told = len(run.story)
+            done = now > switched_s and run.finished(options.on_timeout == "retry")
+            if done or now > patience_s:
+                if show_table:
+                    live.update(table(run, bench.medium.do("stats"), title))
+                return done
+
+
+def sample_instant(bench: Bench, node: int, line_us: int | None) -> int | None:
+    """True time of a first sample: of the last conversion of the node's ADC before its sample line came out."""
+    readings = [when_us for when_us, _ in bench.medium.do("readings", node=node)["readings"]]
+    before = [when_us for when_us in readings if line_us is not None and when_us <= line_us]
+    return max(before) if before else None
+
+
+def _ask(bench: Bench, run: Run) -> tuple[dict[int, dict], dict[int, dict]]:
+    """Each live node's status and runtime, read over its prompt."""
+    statuses, runtimes = {}, {}
+    for node in run.live():
+        port = bench.ports[node.node]
+        try:
+            with raw_repl(port) as transport:
+                runtimes[node.node] = read_runtime(transport, port)
+                statuses[node.node] = read_status(transport, port)
+        except BoardError as error:
+            node.error = node.error or str(error)
+    return statuses, runtimes
+
+
+def _result(options: argparse.Namespace, seed: int, bench: Bench, run: Run, runtimes: dict[int, dict]) -> dict:
+    live = run.live()
+    result = {
+        "nodes": options.nodes,
+        "bootstrapped": sum(node.conclusion == "Bootstrapped" for node in live),
+        "timed_out": sum(node.conclusion == "TimedOut" for node in live),
+        "converged_ms": run.converged_ms(),
+        "skew_us": run.skew_us(),
+        "samples": [node.sample for node in live if node.sample is not None],
+        "frames_sent": bench.medium.do("stats")["frames"],
+        "runtime": {str(node): runtime for node, runtime in runtimes.items()},
+        "pids": [*run.pids, bench.medium_pid, bench.pid],
+        "seed": seed,
+    }
+    if options.keep:
+        result["ports"] = {str(node): port for node, port in bench.ports.items()}
+    return result
+
+
+def _problem(run: Run, ended: bool, required: int) -> str | None:
+    """Why this was no success, or None."""
+    live = run.live()
+    bad = [node for node in live if not node.succeeded()]
+    if not live:
+        return "no node has power at the end"
+    if not bad:
+        return None
+    names = ", ".join(str(node.node) for node in bad)
+    if len(live) < required:
+        return f"{len(live)} nodes have power and {required} are required: node {names} cannot bootstrap"
+    if not ended:
+        return f"node {names} neither bootstrapped nor timed out; last words: {_last_words(bad[0].output)}"
+    return f"node {names} did not bootstrap and sample"
+
+
+def _last_words(output: list[str]) -> str:
+    return " | ".join(output[-4:]) or "none"
+
+
+def _closing_lines(run: Run, statuses: dict[int, dict], result: dict) -> list[str]:
+    lines = ["", *summary(run, statuses)]
+    runtimes = {
+        f"{runtime['implementation']} {'.'.join(str(part) for part in runtime['version'][:3])}"
+        for runtime in result["runtime"].values()
+    }
+    if result["converged_ms"] is not None:
+        lines.append(f"converged {result['converged_ms']} ms after the last node was ready, {result['frames_sent']} frames")
+    if result["skew_us"] is not None:
+        lines.append(f"skew of the first samples {result['skew_us'] / 1000:.1f} ms in true time")
+    lines.append(f"nodes ran on {', '.join(sorted(runtimes)) or 'nothing that answers'}")
+    return lines
+
+
+def _keep_lines(bench: Bench) -> list[str]:
+    lines = ["", "the boards are left running:"]
+    lines += [f"  node {node}  {port}" for node, port in bench.ports.items()]
+    port = next(iter(bench.ports.values()))
+    return [
+        *lines,
+        "read them:  swarm status",
+        f'            mpremote connect {port} resume exec "import faction; faction.status()"',
+        "stop them:  swarm demo --stop",
+    ]

@@ -1,0 +1,181 @@
+"""Talks to a board's prompt over its serial port, with mpremote's own transport, without disturbing the board.
+
+mpremote opens a port with pyserial's defaults, which move DTR and RTS; on many ESP32 boards those lines reset the chip.
+pyserial sets DTR first and RTS after it, and the state between the two is what resets. Here neither is touched: at the first
+opening the system raises both at once, which those circuits take for no reset and which a Pico wants to see, and there they
+stay. The raw REPL is entered without a soft reset, so a node that runs
+from a timer goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import serial
+from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport_serial import SerialTransport
+
+termios: ModuleType | None
+try:
+    import termios
+except ImportError:  # Windows has none
+    termios = None
+
+ANSWER_S = 3.0  # time for a board's prompt to answer
+
+
+class BoardError(Exception):
+    """A board could not be read; the message says why and what to do."""
+
+
+class _QuietTransport(SerialTransport):
+    """mpremote's transport on a port whose DTR and RTS nobody moves."""
+
+    def __init__(self, port: str, baudrate: int = 115200) -> None:
+        # SerialTransport's own start opens the port with the lines moving, so it is not used.
+        self.in_raw_repl = False
+        self.use_raw_paste = True
+        self.device_name = port
+        self.mounted = False
+        self.serial = serial.serial_for_url(
+            port, do_not_open=True, baudrate=baudrate, timeout=ANSWER_S, inter_byte_timeout=1, exclusive=True
+        )
+        if hasattr(self.serial, "_update_dtr_state"):
+            self.serial._update_dtr_state = self.serial._update_rts_state = _leave_the_lines
+        self.serial.open()
+        _keep_lines_at_close(self.serial)
+        self.is_pty = self._is_pty_device(port)
+
+    def close(self) -> None:
+        self.serial.close()
+
+
+def _leave_the_lines() -> None:
+    """Stands where pyserial would set DTR, and after that RTS."""
+
+
+def _keep_lines_at_close(port: serial.Serial) -> None:
+    """Have the system leave DTR and RTS as they are when the port closes."""
+    if termios is None or not isinstance(getattr(port, "fd", None), int):
+        return
+    attributes = termios.tcgetattr(port.fd)
+    attributes[2] &= ~termios.HUPCL
+    termios.tcsetattr(port.fd, termios.TCSANOW, attributes)
+
+
+def _why_not(port: str, error: Exception) -> BoardError:
+    """What to tell a user whose port does not open."""
+    code = getattr(error, "errno", None)
+    path = Path(port)
+    if "://" not in port and not path.exists():
+        return BoardError(f"{port}: no such port; plug the board in, or see the ports with `mpremote connect list`")
+    if code in (errno.EACCES, errno.EPERM) or "ermission denied" in str(error):
+        group = ""
+        with contextlib.suppress(KeyError, ImportError, OSError):
+            import grp
+
+            group = grp.getgrgid(path.stat().st_gid).gr_name
+        return BoardError(
+            f"{port}: no permission; type `sudo usermod -a -G {group or 'dialout'} $USER`, then log out and in again"
+        )
+    if code in (errno.EBUSY, errno.EAGAIN) or "lock" in str(error).lower():
+        return BoardError(f"{port}: busy; close the other program that has it open (a terminal, mpremote, an editor)")
+    if path.exists() and not stat.S_ISCHR(path.stat().st_mode):
+        return BoardError(f"{port}: not a serial port")
+    return BoardError(f"{port}: {error}")
+
+
+@contextmanager
+def raw_repl(port: str) -> Iterator[SerialTransport]:
+    """The board's raw REPL at a port, for transport.exec() and eval(); BoardError when it cannot be had."""
+    try:
+        transport = _QuietTransport(port)
+    except (OSError, serial.SerialException, ValueError) as error:
+        raise _why_not(port, error) from error
+    try:
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # the transport prints what it did not understand
+                transport.enter_raw_repl(soft_reset=False, timeout_overall=ANSWER_S)
+        except (TransportError, OSError, serial.SerialException) as error:
+            raise BoardError(
+                f"{port}: no MicroPython prompt answers; is it a board with MicroPython, and is no program keeping it busy? "
+                f"`mpremote connect {port} reset` starts it again"
+            ) from error
+        yield transport
+    finally:
+        with contextlib.suppress(Exception):
+            transport.exit_raw_repl()
+            transport.serial.flush()
+        transport.close()
+
+
+_STATUS = """
+import json
+try:
+    import faction
+except ImportError:
+    print(json.dumps({"error": "absent"}))
+else:
+    if not hasattr(faction, "status_dict"):
+        print(json.dumps({"error": "stopped"}))
+    else:
+        print(json.dumps(faction.status_dict()))
+"""
+
+_RUNTIME = """
+import sys, json
+print(json.dumps([sys.implementation.name, list(sys.implementation.version), sys.maxsize]))
+"""
+
+
+def read_status(transport: SerialTransport, port: str) -> dict:
+    """The node's status_dict; BoardError when the board has no faction, or its node was not started."""
+    status = _json(transport, port, _STATUS)
+    if status.get("error") == "absent":
+        raise BoardError(f"{port}: MicroPython answers, but the board has no faction on it; copy it there as the README says")
+    if status.get("error") == "stopped":
+        raise BoardError(
+            f"{port}: the node was not started: main.py has not run since the last reset; "
+            f"`mpremote connect {port} reset` starts it"
+        )
+    return status
+
+
+def read_screen(transport: SerialTransport, port: str) -> str:
+    """The status screen that faction.status() prints on the board."""
+    read_status(transport, port)
+    return _run(transport, port, "import faction\nfaction.status()").replace("\r\n", "\n").rstrip("\n")
+
+
+def read_runtime(transport: SerialTransport, port: str) -> dict:
+    """What the node runs on: {"implementation", "version", "maxsize"}."""
+    name, version, maxsize = _json(transport, port, _RUNTIME)
+    return {"implementation": name, "version": version, "maxsize": maxsize}
+
+
+def _json(transport: SerialTransport, port: str, code: str):
+    """The JSON that code prints on the board, among lines the node may print meanwhile."""
+    output = _run(transport, port, code)
+    for line in reversed(output.splitlines()):
+        try:
+            return json.loads(line)
+        except ValueError:
+            continue
+    raise BoardError(f"{port}: the board's answer is not understood: {output[:200]!r}")
+
+
+def _run(transport: SerialTransport, port: str, code: str) -> str:
+    try:
+        return transport.exec(code).decode("utf-8", "replace")
+    except TransportExecError as error:
+        raise BoardError(f"{port}: the board reports: {error.error_output.strip().splitlines()[-1]}") from error
+    except (TransportError, OSError, serial.SerialException) as error:
+        raise BoardError(f"{port}: the board stopped answering ({error})") from error
