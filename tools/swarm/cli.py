@@ -3,9 +3,9 @@
 import argparse
 
 import swarm
-from swarm import diagram, vectors
+from swarm import demo, diagram, status, vectors
 
-_MODULES = (vectors, diagram)
+_MODULES = (demo, status, vectors, diagram)
 
 
 def main(argv: list[str] | None = None) -> int:
