@@ -1,5 +1,5 @@
 """Starts this board's node and returns: the node runs on from a timer, and the REPL is free."""
 
-import faction.runner
+import app
 
-faction.runner.start()
+app.main()

@@ -3,4 +3,5 @@
 NAME = "ESP32_GENERIC"
 LINKS = ("espnow",)
 LED = 2
+BUTTON = 0
 TIMER = 0

@@ -3,4 +3,5 @@
 NAME = "VIRTUAL"
 LINKS = ("espnow",)
 LED = None
+BUTTON = None
 TIMER = 0

@@ -1,23 +1,48 @@
 """faction: sensor nodes agree when enough of them are ready, and take their first sample together.
 
-At a board's REPL: faction.status() prints one screen; faction.status_dict() returns the same for programs.
+At a board's REPL: faction.status() prints one screen about its node, faction.status_line() one line, faction.trace()
+the last transitions of its machine; faction.status_dict() returns what status() shows, for programs;
+faction.restart() starts the node again with what faction.json says now.
 """
 
 __version__ = "0.1.0"
 
-runner_in_use = None  # the Runner that main.py has started
-failure = None  # why it could not
+app = None  # the application that main.py has started: it has config, node, links, runner, trace, sample, errors
+failure = None  # why there is none
+start = None  # starts the application again
 
 
 def status():
     """Print one screen about this board's node."""
     from faction.report import screen
 
-    print(screen(runner_in_use, failure))
+    print(screen(app, failure))
+
+
+def status_line():
+    """Print one line about this board's node."""
+    from faction.report import line
+
+    print(line(app, failure))
 
 
 def status_dict():
     """What status() shows, as a dict. Raises RuntimeError when no node runs."""
     from faction.report import facts
 
-    return facts(runner_in_use, failure)
+    return facts(app, failure)
+
+
+def trace():
+    """Print the last transitions of this node's machine as lines of JSON, for `swarm replay`."""
+    import json
+
+    for entry in app.trace.lines():
+        print(json.dumps(entry))
+
+
+def restart():
+    """Start this board's node again, as at a boot: with a new session and what faction.json says now."""
+    if start is None:
+        raise RuntimeError("main.py has not run: reset the board")
+    start()

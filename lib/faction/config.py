@@ -3,9 +3,9 @@
 import json
 
 from faction.frame import DEMONSTRATION_KEY, MAX_MEMBERS
-from faction.node import default_lead_ms
+from faction.node import Node, default_lead_ms
 
-# key: lowest value, highest value, default (None: see load())
+# Whole numbers: lowest, highest, default; None: no default, or one that the members decide.
 NUMBERS = {
     "node": (0, 65535, None),
     "required": (1, MAX_MEMBERS, None),
@@ -14,65 +14,109 @@ NUMBERS = {
     "linger_ms": (0, 500_000_000, 0),
     "channel": (1, 14, 1),
     "baud": (1200, 3_000_000, 115_200),
+    "trace": (0, 4096, 64),
+    "watchdog_ms": (0, 8388, 0),
 }
-_KEYS = ("swarm", "members", "on_timeout", "links")
 LINKS = ("espnow", "uart")
+ON_TIMEOUT = ("retry", "halt")
+_OTHERS = ("swarm", "members", "on_timeout", "links")
+_NAME_BYTES = 32
 
 
 def _mistake(key, value, remedy):
-    raise ValueError("faction.json: %s: %r: %s" % (key, value, remedy))
+    raise ValueError("faction.json: %s: %s: %s" % (key, json.dumps(value), remedy))
 
 
-def _is_number(value):
-    return isinstance(value, int) and not isinstance(value, bool)
+def _whole(key, value, low, high):
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        _mistake(key, value, "write a whole number from %d to %d" % (low, high))
+    return value
 
 
-def check(given):
-    """Validate a configuration as parsed from JSON; returns a dict with every key, defaults filled in.
+def _members(config, hardware):
+    """Check the members, and find this board among them; returns their ids."""
+    members = config.get("members")
+    if not isinstance(members, list) or not 1 <= len(members) <= MAX_MEMBERS:
+        _mistake("members", members, "list 1 to %d members" % MAX_MEMBERS)
+    ids = []
+    owners = {}
+    for member in members:
+        owner = None
+        if isinstance(member, dict):
+            for key in member:
+                if key not in ("id", "hardware"):
+                    _mistake("members", member, 'a member has "id" and "hardware" and nothing else')
+            owner = member.get("hardware")
+            member = member.get("id")
+        _whole("members", member, 0, 65535)
+        if member in ids:
+            _mistake("members", member, "listed twice: give each member its own id")
+        ids.append(member)
+        if owner is not None:
+            if not isinstance(owner, str):
+                _mistake("members", owner, "write the hardware id as text, such as 240ac4123456")
+            owner = owner.lower()
+            if owner in owners:
+                _mistake("members", owner, "two members have this hardware id: each board is one member")
+            owners[owner] = member
+    if config.get("node") is None:
+        if hardware is None or hardware not in owners:
+            _mistake(
+                "node", None, "list this board's hardware id, %s, with its member, or write its id here" % hardware
+            )
+        config["node"] = owners[hardware]
+    return ids
 
+
+def check(given, hardware=None):
+    """Validate a configuration as parsed from JSON.
+
+    hardware: this board's machine.unique_id() in hexadecimal, by which it finds itself among the members when no
+    `node` is given. Returns a dict with every key, defaults filled in and members as ids.
     Raises ValueError, which names key, value and remedy.
     """
     if not isinstance(given, dict):
-        raise ValueError("faction.json: holds a %s: write an object, {...}" % type(given).__name__)
+        _mistake("the file", given, "write an object, {...}")
+    config = {"on_timeout": "retry", "links": None}
     for key in given:
-        if key not in _KEYS and key not in NUMBERS:
-            _mistake(key, given[key], "unknown key: one of " + ", ".join(sorted(_KEYS + tuple(NUMBERS))))
-    config = {"on_timeout": "retry"}
-    config.update(given)
+        if key not in NUMBERS and key not in _OTHERS:
+            _mistake(key, given[key], "no such key: one of " + ", ".join(sorted(_OTHERS + tuple(NUMBERS))))
+        config[key] = given[key]
     name = config.get("swarm")
-    if not isinstance(name, str) or not 1 <= len(name.encode()) <= 32:
-        _mistake("swarm", name, "write the swarm's name, 1 to 32 bytes of text")
-    members = config.get("members")
-    if not isinstance(members, list) or not 1 <= len(members) <= MAX_MEMBERS:
-        _mistake("members", members, "list the ids of 1 to %d members" % MAX_MEMBERS)
-    for i, member in enumerate(members):
-        if not _is_number(member) or not 0 <= member <= 65535:
-            _mistake("members", member, "an id is a whole number from 0 to 65535")
-        if member in members[:i]:
-            _mistake("members", member, "listed twice: give each member its own id")
-    for key, (low, high, default) in NUMBERS.items():
-        value = config.get(key, default)
-        if value is not None and (not _is_number(value) or not low <= value <= high):
-            _mistake(key, value, "write a whole number from %d to %d" % (low, high))
-        config[key] = value
-    if config["node"] not in members:
-        _mistake("node", config["node"], "write this board's id, one of the members")
+    if not isinstance(name, str) or not 1 <= len(name.encode()) <= _NAME_BYTES:
+        _mistake("swarm", name, "write the swarm's name, 1 to %d bytes of text" % _NAME_BYTES)
+    ids = _members(config, hardware)
+    for key in NUMBERS:
+        low, high, default = NUMBERS[key]
+        if key not in config:
+            config[key] = default
+        elif config[key] is not None or default is not None:
+            _whole(key, config[key], low, high)
+    if config["node"] not in ids:
+        _mistake("node", config["node"], "not a member: write the id of one, and list this board with it")
     if config["required"] is None:
-        config["required"] = len(members)
-    if config["required"] > len(members):
-        _mistake("required", config["required"], "the swarm has only %d members" % len(members))
+        config["required"] = len(ids)
+    _whole("required", config["required"], 1, len(ids))
     if config["lead_ms"] is None:
-        config["lead_ms"] = default_lead_ms(len(members))
-    links = config.get("links")
-    if links is not None and (not isinstance(links, list) or not links or any(link not in LINKS for link in links)):
-        _mistake("links", links, "list one or more of: " + ", ".join(LINKS))
-    if config["on_timeout"] not in ("retry", "halt"):
-        _mistake("on_timeout", config["on_timeout"], 'write "retry" or "halt"')
+        config["lead_ms"] = default_lead_ms(len(ids))
+    if config["on_timeout"] not in ON_TIMEOUT:
+        _mistake("on_timeout", config["on_timeout"], "write one of: " + ", ".join(ON_TIMEOUT))
+    links = config["links"]
+    if links is not None:
+        if not isinstance(links, list) or not links:
+            _mistake("links", links, "list one or more of: " + ", ".join(LINKS))
+        for link in links:
+            if link not in LINKS or links.count(link) > 1:
+                _mistake("links", link, "list each once, of: " + ", ".join(LINKS))
+    config["members"] = ids
     return config
 
 
-def load(path="faction.json"):
-    """Read and validate a board's configuration. Raises ValueError, which names the file, key, value and remedy."""
+def load(path, hardware=None):
+    """Read and validate a board's configuration; hardware: as in check(), as bytes.
+
+    Raises ValueError, which names the file, and key, value and remedy.
+    """
     try:
         with open(path) as file:
             given = json.load(file)
@@ -80,10 +124,10 @@ def load(path="faction.json"):
         raise ValueError("%s: missing: write it, or deploy this board" % path)
     except ValueError as error:
         raise ValueError("%s: not JSON (%s): check quotes, commas and brackets" % (path, error))
-    return check(given)
+    return check(given, hardware and "".join("%02x" % byte for byte in hardware))
 
 
-def load_key(path="faction.key"):
+def load_key(path):
     """The swarm's 16-byte key; the published demonstration key when there is no file.
 
     Raises ValueError for a file that is not 32 hexadecimal digits, without showing what it holds.
@@ -94,9 +138,27 @@ def load_key(path="faction.key"):
     except OSError:
         return DEMONSTRATION_KEY
     try:
-        key = bytes(int(text[i : i + 2], 16) for i in range(0, len(text), 2))
+        key = bytes([int(text[i : i + 2], 16) for i in range(0, len(text), 2)])
     except ValueError:
         key = b""
     if len(key) != 16 or len(text) != 32:
         raise ValueError("%s: not 32 hexadecimal digits: write the swarm's key again" % path)
     return key
+
+
+def make_node(config, key, session, imin_ms, observer=None):
+    """The node that a configuration of check() describes; imin_ms: of its slowest link."""
+    return Node(
+        config["swarm"],
+        config["members"],
+        config["node"],
+        config["required"],
+        key,
+        session,
+        deadline_ms=config["deadline_ms"],
+        retry=config["on_timeout"] == "retry",
+        lead_ms=config["lead_ms"],
+        linger_ms=config["linger_ms"],
+        imin_ms=imin_ms,
+        observer=observer,
+    )

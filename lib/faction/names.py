@@ -49,6 +49,13 @@ def members(ids, bitmap):
     return [ids[i] for i in range(len(ids)) if bitmap[i >> 3] >> (i & 7) & 1]
 
 
+def missing(node):
+    """Ids of the members that a node does not know to be ready."""
+    ids = node.machine.ids
+    ready = members(ids, node.bitmaps[node.frame.width :])
+    return [peer_id for peer_id in ids if peer_id not in ready]
+
+
 def view(machine):
     """The machine's view, as a dict with the keys of a vector's `view`."""
     name = STATES[machine.state]

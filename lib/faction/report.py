@@ -2,27 +2,26 @@
 
 from time import ticks_diff, ticks_ms, ticks_us
 
-from faction.names import COUNTERS, STATES, members
+from faction.names import COUNTERS, STATES, members, missing
 
 
-def facts(runner, failure):
-    """All about the runner's node, as a dict. Raises RuntimeError when there is none."""
-    if runner is None:
+def facts(app, failure):
+    """All about the application's node, as a dict. Raises RuntimeError when there is none."""
+    if app is None:
         raise RuntimeError("no node runs on this board: " + (failure or "main.py has not started one"))
-    node = runner.node
+    node = app.node
     ids = node.machine.ids
-    ready = members(ids, node.bitmaps[node.frame.width :])
     counters = {name: node.counters[i] for i, name in enumerate(COUNTERS)}
     first = node.first_sample
     return {
-        "swarm": runner.config["swarm"],
+        "swarm": app.config["swarm"],
         "node": node.machine.peer_id,
-        "open": runner.open,
+        "open": app.open,
         "session": node.session,
         "state": STATES[node.machine.state],
         "heard": members(ids, node.bitmaps),
-        "ready": ready,
-        "missing": [peer for peer in ids if peer not in ready],
+        "ready": members(ids, node.bitmaps[node.frame.width :]),
+        "missing": missing(node),
         "required": node.machine.required_count,
         "generation": node.generation,
         "restarts": counters["restarts"],
@@ -30,10 +29,10 @@ def facts(runner, failure):
         "conflict": node.conflict,
         "deadline_in_ms": ticks_diff(node.deadline, ticks_ms()),
         "instant_in_us": first.remaining_us(ticks_us()) if first.known else None,
-        "sample": runner.sample,
+        "sample": app.sample,
         "counters": counters,
-        "links": {name: link.counters() for name, link in runner.links.items()},
-        "errors": list(runner.errors),
+        "links": {name: link.counters() for name, link in app.links.items()},
+        "errors": list(app.errors),
     }
 
 
@@ -45,16 +44,33 @@ def _counts(counters):
     return "  ".join("%s %d" % (name, count) for name, count in counters.items() if count) or "none"
 
 
-def screen(runner, failure):
-    """All about the runner's node, as the text of one screen."""
+def line(app, failure):
+    """The most important facts about the application's node, as one line of text."""
     try:
-        f = facts(runner, failure)
+        f = facts(app, failure)
     except RuntimeError as error:
         return str(error)
-    total = len(runner.node.machine.ids)
+    return "%s node %d: %s, heard %d, ready %d of %d, missing %s" % (
+        f["swarm"],
+        f["node"],
+        f["state"],
+        len(f["heard"]),
+        len(f["ready"]),
+        f["required"],
+        _ids(f["missing"]),
+    )
+
+
+def screen(app, failure):
+    """All about the application's node, as the text of one screen."""
+    try:
+        f = facts(app, failure)
+    except RuntimeError as error:
+        return str(error)
+    total = len(app.node.machine.ids)
     lines = [
         "swarm %s (%s), node %d, session %d" % (f["swarm"], "open" if f["open"] else "locked", f["node"], f["session"]),
-        "state      %s, %d of %d required" % (f["state"], len(f["ready"]), f["required"]),
+        "state      %s, %d of %d required%s" % (f["state"], len(f["ready"]), f["required"], _deadline(f)),
         "heard      %d of %d: %s" % (len(f["heard"]), total, _ids(f["heard"])),
         "ready      %d of %d: %s" % (len(f["ready"]), total, _ids(f["ready"])),
         "missing    %s" % _ids(f["missing"]),
@@ -69,11 +85,17 @@ def screen(runner, failure):
     if f["conflict"]:
         lines.append("stopped: a second board carries this id: give one of them another, then restart both")
     if f["counters"]["foreign"]:
-        digest = "".join("%02x" % byte for byte in runner.node.frame.foreign_digest)
+        digest = "".join("%02x" % byte for byte in app.node.frame.foreign_digest)
         lines.append("foreign: heard another swarm, or a node provisioned differently (digest %s)" % digest)
     for error in f["errors"]:
         lines.append("error      " + error)
     return "\n".join(lines)
+
+
+def _deadline(f):
+    if f["state"] in ("Bootstrapped", "TimedOut"):
+        return ""
+    return ", deadline in %d ms" % f["deadline_in_ms"]
 
 
 def _sample(f):

@@ -58,6 +58,11 @@ class NvsStore:
         self._nvs.commit()
 
 
+def open_store(platform):
+    """The store of a board; platform: its sys.platform."""
+    return NvsStore() if platform == "esp32" else FileStore()
+
+
 def next_session(store):
     """Raise the stored number, make sure that it is stored, and return it.
 

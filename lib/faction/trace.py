@@ -1,0 +1,82 @@
+"""A trace of the machine's last transitions: an observer that takes memory once and can be replayed on the host."""
+
+from faction.core import INITIAL, Faction
+from faction.names import COMMANDS, OUTCOMES, RESULTS, STATES, view
+
+_ENTRY = 6  # bytes: command and state before, state after, number of outcomes, first outcome, peer position (u16)
+_NOBODY = 0xFFFF  # the peer is not a member
+
+
+class Trace:
+    """Observer that keeps the last `size` accepted commands of one machine.
+
+    peer_id, peers, required_count: of that machine; size: 0 keeps nothing. What falls out of the ring is applied to
+    a machine of the trace's own, so that a replay can begin where the ring begins.
+    """
+
+    def __init__(self, peer_id, peers, required_count, size=64):
+        self._base = Faction(peer_id, peers, required_count)
+        self._ring = bytearray(size * _ENTRY)
+        self._size = size
+        self._next = 0
+        self._count = 0
+
+    def observe(self, machine, before, command, peer_id):
+        """Note a transition."""
+        if not self._size:
+            return
+        at = self._next * _ENTRY
+        if self._count == self._size:
+            self._apply(at)
+        else:
+            self._count += 1
+        self._note(at, machine, before << 4 | command)
+        peer = machine.index(peer_id)
+        self._ring[at + 4] = peer & 0xFF
+        self._ring[at + 5] = peer >> 8 & 0xFF
+        self._next = (self._next + 1) % self._size
+
+    def observe_query(self, machine):
+        """A probe changes nothing: not noted."""
+
+    def observe_rejection(self, machine, command, peer_id):
+        """A rejected command changes nothing: not noted."""
+
+    def _note(self, at, machine, what):
+        self._ring[at] = what
+        self._ring[at + 1] = machine.state
+        self._ring[at + 2] = machine.outcome_count
+        self._ring[at + 3] = machine.outcomes[0]
+
+    def _peer_id(self, at):
+        peer = self._ring[at + 4] | self._ring[at + 5] << 8
+        return -1 if peer == _NOBODY else self._base.ids[peer]
+
+    def _apply(self, at):
+        """Let the entry that falls out of the ring happen in the machine from which a replay begins."""
+        if self._ring[at] >> 4 == INITIAL:
+            self._base.reset()
+        self._base.process(self._ring[at] & 15, self._peer_id(at))
+
+    def lines(self):
+        """The trace as lines of JSON values: first where it begins, then the transitions, oldest first."""
+        yield {
+            "trace": 1,
+            "config": {
+                "peer_id": self._base.peer_id,
+                "peers": list(self._base.ids),
+                "required_count": self._base.required_count,
+            },
+            "view": view(self._base),
+        }
+        for i in range(self._count):
+            at = (self._next - self._count + i) % self._size * _ENTRY
+            yield {
+                "command": COMMANDS[self._ring[at] & 15],
+                "peer_id": self._peer_id(at),
+                "before": STATES[self._ring[at] >> 4],
+                "result": RESULTS[1],
+                "outcome": OUTCOMES[self._ring[at + 3]],
+                "outcomes": self._ring[at + 2],
+                "after": STATES[self._ring[at + 1]],
+            }
