@@ -1,6 +1,6 @@
 """Drives a node on a board, from a periodic timer: main.py returns, and the REPL is free while the node lives on."""
 
-from time import ticks_ms, ticks_us
+from time import sleep_us, ticks_ms, ticks_us
 
 import machine
 from micropython import const
@@ -10,7 +10,8 @@ from faction.node import TIMEOUTS
 
 PERIOD_MS = const(4)
 _FRAMES = const(32)  # handled in one call, so that a flood does not hold up the rest
-_SPIN_US = const(12_000)  # this close to the first sample's instant, wait for it
+_AWAIT_US = const(10_000)  # this close to the first sample's instant, wait for it
+_SPIN_US = const(300)  # the last of it awake
 
 
 class Runner:
@@ -89,6 +90,9 @@ class Runner:
         first = self.node.first_sample
         if first.passed or not first.known or self.node.machine.state != BOOTSTRAPPED:
             return
-        if first.remaining_us(ticks_us()) < _SPIN_US:
+        remaining_us = first.remaining_us(ticks_us())
+        if remaining_us < _AWAIT_US:
+            if remaining_us > _SPIN_US:
+                sleep_us(remaining_us - _SPIN_US)
             while first.remaining_us(ticks_us()) > 0:
                 pass
