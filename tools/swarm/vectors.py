@@ -137,7 +137,7 @@ def _read(file: Path) -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
     """Yield (place, entries for the device with their places) of each vector of a file."""
     opener = gzip.open if file.suffix == ".gz" else open
     try:
-        with opener(file, "rt", encoding="utf-8") as lines:
+        with opener(file, "rt", encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     place = f"{file}:{number}"
