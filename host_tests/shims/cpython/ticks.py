@@ -1,4 +1,4 @@
-"""The ticks functions of 32-bit boards' `time` on CPython: they wrap at 2^30, and ticks_add refuses too large a step."""
+"""The ticks functions of 32-bit boards on CPython: they wrap at 2^30, and ticks_add refuses too large a step."""
 
 import time
 
