@@ -60,24 +60,27 @@ class App:
         imin_ms = max(link.imin_ms for link in self.links.values())
         self.node = make_node(config, key, session, imin_ms, self.trace)
         self.runner = Runner(self.node, list(self.links.values()), self)
-        self.sample = None
+        self.sample = None  # the first sample's record
+        self.sampled = False  # and it is complete
         self.errors = []
+        self.spawn = None  # how to run a coroutine of the sensor: faction.aio sets it
         self._sensor = sensor
         self._led = Led()
-        self._warm = False
+        self._warm = self._warming = False
         self._told_ready = False
         self._told_timeouts = 0
         self._watchdog = None
         self._started = ticks_ms()
 
-    def start(self):
-        """Start the node; from now on everything happens in callbacks."""
-        self.say("swarm %s %s started session %d" % (self.config["swarm"], self.trust(), self.node.session))
-        self.runner.start(board.TIMER)
+    def start_timer(self):
+        """Start the node; from now on everything happens in callbacks of a timer."""
+        self.introduce()
+        self.runner.start_timer(board.TIMER)
 
-    def trust(self):
-        """`open` for a swarm that uses the published demonstration key, `locked` for one with a key of its own."""
-        return "open" if self.open else "locked"
+    def introduce(self):
+        """Say which node of which swarm starts, and whether the swarm has a key of its own."""
+        trust = "open" if self.open else "locked"
+        self.say("swarm %s %s started session %d" % (self.config["swarm"], trust, self.node.session))
 
     def say(self, text):
         """Print one line, with the board's clock and the node's id."""
@@ -87,22 +90,23 @@ class App:
 
     def warm_up(self):
         """Whether the sensor is ready."""
-        if not self._warm:
-            try:
-                self._warm = bool(_plain(self._sensor.warm_up()))
-            except Exception as error:
-                self.note("warm_up()", error)
+        if not self._warm and not self._warming:
+            self._warming = True
+            self._call("warm_up()", self._sensor.warm_up, self._warmed)
         return self._warm
+
+    def _warmed(self, value):
+        self._warming = False
+        self._warm = bool(value)
 
     def take_sample(self, late_us, late):
         """Take the first sample, late_us after the agreed instant; late: the node noticed it only when it was past."""
-        value = None
-        try:
-            value = _plain(self._sensor.sample())
-            json.dumps(value)
-        except Exception as error:
-            self.note("sample()", error)
-        self.sample = {"node": self.config["node"], "late_us": late_us, "value": value, "late": late}
+        self.sample = {"node": self.config["node"], "late_us": late_us, "value": None, "late": late}
+        self._call("sample()", self._sensor.sample, self._sampled)
+
+    def _sampled(self, value):
+        self.sample["value"] = value
+        self.sampled = True
         line = json.dumps(self.sample)
         print(line)
         try:
@@ -137,6 +141,22 @@ class App:
         elif self.config["watchdog_ms"] and ticks_diff(now, self._started) > _BREAK_IN_MS:
             self._watchdog = machine.WDT(timeout=self.config["watchdog_ms"])
 
+    def _call(self, where, function, done):
+        """Call a function of the sensor and hand its result to done; an error becomes a note, and the result None."""
+        value = None
+        try:
+            value = function()
+            if hasattr(value, "send"):
+                if self.spawn is None:
+                    raise TypeError("it is async, which needs faction.aio: make it plain, or run the node on asyncio")
+                self.spawn(where, value, done)
+                return
+            json.dumps(value)
+        except Exception as error:
+            self.note(where, error)
+            value = None
+        done(value)
+
     def note(self, where, error):
         """Keep an error for the status, and say it once."""
         text = "%s: %s: %s" % (where, type(error).__name__, error)
@@ -145,13 +165,6 @@ class App:
             self.errors.append(text)
             if len(self.errors) > _ERRORS:
                 del self.errors[0]
-
-
-def _plain(result):
-    """The result of a function of the sensor; refuses a coroutine, which nobody would run here."""
-    if hasattr(result, "send"):
-        raise TypeError("the sensor is async: run it with faction.aio, or make it plain")
-    return result
 
 
 def append_bounded(path, line):
@@ -179,6 +192,18 @@ def _skipped():
     return None
 
 
+def make():
+    """The application that faction.json, faction.key, board.py and sensor.py describe, in a new session.
+
+    Raises ValueError or OSError, which say what to do, when that is not possible.
+    """
+    import sensor
+
+    config = load("faction.json", machine.unique_id())
+    faction.app = App(config, load_key("faction.key"), next_session(open_store(sys.platform)), sensor)
+    return faction.app
+
+
 def start():
     """Start this board's node as faction.json, faction.key and board.py say, in place of one that runs.
 
@@ -192,12 +217,7 @@ def start():
         _blinker.deinit()
         _blinker = None
     try:
-        import sensor
-
-        config = load("faction.json", machine.unique_id())
-        app = App(config, load_key("faction.key"), next_session(open_store(sys.platform)), sensor)
-        app.start()
-        faction.app = app
+        make().start_timer()
     except Exception as error:
         _fail(error)
 

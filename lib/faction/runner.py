@@ -2,7 +2,6 @@
 
 from time import sleep_us, ticks_ms, ticks_us
 
-import machine
 from micropython import const
 
 from faction.core import BOOTSTRAPPED
@@ -32,9 +31,15 @@ class Runner:
         self._told = -1
         self._timer = None
 
-    def start(self, timer_id):
-        """Start the node; call it from the timer with that id and from its links."""
+    def start(self):
+        """Start the node; from now on somebody must call tick() every few milliseconds."""
         self.node.start(ticks_ms(), ticks_us())
+
+    def start_timer(self, timer_id):
+        """Start the node, and have the timer with that id and the links call tick()."""
+        import machine
+
+        self.start()
         tick = self.tick
         for link in self.links:
             link.on_receive(tick)

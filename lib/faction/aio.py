@@ -1,0 +1,91 @@
+"""Runs a board's node inside an application on asyncio, for a main.py of your own:
+
+    async def main():
+        swarm = Swarm(app.make())
+        await swarm.bootstrapped()
+        print(await swarm.first_sample())
+
+There Ctrl-C stops the application, and with it the node. So that its status can be read all the same, a line that
+holds `status` on the serial port is answered with one line of JSON.
+"""
+
+import asyncio
+import json
+import select
+import sys
+
+from faction.core import BOOTSTRAPPED
+from faction.report import facts
+from faction.runner import PERIOD_MS
+
+_LINE_MAX = 80
+
+
+class Swarm:
+    """This board's node as a task of the running event loop.
+
+    app: of the firmware's app.make(). The sensor's functions may be coroutines.
+    """
+
+    def __init__(self, app):
+        self._app = app
+        self._bootstrapped = asyncio.Event()
+        self._sampled = asyncio.Event()
+        self._line = ""
+        self._serial = select.poll()
+        self._serial.register(sys.stdin, select.POLLIN)
+        app.spawn = self._spawn
+        app.introduce()
+        app.runner.start()
+        self._task = asyncio.create_task(self._run())
+
+    async def bootstrapped(self):
+        """Wait until the node has concluded Bootstrapped."""
+        await self._bootstrapped.wait()
+
+    async def first_sample(self):
+        """Wait for the first sample; returns its record, a dict with node, late_us, value and late."""
+        await self._sampled.wait()
+        return self._app.sample
+
+    def stop(self):
+        """Stop the node and its links for good."""
+        self._task.cancel()
+        self._app.runner.stop()
+
+    async def _run(self):
+        app = self._app
+        while True:
+            app.runner.tick()
+            if app.node.machine.state == BOOTSTRAPPED:
+                self._bootstrapped.set()
+            if app.sampled:
+                self._sampled.set()
+            self._answer()
+            await asyncio.sleep_ms(PERIOD_MS)
+
+    def _spawn(self, where, coroutine, done):
+        asyncio.create_task(self._finish(where, coroutine, done))
+
+    async def _finish(self, where, coroutine, done):
+        value = None
+        try:
+            value = await coroutine
+            json.dumps(value)
+        except Exception as error:
+            self._app.note(where, error)
+            value = None
+        done(value)
+
+    def _answer(self):
+        """Answer a request for the status on the serial line."""
+        while self._serial.poll(0):
+            character = sys.stdin.read(1)
+            if not character:
+                return
+            if character not in "\r\n":
+                self._line = (self._line + character)[-_LINE_MAX:]
+                continue
+            if self._line.strip() == "status":
+                print(json.dumps(facts(self._app, None)))
+            self._line = ""
