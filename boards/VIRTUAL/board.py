@@ -1,7 +1,8 @@
-"""Where things are on the virtual board: it has ESP-NOW and nothing connected but its temperature sensor."""
+"""Where things are on the virtual board, which has a radio, a serial bus and a temperature sensor; README.md beside this file has the wiring."""
 
 NAME = "VIRTUAL"
-LINKS = ("espnow",)
+LINKS = ("espnow",)  # opened unless faction.json names others
+UART = {"id": 1, "tx": 4, "rx": 5, "de": None, "single_wire": False}
 LED = None
 BUTTON = None
 TIMER = 0

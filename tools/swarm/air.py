@@ -1,8 +1,8 @@
 """What happens to a message in the air: the medium's decisions, without sockets or clocks.
 
-Every decision about a message on a directed link comes from the seed, the two addresses and how many messages the sender
-has sent, and from nothing else. So the same seed loses the same messages whatever the order of arrival, and one more or
-one less receiver changes nothing for the others.
+Every decision about a message on a directed link comes from the seed, the two addresses and how many messages the
+sender has sent, and from nothing else. So the same seed loses the same messages whatever the order of arrival, and one
+more or one less receiver changes nothing for the others.
 """
 
 from __future__ import annotations

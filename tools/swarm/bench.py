@@ -4,7 +4,7 @@
 
 The first line in says what to build:
 
-    {"seed": 1, "runtime": "unix", "weather": {...}, "boards": {"1": "DIRECTORY", ...}}
+    {"seed": 1, "runtime": "unix", "weather": {...}, "boards": {"1": "DIRECTORY", ...}, "remove": "DIRECTORY" or null}
 
 then commands: {"do": "power", "node": 1, "on": true, "after_ms": 250}, {"do": "keep"}, {"do": "quit"}. Events come out:
 
@@ -13,16 +13,18 @@ then commands: {"do": "power", "node": 1, "on": true, "after_ms": 250}, {"do": "
     {"event": "off", "node": 1, "t_us": ...}
     {"event": "line", "node": 1, "t_us": ..., "line": "..."}
 
-When its input ends without "keep", or on SIGTERM, it switches everything off and ends; and should it be killed, the kernel
-ends its boards and its medium.
+When its input ends without "keep", or on SIGTERM, it switches everything off, removes the directory it was told to,
+and ends; and should it be killed, the kernel ends its boards and its medium.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +37,7 @@ from swarm.virtual_board import Clock, VirtualBoard
 
 _TOOLS = Path(__file__).resolve().parents[1]
 _IDLE_S = 0.01
+_START_S = 20.0
 _QUIT_S = 5.0
 
 
@@ -50,10 +53,19 @@ class _Server:
     def __init__(self, plan: dict) -> None:
         self._kept = False
         self._done = False
+        self._remove: str | None = plan["remove"]
         self._input = b""
         self._switches: list[tuple[int, int, bool]] = []  # true time, node, on
         self._medium = subprocess.Popen(
-            [sys.executable, "-m", "swarm.medium", "--seed", str(plan["seed"]), "--weather", json.dumps(plan["weather"])],
+            [
+                sys.executable,
+                "-m",
+                "swarm.medium",
+                "--seed",
+                str(plan["seed"]),
+                "--weather",
+                json.dumps(plan["weather"]),
+            ],
             stdout=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
@@ -147,6 +159,8 @@ class _Server:
             board.close()
         self._medium.kill()
         self._medium.wait()
+        if self._remove is not None:
+            shutil.rmtree(self._remove, ignore_errors=True)
 
 
 def _terminate(*_: object) -> None:
@@ -174,11 +188,17 @@ def _serve() -> None:
 class Bench:
     """A bench process and its boards: a context manager that leaves no process behind.
 
-    `ports` and `pids` are by node; `medium` steers the air; `events()` yields what has happened since.
+    boards: node -> directory, prepared; remove: a directory that goes when the bench does, however it ends but by
+    SIGKILL. `ports` and `pids` are by node; `medium` steers the air; `events()` yields what has happened since.
     """
 
     def __init__(
-        self, boards: dict[int, Path], seed: int, runtime: str = "unix", weather: dict[str, float] | None = None
+        self,
+        boards: dict[int, Path],
+        seed: int,
+        runtime: str = "unix",
+        weather: dict[str, float] | None = None,
+        remove: Path | None = None,
     ) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "swarm.bench"],
@@ -190,31 +210,32 @@ class Bench:
         assert self._process.stdout is not None
         self._output = self._process.stdout.fileno()
         self._partial = b""
-        self._early: list[dict] = []
         self.pids: dict[int, int] = {}
         self._say(
             seed=seed,
             runtime=runtime,
             weather=weather or {},
             boards={str(node): str(directory) for node, directory in boards.items()},
+            remove=str(remove) if remove else None,
         )
-        ready = next(event for event in self._wait_for("ready"))
+        ready = self._wait_for_ready()
         self.pid: int = ready["pid"]
         self.medium_pid: int = ready["medium_pid"]
         self.medium_port: int = ready["medium"]
         self.ports = {int(node): port for node, port in ready["ports"].items()}
         self.medium = MediumClient(ready["medium"])
 
-    def _wait_for(self, name: str):
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            for event in self._take(0.1):
-                if event["event"] == name:
-                    yield event
-                else:
-                    self._early.append(event)
+    def _wait_for_ready(self) -> dict:
+        deadline = time.monotonic() + _START_S
+        try:
+            while time.monotonic() < deadline:
+                for event in self._take(0.1):
+                    if event["event"] == "ready":
+                        return event
+        except EOFError:
+            pass
         self.close()
-        raise OSError("the bench did not start; see the messages above")
+        raise OSError("the bench did not start; what it printed above says why")
 
     def _say(self, **command) -> None:
         assert self._process.stdin is not None
@@ -226,9 +247,8 @@ class Bench:
         self._say(do="power", node=node, on=on, after_ms=after_ms)
 
     def events(self, wait_s: float = 0.0) -> list[dict]:
-        """What has happened since the last call; waits up to wait_s for something. EOFError when the bench has ended."""
-        early, self._early = self._early, []
-        events = early + self._take(0.0 if early else wait_s)
+        """What has happened since the last call, waiting up to wait_s for it. EOFError when the bench has ended."""
+        events = self._take(wait_s)
         for event in events:
             if event["event"] == "boot":
                 self.pids[event["node"]] = event["pid"]
@@ -255,10 +275,8 @@ class Bench:
         """Switch everything off and wait until it is."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-                except BrokenPipeError:
-                    pass
         try:
             self._process.wait(_QUIT_S)
         except subprocess.TimeoutExpired:

@@ -1,7 +1,7 @@
 """Start a swarm of virtual boards, real MicroPython nodes, and watch them agree and take their first sample together.
 
-The nodes get power at random times and warm up for random times, both from the seed. Exit status 0 means that every node
-that has power at the end concluded Bootstrapped and sampled.
+The nodes get power at random times and warm up for random times, both from the seed. Exit status 0 means that every
+node that has power at the end concluded Bootstrapped and sampled.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def register(subparsers) -> None:
     parser.add_argument("--nodes", type=int, default=5, metavar="N", help="how many nodes (default: %(default)s)")
     parser.add_argument("--quorum", type=int, metavar="N", help="how many must be ready (default: all)")
     parser.add_argument(
-        "--loss", type=float, default=0.1, metavar="P", help="share of messages lost on each link (default: %(default)s)"
+        "--loss", type=float, default=0.1, metavar="P", help="share of messages lost on a link (default: %(default)s)"
     )
     parser.add_argument(
         "--deadline", type=int, default=DEADLINE_MS, metavar="MS", help="when nodes give up (default: %(default)s)"
@@ -98,7 +98,8 @@ def _check(options: argparse.Namespace) -> None:
         raise WrongUse(f"--nodes {options.nodes} is outside 1 ... {NODES_MAX}")
     if options.quorum is not None and not 1 <= options.quorum <= options.nodes:
         raise WrongUse(
-            f"--quorum {options.quorum} is outside 1 ... {options.nodes}: it counts nodes; raise --nodes or lower --quorum"
+            f"--quorum {options.quorum} is outside 1 ... {options.nodes}: it counts nodes; "
+            "raise --nodes or lower --quorum"
         )
     if not 0 <= options.loss <= 1:
         raise WrongUse(f"--loss {options.loss} is outside 0 ... 1: it is a share, 0.1 loses a tenth")
@@ -122,7 +123,9 @@ def _choose_runtime(options: argparse.Namespace) -> str:
     return options.runtime or "unix"
 
 
-def plan(seed: int, nodes: int, kills: list[tuple[int, int]], reboots: list[tuple[int, int]]) -> list[tuple[float, int, bool]]:
+def plan(
+    seed: int, nodes: int, kills: list[tuple[int, int]], reboots: list[tuple[int, int]]
+) -> list[tuple[float, int, bool]]:
     """When each node's power goes on and off: (ms after the first power-on, node, on), in order."""
     chance = random.Random(f"boots/{seed}")
     boots = {node: chance.uniform(0, BOOT_SPREAD_MS) for node in range(1, nodes + 1)}
@@ -178,7 +181,7 @@ def _demo(options: argparse.Namespace, runtime: str) -> int:
         boards = {node: directory / f"node-{node}" for node in nodes}
         for node, home in boards.items():
             prepare(home, {**config, "node": node})
-        bench = Bench(boards, seed, runtime, {"loss": options.loss, "delay_ms": JITTER_MS})
+        bench = Bench(boards, seed, runtime, {"loss": options.loss, "delay_ms": JITTER_MS}, remove=directory)
         cleanup.callback(bench.close)
         run = Run(nodes)
         ended = _follow(options, bench, run, seed)
@@ -187,7 +190,7 @@ def _demo(options: argparse.Namespace, runtime: str) -> int:
         problem = _problem(run, ended, config["required"])
         if options.keep:
             bench.keep()
-            kept.save(bench.pid, bench.medium_port, bench.ports, directory)
+            kept.save(bench.pid, bench.medium_port, bench.ports)
             cleanup.pop_all()
         if options.json:
             print(json.dumps(result))
@@ -307,9 +310,10 @@ def _closing_lines(run: Run, statuses: dict[int, dict], result: dict) -> list[st
         for runtime in result["runtime"].values()
     }
     if result["converged_ms"] is not None:
-        lines.append(f"converged {result['converged_ms']} ms after the last node was ready, {result['frames_sent']} frames")
+        lines.append(f"converged {result['converged_ms']} ms after the last node was ready")
     if result["skew_us"] is not None:
         lines.append(f"skew of the first samples {result['skew_us'] / 1000:.1f} ms in true time")
+    lines.append(f"frames sent {result['frames_sent']}")
     lines.append(f"nodes ran on {', '.join(sorted(runtimes)) or 'nothing that answers'}")
     return lines
 

@@ -60,6 +60,10 @@ def sample_text(sample: dict) -> str:
     return f"{sample['value']} C, {timing}{sample['late_us']:+d} us"
 
 
+def _missing(run: Run, node: int) -> str:
+    return str(node) if run.nodes[node].powered else f"{node} (no power)"
+
+
 def summary(run: Run, statuses: dict[int, dict]) -> list[str]:
     """One line a node: its conclusion and its first sample, or who is missing."""
     lines = []
@@ -76,7 +80,7 @@ def summary(run: Run, statuses: dict[int, dict]) -> list[str]:
             if node.conclusion == BOOTSTRAPPED:
                 text += "  no sample"
             elif status.get("missing"):
-                missing = ", ".join(f"{who}{'' if run.nodes[who].powered else ' (no power)'}" for who in status["missing"])
+                missing = ", ".join(_missing(run, who) for who in status["missing"])
                 text += f"  not ready: {missing}; {len(status['ready'])} of {status['required']} required are ready"
         lines.append(f"node {node.node:>3}  {text}")
     return lines

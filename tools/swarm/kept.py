@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import tempfile
 import time
@@ -46,7 +45,7 @@ def _runs_bench(pid: int) -> bool:
 
 
 def load() -> dict | None:
-    """The running demo: {"pid", "medium", "ports", "directory"}; None when there is none."""
+    """The running demo: {"pid", "medium", "ports"}; None when there is none."""
     try:
         demo = json.loads(_file().read_text())
     except (OSError, ValueError):
@@ -54,19 +53,18 @@ def load() -> dict | None:
     return demo if _alive(demo["pid"]) and _runs_bench(demo["pid"]) else None
 
 
-def save(pid: int, medium: int, ports: dict[int, str], directory: Path) -> None:
+def save(pid: int, medium: int, ports: dict[int, str]) -> None:
     """Write the running demo down."""
     facts = {
         "pid": pid,
         "medium": medium,
         "ports": {str(node): port for node, port in ports.items()},
-        "directory": str(directory),
     }
     _file().write_text(json.dumps(facts) + "\n")
 
 
 def stop() -> bool:
-    """Stop the running demo and remove its boards' files; False when there is none. OSError when it does not stop."""
+    """Stop the running demo; its boards' files go with it. False when there is none."""
     demo = load()
     if demo is None:
         return False
@@ -78,5 +76,4 @@ def stop() -> bool:
             break
         time.sleep(0.02)
     _file().unlink(missing_ok=True)
-    shutil.rmtree(demo["directory"], ignore_errors=True)
     return True

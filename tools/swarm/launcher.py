@@ -2,9 +2,9 @@
 
     python launcher.py RADIO_PORT START_PY      with the serial line's PTY as standard input and output
 
-MicroPython runs what `micropython.schedule` queued when a signal ends its wait for a key. So this process arms a 2 ms alarm
-and a signal for each datagram from the medium, both with handlers that do nothing, and then becomes MicroPython for good
-(the PyPI wheel's `run_main`). It imports little, since its start is a board's power-on.
+MicroPython runs what `micropython.schedule` queued when a signal ends its wait for a key. So this process arms a 2 ms
+alarm and a signal for each datagram from the medium, both with handlers that do nothing, and then becomes MicroPython
+for good (the PyPI wheel's `run_main`). It imports little, since its start is a board's power-on.
 """
 
 import ctypes
@@ -19,13 +19,13 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent():
-    """Have the kernel kill this process when its supervisor goes, however that went (Linux; elsewhere the PTY's end does)."""
+    """Have the kernel kill this process when its supervisor goes; where it cannot, the end of the PTY does."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def open_radio(port):
-    """The board's socket to the medium on loopback `port`: non-blocking, with a signal at each datagram. Its descriptor."""
+    """Descriptor of the board's socket to the medium on loopback `port`, with a signal at each datagram."""
     radio = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     radio.bind(("127.0.0.1", 0))
     radio.connect(("127.0.0.1", port))

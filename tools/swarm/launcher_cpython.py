@@ -3,7 +3,8 @@
     python launcher_cpython.py RADIO_PORT START_PY      with the serial line's PTY as standard input and output
 
 The same firmware, shims and signals as launcher.py; the signals run the shims' interrupt work as Python handlers, also
-while the prompt waits. The prompt is as much of MicroPython's as tools need: a raw REPL (without raw paste) and single lines.
+while the prompt waits. The prompt is as much of MicroPython's as tools need: a raw REPL (without raw paste) and single
+lines.
 """
 
 import builtins

@@ -1,16 +1,17 @@
 """The medium: a process through which the virtual boards' radios hear each other, and which alone keeps true time.
 
-Boards and whoever steers speak datagrams to its port on loopback. A board's begin with one letter (see
-host_tests/shims/device/_chip.py), control messages with "{": JSON with a "do", answered by JSON to the sender.
+Boards and whoever steers speak datagrams to its port on loopback. A board's begin with one letter, and those to a
+board with their length (see host_tests/shims/device/_chip.py). Control messages begin with "{": JSON with a "do",
+answered by JSON.
 
     {"do": "stats"}                               frames, per-board counts, last frame of each board, weather, time
     {"do": "weather", "loss": 0.3, ...}           change some of Weather's fields
     {"do": "partition", "groups": [[1, 2], [3]]}  boards of different groups do not hear each other; [] heals
     {"do": "record", "on": true}                  keep every message from now on (at most RECORD_MAX)
     {"do": "recorded", "from": 0}                 some recorded messages from that index on, and how many there are
-    {"do": "inject", "channel": 1, "frame": "hex"}   send a message from a radio that is no board, for instance a recorded one
-    {"do": "readings", "node": 3}                 ADC conversions of a board: [true time in us, raw], newest last
-    {"do": "quit"}
+    {"do": "inject", "channel": 1, "frame": "hex"}   send a message from a radio that is no board, for instance a
+    recorded one {"do": "readings", "node": 3}                 ADC conversions of a board: [true time in us, raw],
+    newest last {"do": "quit"}
 
 Messages share the channel: one waits until the channel is free, as carrier sense makes it.
 """
@@ -18,6 +19,7 @@ Messages share the channel: one waits until the channel is free, as carrier sens
 from __future__ import annotations
 
 import argparse
+import contextlib
 import heapq
 import json
 import select
@@ -97,7 +99,7 @@ class Medium:
 
     def _at(self, when_us: int, address: tuple[str, int], datagram: bytes) -> None:
         self._order += 1
-        heapq.heappush(self._due, (when_us, self._order, address, datagram))
+        heapq.heappush(self._due, (when_us, self._order, address, len(datagram).to_bytes(2, "little") + datagram))
 
     def receive(self, datagram: bytes, address: tuple[str, int], now_us: int) -> bytes | None:
         """Take one datagram; an answer for its sender, or None."""
@@ -226,10 +228,9 @@ def serve(medium: Medium, link: socket.socket) -> None:
 
 
 def _send(link: socket.socket, address: tuple[str, int], datagram: bytes) -> None:
-    try:
+    # A board that has lost power, or whose socket is full: the air does not care.
+    with contextlib.suppress(BlockingIOError, ConnectionError):
         link.sendto(datagram, address)
-    except (BlockingIOError, ConnectionError):
-        pass  # a board that has lost power, or whose socket is full: the air does not care
 
 
 class MediumClient:
@@ -247,7 +248,7 @@ class MediumClient:
 
     def do(self, verb: str, **parameters) -> dict:
         """Send a control message and return the answer; OSError when none comes, ValueError when it is refused."""
-        for attempt in range(self.TRIES):
+        for _attempt in range(self.TRIES):
             self._socket.send(json.dumps({"do": verb, **parameters}).encode())
             try:
                 reply = json.loads(self._socket.recv(65536))

@@ -1,10 +1,9 @@
 """Talks to a board's prompt over its serial port, with mpremote's own transport, without disturbing the board.
 
 mpremote opens a port with pyserial's defaults, which move DTR and RTS; on many ESP32 boards those lines reset the chip.
-pyserial sets DTR first and RTS after it, and the state between the two is what resets. Here neither is touched: at the first
-opening the system raises both at once, which those circuits take for no reset and which a Pico wants to see, and there they
-stay. The raw REPL is entered without a soft reset, so a node that runs
-from a timer goes on meanwhile.
+pyserial sets DTR first and RTS after it, and the state between the two is what resets. Here neither is touched: at the
+first opening the system raises both at once, which those circuits take for no reset and which a Pico wants to see, and
+there they stay. The raw REPL is entered without a soft reset, so a node that runs from a timer goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -106,8 +105,8 @@ def raw_repl(port: str) -> Iterator[SerialTransport]:
                 transport.enter_raw_repl(soft_reset=False, timeout_overall=ANSWER_S)
         except (TransportError, OSError, serial.SerialException) as error:
             raise BoardError(
-                f"{port}: no MicroPython prompt answers; is it a board with MicroPython, and is no program keeping it busy? "
-                f"`mpremote connect {port} reset` starts it again"
+                f"{port}: no MicroPython prompt answers; is it a board with MicroPython, and does no program keep it "
+                f"busy? `mpremote connect {port} reset` starts it again"
             ) from error
         yield transport
     finally:
@@ -140,7 +139,9 @@ def read_status(transport: SerialTransport, port: str) -> dict:
     """The node's status_dict; BoardError when the board has no faction, or its node was not started."""
     status = _json(transport, port, _STATUS)
     if status.get("error") == "absent":
-        raise BoardError(f"{port}: MicroPython answers, but the board has no faction on it; copy it there as the README says")
+        raise BoardError(
+            f"{port}: MicroPython answers, but there is no faction on it; copy it there as the README says"
+        )
     if status.get("error") == "stopped":
         raise BoardError(
             f"{port}: the node was not started: main.py has not run since the last reset; "

@@ -35,7 +35,7 @@ class Sighting:
 
 
 def sight(frame: bytes) -> Sighting | None:
-    """The sender's state as the frame tells it, or None when it is not a frame of protocol version 1. Tags are not checked."""
+    """The sender's state as the frame tells it, tag unchecked; None for what is no frame of protocol version 1."""
     if len(frame) < _HEADER.size + _TAG:
         return None
     kind, flags, _digest, node, session, _sequence, generation, _offset = _HEADER.unpack_from(frame)

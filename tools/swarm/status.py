@@ -28,7 +28,7 @@ def register(subparsers) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", action="append", default=[], help="serial port of a board; may be given several times")
+    parser.add_argument("--port", action="append", default=[], help="a board's serial port; may be given several times")
     parser.add_argument("--json", action="store_true", help="print one object: port -> status, or port -> {error}")
     parser.set_defaults(run=_run)
 

@@ -1,8 +1,9 @@
 """A virtual board: a MicroPython process with its own directory, clock, sensor, radio and serial port.
 
-`prepare` lays the files as a deploy would. `VirtualBoard` gives the board power and a serial port: a PTY whose path a tool
-such as mpremote opens. Between that PTY and the process's own stands this supervisor, because a process at a PTY is not a
-board: Ctrl-C has to become an interrupt, and a process that ended at Ctrl-D has to come back as a board's soft reset does.
+`prepare` lays the files as a deploy would. `VirtualBoard` gives the board power and a serial port: a PTY whose path a
+tool such as mpremote opens. Between that PTY and the process's own stands this supervisor, because a process at a PTY
+is not a board: Ctrl-C has to become an interrupt, and a process that ended at Ctrl-D has to come back as a board's
+soft reset does.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _STUCK_S = 0.25  # how long the board waits for a reader of its port that does n
 
 @dataclass(frozen=True)
 class Clock:
-    """A board's clock: local microseconds = offset_us + elapsed * (1 + ppb / 10**9), elapsed since base_us of true time."""
+    """A board's clock: local microseconds = offset_us + elapsed * (1 + ppb / 10**9), since true time base_us."""
 
     base_us: int
     offset_us: int
@@ -102,8 +103,9 @@ def prepare(
     firmware: Path = FIRMWARE,
     library: Path = LIB,
 ) -> None:
-    """Lay a board's files into its directory as a deploy would: firmware, library, board.py, faction.json, faction.key (16 bytes).
+    """Lay a board's files into its directory as a deploy would: firmware, library, board.py, faction.json, faction.key.
 
+    config: for faction.json; key: 16 bytes, None for the demonstration key.
     What the board itself wrote there, such as its session number, stays.
     """
     directory.mkdir(parents=True, exist_ok=True)

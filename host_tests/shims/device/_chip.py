@@ -3,10 +3,11 @@
 Runs on MicroPython's unix port and on CPython. A board's parameters come from environment variables that the virtual
 board's supervisor sets (tools/swarm/virtual_board.py); a board knows nothing of true time but what its clock says.
 
-There is no interrupt on a host. The launcher arms a 2 ms alarm and a signal per datagram; each wakes the waiting prompt,
-and the wake-up calls `run()`, which does the work of the interrupts: it empties the radio and starts the callbacks.
-Callbacks wait in a queue as deep as `micropython.schedule`'s is on the esp32 and rp2 ports. The unix port's own queue is
-not used for them, because it runs one entry a wake-up, which would add 2 ms to each: a delay no device has.
+There is no interrupt on a host. The launcher arms a 2 ms alarm and a signal per datagram; each wakes the waiting
+prompt, and the wake-up calls `run()`, which does the work of the interrupts: it empties the radio and starts the
+callbacks. Callbacks wait in a queue as deep as `micropython.schedule`'s is on the esp32 and rp2 ports. The unix port's
+own queue is not used for them, because it runs one entry a wake-up, which would add 2 ms to each: a delay no device
+has.
 """
 
 import os
@@ -15,9 +16,11 @@ import sys
 import utime
 
 SCHEDULER_DEPTH = 8  # MICROPY_SCHEDULER_DEPTH of the esp32 and rp2 ports
-DATAGRAM_MAX = 1600  # a radio message and its envelope
+_AIR_BUFFER = 16384  # for all the datagrams that wait at one time
 
-# Envelope of the datagrams between a board and the medium: one letter, then what the functions below write.
+# Datagrams between a board and the medium are one letter and what follows here. Those to a board begin with their
+# length in two bytes (little-endian), because MicroPython's readinto goes on until its buffer is full and so joins
+# datagrams.
 TUNE = 84  # 'T' board -> medium: mac 6, channel 1 (0 = radio off)
 TRANSMIT = 88  # 'X' board -> medium: source mac 6, destination mac 6, channel 1, message
 RECEIVED = 82  # 'R' medium -> board: source mac 6, rssi 1 (two's complement), message
@@ -62,8 +65,8 @@ class _Air:
     def __init__(self):
         descriptor = _parameter("SWARM_RADIO_FD", -1)
         self._file = open(descriptor, "r+b", 0) if descriptor >= 0 else None
-        self._buffer = bytearray(DATAGRAM_MAX)
-        self.listener = None  # called with (buffer, length) for each datagram
+        self._buffer = bytearray(_AIR_BUFFER)
+        self.listener = None  # called with (buffer, start, end) for each datagram
 
     def transmit(self, datagram):
         if self._file is not None:
@@ -84,8 +87,12 @@ class _Air:
                 return
             if not length:
                 return
-            if self.listener is not None:
-                self.listener(buffer, length)
+            start = 0
+            while start + 2 < length:
+                end = start + 2 + (buffer[start] | buffer[start + 1] << 8)
+                if end <= length and self.listener is not None:  # else the buffer's end has cut it: lost in the air
+                    self.listener(buffer, start + 2, end)
+                start = end
 
 
 air = _Air()

@@ -1,8 +1,8 @@
 """`espnow` of a virtual board, with the limits and the habits of ports/esp32 (ESP-NOW version 1, 250 bytes).
 
-The receive ring, its arithmetic and its silent drop of the newest message, the counts of `stats()`, the error names, the
-reuse of the buffers by `recvinto` and `irecv`, and the callback that is lost when the scheduler queue is full while the
-message is not, are the device's. The air is a datagram socket to the medium (tools/swarm/medium.py).
+The receive ring, its arithmetic and its silent drop of the newest message, the counts of `stats()`, the error names,
+the reuse of the buffers by `recvinto` and `irecv`, and the callback that is lost when the scheduler queue is full
+while the message is not, are the device's. The air is a datagram socket to the medium (tools/swarm/medium.py).
 """
 
 import _chip
@@ -96,7 +96,7 @@ class ESPNow:
         return self._ring is not None
 
     def config(self, *args, rxbuf=-1, timeout_ms=None, rate=-1):
-        """Get 'rxbuf' or 'timeout_ms' by name, or set rxbuf (takes effect at the next active(True)), timeout_ms, rate."""
+        """Get 'rxbuf' or 'timeout_ms' by name, or set rxbuf (for the next active(True)), timeout_ms, rate."""
         if rxbuf >= 0:
             self._rxbuf = rxbuf
         if timeout_ms is not None:
@@ -120,21 +120,22 @@ class ESPNow:
         """(sent, responses, failures, received, dropped)"""
         return (self._sent, self._responses, self._failures, self._received, self._dropped)
 
-    def _interrupt(self, datagram, length):
-        """What the radio's interrupt does on a device with a datagram from the medium."""
-        kind = datagram[0]
+    def _interrupt(self, datagram, start, end):
+        """What the radio's interrupt does on a device, with a datagram from the medium."""
+        kind = datagram[start]
         if kind == _chip.DEPARTED:
             if self._responses < self._sent:
                 self._responses += 1
-                if not datagram[1]:
+                if not datagram[start + 1]:
                     self._failures += 1
         elif kind == _chip.RECEIVED and self._ring is not None:
             room = self._ring_size - 1 - self._ring_used
-            size = _HEADER + length - 8
+            size = _HEADER + end - start - 8
             if size >= room:  # not ">": the device refuses the message that would just fit, too
                 self._dropped += 1
                 return
-            entry = (bytes(datagram[1:7]), datagram[7] - 256, bytes(datagram[8:length]), _chip.local_us() // 1000)
+            mac, message = bytes(datagram[start + 1 : start + 7]), bytes(datagram[start + 8 : end])
+            entry = (mac, datagram[start + 7] - 256, message, _chip.local_us() // 1000)
             self._ring_used += size
             self._ring.append(entry)
             self._received += 1
@@ -149,8 +150,8 @@ class ESPNow:
     def recvinto(self, data, timeout_ms=None):
         """Wait for a message and put its address into data[0], its bytes into data[1]; its length, or 0 on time-out.
 
-        data[1] is a bytearray, or a writable memoryview of one; a bytearray gets the message's length, its room stays. With
-        four elements in data, rssi and time in ms come into the other two.
+        data[1] is a bytearray, or a writable memoryview of one; a bytearray gets the message's length, its room stays.
+        With four elements in data, rssi and time in ms come into the other two.
         """
         self._initialised()
         if timeout_ms is None:
@@ -226,8 +227,8 @@ class ESPNow:
     def send(self, mac, message=None, sync=True):
         """Send to a registered peer (None: to all but broadcast and multicast); False when sync and one did not answer.
 
-        A broadcast is never answered and always True. OSError by name: NOT_INIT, NOT_FOUND, ARG (over 250 bytes), IF, CHAN,
-        NO_MEM (after 2 s), and ETIMEDOUT when the radio does not report that a message left.
+        A broadcast is never answered and always True. OSError by name: NOT_INIT, NOT_FOUND, ARG (over 250 bytes), IF,
+        CHAN, NO_MEM (after 2 s), and ETIMEDOUT when the radio does not report that a message left.
         """
         self._initialised()
         if message is None:

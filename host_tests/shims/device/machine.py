@@ -1,7 +1,7 @@
 """`machine` of a virtual board: timers, pins, the ADC of a temperature sensor that warms up, the reset causes.
 
-The ADC and the sensor are as on an RP2040 (0.706 V at 27 C, -1.721 mV per degree, 12 bits in a 16-bit reading), the timers
-and the reset causes as on an ESP32.
+The ADC and the sensor are as on an RP2040 (0.706 V at 27 C, -1.721 mV per degree, 12 bits in a 16-bit reading), the
+timers and the reset causes as on an ESP32.
 """
 
 import math
@@ -50,7 +50,7 @@ def idle():
 
 
 class Timer:
-    """A timer whose callback comes through the scheduler queue, as on esp32; ids 0 ... 3 are hardware, -1 is virtual."""
+    """A timer whose callback comes through the scheduler, as on esp32; ids 0 ... 3 are hardware, -1 is virtual."""
 
     ONE_SHOT = 0
     PERIODIC = 1
@@ -190,10 +190,10 @@ class ADC:
             raise ValueError("ADC(%r): only ADC.CORE_TEMP is connected on this board" % (id,))
 
     def read_u16(self):
-        """One conversion, 0 ... 65535 for 0 ... 3.3 V. Every conversion is reported to the medium, which knows true time.
+        """One conversion, 0 ... 65535 for 0 ... 3.3 V. Each is reported to the medium, which knows true time.
 
-        That report stands for the logic analyser one would clip to the pin: it is how the skew of the samples is measured
-        without asking the nodes.
+        That report stands for the logic analyser one would clip to the pin: it is how the skew of the samples is
+        measured without asking the nodes.
         """
         now_us = _chip.true_us()
         elapsed_ms = (now_us - _chip.POWER_ON_US) / 1000
