@@ -200,7 +200,9 @@ def make():
     import sensor
 
     config = load("faction.json", machine.unique_id())
-    faction.app = App(config, load_key("faction.key"), next_session(open_store(sys.platform)), sensor)
+    faction.app = App(  # type: ignore[assignment]
+        config, load_key("faction.key"), next_session(open_store(sys.platform)), sensor
+    )
     return faction.app
 
 

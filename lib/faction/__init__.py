@@ -8,8 +8,14 @@ faction.restart() starts the node again with what faction.json says now.
 __version__ = "0.1.0"
 
 app = None  # the application that main.py has started: it has config, node, links, runner, trace, sample, errors
-failure = None  # why there is none
-start = None  # starts the application again
+failure = ""  # why there is none
+
+
+def _not_run():
+    raise RuntimeError("main.py has not run: reset the board")
+
+
+start = _not_run  # starts the application again; main.py sets it
 
 
 def status():
@@ -37,12 +43,10 @@ def trace():
     """Print the last transitions of this node's machine as lines of JSON, for `swarm replay`."""
     import json
 
-    for entry in app.trace.lines():
+    for entry in app.trace.lines():  # type: ignore[attr-defined]
         print(json.dumps(entry))
 
 
 def restart():
     """Start this board's node again, as at a boot: with a new session and what faction.json says now."""
-    if start is None:
-        raise RuntimeError("main.py has not run: reset the board")
     start()

@@ -87,5 +87,5 @@ class Swarm:
                 self._line = (self._line + character)[-_LINE_MAX:]
                 continue
             if self._line.strip() == "status":
-                print(json.dumps(facts(self._app, None)))
+                print(json.dumps(facts(self._app, "")))
             self._line = ""

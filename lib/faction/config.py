@@ -77,7 +77,7 @@ def check(given, hardware=None):
     """
     if not isinstance(given, dict):
         _mistake("the file", given, "write an object, {...}")
-    config = {"on_timeout": "retry", "links": None}
+    config = {"on_timeout": "retry", "links": None}  # type: dict
     for key in given:
         if key not in NUMBERS and key not in _OTHERS:
             _mistake(key, given[key], "no such key: one of " + ", ".join(sorted(_OTHERS + tuple(NUMBERS))))

@@ -87,8 +87,8 @@ def screen(app, failure):
     if f["counters"]["foreign"]:
         digest = "".join("%02x" % byte for byte in app.node.frame.foreign_digest)
         lines.append("foreign: heard another swarm, or a node provisioned differently (digest %s)" % digest)
-    for error in f["errors"]:
-        lines.append("error      " + error)
+    for text in f["errors"]:
+        lines.append("error      " + text)
     return "\n".join(lines)
 
 

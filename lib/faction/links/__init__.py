@@ -10,9 +10,11 @@ def open_link(name, config, board):
     """Open the link of that name, `espnow` or `uart`. Raises OSError or ValueError when the board cannot have it."""
     try:
         if name == "espnow":
-            from faction.links.espnow import EspNowLink as Link
-        else:
-            from faction.links.uart import UartLink as Link
+            from faction.links.espnow import EspNowLink
+
+            return EspNowLink(config, board)
+        from faction.links.uart import UartLink
+
+        return UartLink(config, board)
     except ImportError as error:
         raise ValueError("%s cannot have the link %s (%s): write another in links" % (board.NAME, name, error))
-    return Link(config, board)

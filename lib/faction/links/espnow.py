@@ -57,7 +57,7 @@ class EspNowLink:
         self._packet = [bytearray(6), None]
         self._sending = None
         self._views = {}
-        self.sent_us = 0
+        self.sent_us = ticks_us()
         self.sent = self.received = self.send_errors = self.receive_errors = 0
         self.error = None
 
