@@ -1,4 +1,4 @@
 # What a virtual board's files are, as a manifest: the node and where things are. Nothing is frozen on this board.
 
-include("../firmware.py")
+include("../manifest.py")
 module("board.py")

@@ -1,0 +1,8 @@
+"""Where things are on an ESP32-S3 development board; README.md beside this file has the wiring."""
+
+NAME = "ESP32_GENERIC_S3"
+LINKS = ("espnow",)  # opened unless faction.json names others
+UART = {"id": 1, "tx": 17, "rx": 18, "de": None, "single_wire": False}
+LED = None  # what these boards have is a colour LED, which takes another protocol
+BUTTON = 0  # BOOT
+TIMER = 0  # a hardware timer

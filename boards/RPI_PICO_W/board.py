@@ -1,0 +1,8 @@
+"""Where things are on a Raspberry Pi Pico W; README.md beside this file has the wiring."""
+
+NAME = "RPI_PICO_W"
+LINKS = ("uart",)  # opened unless faction.json names others
+UART = {"id": 1, "tx": 4, "rx": 5, "de": None, "single_wire": False}
+LED = "LED"  # on the radio chip, reached by name
+BUTTON = None  # BOOTSEL is no pin
+TIMER = -1  # a software timer: this port has no other
