@@ -227,8 +227,8 @@ def _follow(options: argparse.Namespace, bench: Bench, run: Run, seed: int) -> b
             for event in bench.events(_REFRESH_S / 2):
                 run.take(event)
             while run.sampled:
-                node = run.sampled.pop()
-                node.sample_us = sample_instant(bench, node.node, node.sample_us)
+                sampler = run.sampled.pop()
+                sampler.sample_us = sample_instant(bench, sampler.node, sampler.sample_us)
             now = time.monotonic() - start
             if show_table and now - shown >= _REFRESH_S:
                 shown = now

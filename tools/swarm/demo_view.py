@@ -26,16 +26,8 @@ def state_of(node: Node, sighting: Sighting | None) -> str:
 def table(run: Run, stats: dict, title: str) -> Table:
     """The live table: one line a node, from the medium's statistics and the serial lines."""
     out = Table(title=title, title_justify="left")
-    for name, justify in (
-        ("node", "right"),
-        ("state", "left"),
-        ("heard", "right"),
-        ("ready", "right"),
-        ("frames", "right"),
-        ("restarts", "right"),
-        ("first sample", "left"),
-    ):
-        out.add_column(name, justify=justify)
+    for name in ("node", "state", "heard", "ready", "frames", "restarts", "first sample"):
+        out.add_column(name, justify="left" if name in ("state", "first sample") else "right")
     total = len(run.nodes)
     for node in run.nodes.values():
         air = stats["boards"].get(str(node.node), {})

@@ -8,7 +8,6 @@ lines.
 """
 
 import builtins
-import importlib.util
 import io
 import os
 import signal
@@ -26,8 +25,8 @@ BANNER = f"{sys.implementation.name} {sys.version.split()[0]} as a virtual board
 def _utime() -> types.ModuleType:
     """MicroPython's own `utime`, which the shims stand on: true time."""
     module = types.ModuleType("utime")
-    module.ticks_us = lambda: time.monotonic_ns() // 1000
-    module.sleep_us = lambda us: time.sleep(us / 1e6)
+    module.__dict__["ticks_us"] = lambda: time.monotonic_ns() // 1000
+    module.__dict__["sleep_us"] = lambda us: time.sleep(us / 1e6)
     for name in ("gmtime", "localtime", "mktime", "time", "time_ns"):
         setattr(module, name, getattr(time, name))
     return module
@@ -46,14 +45,13 @@ def _install(start: Path) -> None:
         if not hasattr(board_time, name):  # what other modules of the standard library want of it
             setattr(board_time, name, getattr(host_time, name))
     sys.modules["time"] = board_time
-    sys.print_exception = lambda error: traceback.print_exception(error)
-    builtins.execfile = lambda name, names: exec(compile(Path(name).read_text(), name, "exec"), names)
+    sys.__dict__["print_exception"] = lambda error: traceback.print_exception(error)
+    builtins.__dict__["execfile"] = lambda name, names: exec(compile(Path(name).read_text(), name, "exec"), names)
 
 
 def _load(name: str, path: Path) -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = types.ModuleType(name)
+    exec(compile(path.read_text(), str(path), "exec"), module.__dict__)
     return module
 
 
