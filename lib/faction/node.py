@@ -13,11 +13,9 @@ from micropython import const
 
 from faction.core import (
     BOOTSTRAPPED,
-    COLLECTING,
     DEADLINE_EXPIRED,
     LOCAL_PARTICIPATION_COMPLETED,
     PARTICIPATION_OBSERVED,
-    PINGING,
     READY_OBSERVED,
     TIMED_OUT,
     Faction,
@@ -29,20 +27,19 @@ from faction.trickle import Trickle
 MAX_NUMBER = const(0x3FFFFFFF)  # sessions, sequences, generations and counters end here: 31-bit small ints
 
 IMIN_MS = const(16)
-IMAX_MS = const(2048)
-REDUNDANCY = const(2)
+_IMAX_MS = const(2048)
+_REDUNDANCY = const(2)
 _QUEUE = const(16)  # echoes that wait to be sent
 _BITMAPS = const(24)  # where a frame's bitmaps begin
 
 # Counters, named in names.py; the first seven are the verdicts of Frame.decode().
-RECEIVED = const(0)
-REPLAYED = const(7)  # sequence not above the last: a duplicate or a recording
-STALE = const(8)  # session below the stored one: a recording, or a board whose storage was lost
-UNPROVED = const(9)  # nothing proves yet that the sender's session is live
-OWN = const(10)  # an old frame of this node's own
-SENT = const(11)
-SUPPRESSED = const(12)  # Trickle kept silent: enough others had said the same
-RESTARTS = const(13)  # reboots of other members noticed
+_REPLAYED = const(7)  # sequence not above the last: a duplicate or a recording
+_STALE = const(8)  # session below the stored one: a recording, or a board whose storage was lost
+_UNPROVED = const(9)  # nothing proves yet that the sender's session is live
+_OWN = const(10)  # an old frame of this node's own
+_SENT = const(11)
+_SUPPRESSED = const(12)  # Trickle kept silent: enough others had said the same
+_RESTARTS = const(13)  # reboots of other members noticed
 TIMEOUTS = const(14)  # deadlines expired
 _COUNTERS = const(15)
 
@@ -92,7 +89,7 @@ class Node:
         self.session = session
         self.sequence = 0
         self.generation = 0
-        self.trickle = Trickle(imin_ms, max(imin_ms, IMAX_MS), REDUNDANCY, self._seed(node_id, session))
+        self.trickle = Trickle(imin_ms, max(imin_ms, _IMAX_MS), _REDUNDANCY, self._seed(node_id, session))
         self.first_sample = FirstSample(default_lead_ms(len(ids)) if lead_ms is None else lead_ms)
         self.counters = array("I", bytes(4 * _COUNTERS))
         self.conflict = False
@@ -172,7 +169,7 @@ class Node:
         length = 0
         if not self.conflict and not self._silent and self.trickle.poll(now):
             if self.trickle.suppressed() and not self._echo_count:
-                self._count(SUPPRESSED)
+                self._count(_SUPPRESSED)
             elif self.sequence < MAX_NUMBER:
                 length = self._build(buffer)
         self._busy = False
@@ -185,8 +182,8 @@ class Node:
 
     def wait_ms(self, now, now_us):
         """Milliseconds until poll() has something to do, 0 or more."""
-        wait = ticks_diff(self.trickle.due, now)
-        if PINGING <= self.machine.state <= COLLECTING:
+        wait = _IMAX_MS if self.conflict or self._silent else ticks_diff(self.trickle.due, now)
+        if not self._concluded:
             wait = min(wait, ticks_diff(self.deadline, now))
         if self.first_sample.known and not self.first_sample.passed:
             wait = min(wait, self.first_sample.remaining_us(now_us) // 1000)
@@ -195,6 +192,11 @@ class Node:
     def ready(self):
         """Whether this node itself is ready."""
         return self._own[self.frame.width + (self._me >> 3)] != 0
+
+    def missing(self):
+        """Ids of the members that are not known to be ready, as a list: takes memory."""
+        ids = self.machine.ids
+        return [ids[i] for i in range(len(ids)) if not self._has(i + 8 * self.frame.width)]
 
     def take_sample(self, now_us):
         """Acknowledge sample_due; returns late_us, microseconds from the agreed instant to now_us."""
@@ -280,7 +282,7 @@ class Node:
         if session > self.session or session == self.session and self.frame.sequence > self.sequence:
             self.conflict = True
         else:
-            self._count(OWN)
+            self._count(_OWN)
 
     def _hear(self, buffer):
         """A frame of another member has passed every check: protocol.md's steps 1 to 6."""
@@ -320,16 +322,16 @@ class Node:
         i = frame.sender
         stored = self._sessions[i]
         if stored == frame.session and frame.sequence <= self._sequences[i]:
-            self._count(REPLAYED)
+            self._count(_REPLAYED)
             return -1
         if stored > frame.session:
-            self._count(STALE)
+            self._count(_STALE)
             return -1
         if not stored and not self._echoes(buffer, self.machine.peer_id, self.session):
-            self._count(UNPROVED)
+            self._count(_UNPROVED)
             return 0
         if stored and stored < frame.session:
-            self._count(RESTARTS)
+            self._count(_RESTARTS)
             self._doubted[i >> 3] |= 1 << (i & 7)
             if not frame.ready and self._has(i + 8 * frame.width):
                 self._new_generation()
@@ -499,7 +501,7 @@ class Node:
         frame.offset_us = self.first_sample.remaining_us(self._now_us) if frame.flags & INSTANT_FLAG else 0
         frame.echo_count = min(self._echo_count, MAX_ECHOES)
         self._put_echoes(buffer)
-        self._count(SENT)
+        self._count(_SENT)
         return frame.encode(buffer, self.bitmaps)
 
     def _put_echoes(self, buffer):
