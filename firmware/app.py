@@ -18,7 +18,6 @@ from faction.config import load, load_key, make_node
 from faction.core import BOOTSTRAPPED
 from faction.frame import DEMONSTRATION_KEY
 from faction.links import open_link
-from faction.names import missing
 from faction.node import TIMEOUTS
 from faction.runner import Runner
 from faction.store import next_session, open_store
@@ -129,7 +128,7 @@ class App:
         timeouts = node.counters[TIMEOUTS]
         if timeouts != self._told_timeouts:
             self._told_timeouts = timeouts
-            self.say("TimedOut, missing %s" % " ".join(str(i) for i in missing(node)))
+            self.say("TimedOut, missing %s" % " ".join(str(i) for i in node.missing()))
         if state == BOOTSTRAPPED:
             self.say("Bootstrapped")
 

@@ -43,7 +43,12 @@ def trace():
     """Print the last transitions of this node's machine as lines of JSON, for `swarm replay`."""
     import json
 
-    for entry in app.trace.lines():  # type: ignore[attr-defined]
+    from faction.report import trace_lines
+
+    if app is None:
+        print("no node runs on this board:", failure)
+        return
+    for entry in trace_lines(app.trace):
         print(json.dumps(entry))
 
 

@@ -1,9 +1,10 @@
 """faction.json and faction.key: what one board knows of its swarm. A mistake is named with key, value and remedy."""
 
 import json
+from binascii import unhexlify
 
 from faction.frame import DEMONSTRATION_KEY, MAX_MEMBERS
-from faction.node import Node, default_lead_ms
+from faction.node import Node
 
 # Whole numbers: lowest, highest, default; None: no default, or one that the members decide.
 NUMBERS = {
@@ -97,8 +98,6 @@ def check(given, hardware=None):
     if config["required"] is None:
         config["required"] = len(ids)
     _whole("required", config["required"], 1, len(ids))
-    if config["lead_ms"] is None:
-        config["lead_ms"] = default_lead_ms(len(ids))
     if config["on_timeout"] not in ON_TIMEOUT:
         _mistake("on_timeout", config["on_timeout"], "write one of: " + ", ".join(ON_TIMEOUT))
     links = config["links"]
@@ -138,10 +137,10 @@ def load_key(path):
     except OSError:
         return DEMONSTRATION_KEY
     try:
-        key = bytes([int(text[i : i + 2], 16) for i in range(0, len(text), 2)])
+        key = unhexlify(text)
     except ValueError:
         key = b""
-    if len(key) != 16 or len(text) != 32:
+    if len(key) != 16:
         raise ValueError("%s: not 32 hexadecimal digits: write the swarm's key again" % path)
     return key
 

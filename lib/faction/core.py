@@ -23,20 +23,20 @@ LOCAL_PARTICIPATION_COMPLETED = const(2)
 DEADLINE_EXPIRED = const(3)
 PROBE = const(4)
 
-# Results of a command
+# Results of a command (names.RESULTS)
 REJECTED = const(0)
 ACCEPTED = const(1)
 PROBED = const(2)
 
-# Outcomes of an accepted command
-NON_MEMBER_IGNORED = const(0)
-DUPLICATE_PARTICIPATION_IGNORED = const(1)
-PARTICIPATION_ACCEPTED = const(2)
-DUPLICATE_READY_IGNORED = const(3)
-READY_ACCEPTED = const(4)
-LOCAL_COMPLETED = const(5)
-BROADCAST_LOCAL_READY = const(6)
-CONCLUDED = const(7)
+# Outcomes of an accepted command (names.OUTCOMES)
+_NON_MEMBER_IGNORED = const(0)
+_DUPLICATE_PARTICIPATION_IGNORED = const(1)
+_PARTICIPATION_ACCEPTED = const(2)
+_DUPLICATE_READY_IGNORED = const(3)
+_READY_ACCEPTED = const(4)
+_LOCAL_COMPLETED = const(5)
+_BROADCAST_LOCAL_READY = const(6)
+_CONCLUDED = const(7)
 
 # The whole machine. A row is a state, a cell of three characters a command: what the command does (A: participation,
 # R: readiness, L: local completion, D: deadline, ?: probe, -: rejected), the state after it, and the state after it
@@ -49,10 +49,10 @@ TABLE = (
     b"------------?33"  # Bootstrapped
     b"------------?44"  # TimedOut
 )
-_READY = const(82)  # R
+_READINESS = const(82)  # R
 _LOCAL = const(76)  # L
 _DEADLINE = const(68)  # D
-_PROBE = const(63)  # ?
+_QUERY = const(63)  # ?
 _REFUSED = const(45)  # -
 _ZERO = const(48)  # the digit 0
 
@@ -124,7 +124,8 @@ class Faction:
     def process(self, command, peer_id=0):
         """Process one command; peer_id goes with the two Observed commands.
 
-        Returns ACCEPTED (its outcomes are in outcomes[:outcome_count]), REJECTED or PROBED (nothing has changed).
+        Returns ACCEPTED (its outcomes are in outcomes[:outcome_count]), REJECTED or PROBED; only an
+        accepted command changes anything.
         """
         self.outcome_count = 0
         if not self.admits(command):
@@ -133,14 +134,14 @@ class Faction:
             return REJECTED
         before = self.state
         cell = (before * 5 + command) * 3
-        if TABLE[cell] == _PROBE:
+        if TABLE[cell] == _QUERY:
             if self.observer:
                 self.observer.observe_query(self)
             return PROBED
         self._apply(TABLE[cell], peer_id)
         self.state = TABLE[cell + (2 if self.collecting_count >= self.required_count else 1)] - _ZERO
         if self.state >= BOOTSTRAPPED:
-            self._add(CONCLUDED)
+            self._add(_CONCLUDED)
         if self.observer:
             self.observer.observe(self, before, command, peer_id)
         return ACCEPTED
@@ -150,23 +151,23 @@ class Faction:
             self.completed = True
             if self._mark(self.collecting, self.index(self.peer_id)):
                 self.collecting_count += 1
-            self._add(LOCAL_COMPLETED)
-            self._add(BROADCAST_LOCAL_READY)
+            self._add(_LOCAL_COMPLETED)
+            self._add(_BROADCAST_LOCAL_READY)
         elif action != _DEADLINE:
             at = self.index(peer_id)
             if at < 0:
-                self._add(NON_MEMBER_IGNORED)
-            elif action == _READY:
+                self._add(_NON_MEMBER_IGNORED)
+            elif action == _READINESS:
                 if self._mark(self.collecting, at):
                     self.collecting_count += 1
-                    self._add(READY_ACCEPTED)
+                    self._add(_READY_ACCEPTED)
                 else:
-                    self._add(DUPLICATE_READY_IGNORED)
+                    self._add(_DUPLICATE_READY_IGNORED)
             elif self._mark(self.pinging, at):
                 self.pinging_count += 1
-                self._add(PARTICIPATION_ACCEPTED)
+                self._add(_PARTICIPATION_ACCEPTED)
             else:
-                self._add(DUPLICATE_PARTICIPATION_IGNORED)
+                self._add(_DUPLICATE_PARTICIPATION_IGNORED)
 
     def _mark(self, bitmap, at):
         mask = 1 << (at & 7)

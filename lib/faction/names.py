@@ -3,7 +3,7 @@
 Apart from core.py, so that a node that prints nothing pays nothing for them. Everything here allocates.
 """
 
-from faction.core import CONCLUDED, LOCAL_COMPLETED
+from micropython import const
 
 STATES = ("Initial", "Pinging", "Collecting", "Bootstrapped", "TimedOut")
 COMMANDS = (
@@ -24,6 +24,8 @@ OUTCOMES = (
     "BroadcastLocalReady",
     "Concluded",
 )
+_LOCAL_COMPLETED = const(5)  # outcomes before this one are about a peer
+_CONCLUDED = const(7)
 # What a node counts, in the order of its counters.
 COUNTERS = (
     "received",
@@ -49,13 +51,6 @@ def members(ids, bitmap):
     return [ids[i] for i in range(len(ids)) if bitmap[i >> 3] >> (i & 7) & 1]
 
 
-def missing(node):
-    """Ids of the members that a node does not know to be ready."""
-    ids = node.machine.ids
-    ready = members(ids, node.bitmaps[node.frame.width :])
-    return [peer_id for peer_id in ids if peer_id not in ready]
-
-
 def view(machine):
     """The machine's view, as a dict with the keys of a vector's `view`."""
     name = STATES[machine.state]
@@ -74,9 +69,9 @@ def outcomes(machine, peer_id):
     result = []
     for code in machine.outcomes[: machine.outcome_count]:
         entry = {"outcome": OUTCOMES[code]}
-        if code < LOCAL_COMPLETED:
+        if code < _LOCAL_COMPLETED:
             entry["peer_id"] = peer_id
-        elif code == CONCLUDED:
+        elif code == _CONCLUDED:
             entry["mode"] = STATES[machine.state]
         result.append(entry)
     return result

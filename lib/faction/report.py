@@ -2,7 +2,7 @@
 
 from time import ticks_diff, ticks_ms, ticks_us
 
-from faction.names import COUNTERS, STATES, members, missing
+from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, view
 
 
 def facts(app, failure):
@@ -21,7 +21,7 @@ def facts(app, failure):
         "state": STATES[node.machine.state],
         "heard": members(ids, node.bitmaps),
         "ready": members(ids, node.bitmaps[node.frame.width :]),
-        "missing": missing(node),
+        "missing": node.missing(),
         "required": node.machine.required_count,
         "generation": node.generation,
         "restarts": counters["restarts"],
@@ -105,3 +105,21 @@ def _sample(f):
     if f["instant_in_us"] is None:
         return "no instant agreed yet"
     return "due in %d ms" % (f["instant_in_us"] // 1000)
+
+
+def trace_lines(trace):
+    """A trace as values for lines of JSON: first where it begins, then its transitions, oldest first."""
+    base = trace.base
+    yield {
+        "config": {"peer_id": base.peer_id, "peers": list(base.ids), "required_count": base.required_count},
+        "view": view(base),
+    }
+    for command, peer_id, before, after, count, first in trace.entries():
+        yield {
+            "command": COMMANDS[command],
+            "peer_id": peer_id,
+            "before": STATES[before],
+            "after": STATES[after],
+            "outcomes": count,
+            "first_outcome": OUTCOMES[first],
+        }

@@ -26,7 +26,7 @@ class FileStore:
         except ValueError:
             number = -1
         if not 0 <= number <= MAX_SESSION:
-            raise ValueError("%s: holds %r, not a session number: deploy this board again" % (self._path, text[:20]))
+            raise ValueError("%s: %r is no session number: deploy this board again" % (self._path, text[:20]))
         return number
 
     def write(self, number):
@@ -70,8 +70,8 @@ def next_session(store):
     """
     number = store.read() + 1
     if number > MAX_SESSION:
-        raise ValueError("session numbers are used up: give the swarm another name or key, and erase the store")
+        raise ValueError("sessions are used up: give the swarm a new key, and erase the stored number")
     store.write(number)
     if store.read() != number:
-        raise OSError("the session number %d was not kept: the board's storage is full or worn out" % number)
+        raise OSError("session number %d was not kept: the storage is full or worn out" % number)
     return number

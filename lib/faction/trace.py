@@ -1,7 +1,6 @@
 """A trace of the machine's last transitions: an observer that takes memory once and can be replayed on the host."""
 
 from faction.core import INITIAL, Faction
-from faction.names import COMMANDS, OUTCOMES, RESULTS, STATES, view
 
 _ENTRY = 6  # bytes: command and state before, state after, number of outcomes, first outcome, peer position (u16)
 _NOBODY = 0xFFFF  # the peer is not a member
@@ -11,11 +10,11 @@ class Trace:
     """Observer that keeps the last `size` accepted commands of one machine.
 
     peer_id, peers, required_count: of that machine; size: 0 keeps nothing. What falls out of the ring is applied to
-    a machine of the trace's own, so that a replay can begin where the ring begins.
+    base, a machine of the trace's own, so that a replay can begin where the ring begins.
     """
 
     def __init__(self, peer_id, peers, required_count, size=64):
-        self._base = Faction(peer_id, peers, required_count)
+        self.base = Faction(peer_id, peers, required_count)
         self._ring = bytearray(size * _ENTRY)
         self._size = size
         self._next = 0
@@ -50,33 +49,18 @@ class Trace:
 
     def _peer_id(self, at):
         peer = self._ring[at + 4] | self._ring[at + 5] << 8
-        return -1 if peer == _NOBODY else self._base.ids[peer]
+        return -1 if peer == _NOBODY else self.base.ids[peer]
 
     def _apply(self, at):
         """Let the entry that falls out of the ring happen in the machine from which a replay begins."""
         if self._ring[at] >> 4 == INITIAL:
-            self._base.reset()
-        self._base.process(self._ring[at] & 15, self._peer_id(at))
+            self.base.reset()
+        self.base.process(self._ring[at] & 15, self._peer_id(at))
 
-    def lines(self):
-        """The trace as lines of JSON values: first where it begins, then the transitions, oldest first."""
-        yield {
-            "trace": 1,
-            "config": {
-                "peer_id": self._base.peer_id,
-                "peers": list(self._base.ids),
-                "required_count": self._base.required_count,
-            },
-            "view": view(self._base),
-        }
+    def entries(self):
+        """The kept transitions, oldest first: for each a tuple of command, peer id (-1: not a member), state before,
+        state after, number of outcomes and first outcome, as codes of core.py. Takes memory."""
         for i in range(self._count):
             at = (self._next - self._count + i) % self._size * _ENTRY
-            yield {
-                "command": COMMANDS[self._ring[at] & 15],
-                "peer_id": self._peer_id(at),
-                "before": STATES[self._ring[at] >> 4],
-                "result": RESULTS[1],
-                "outcome": OUTCOMES[self._ring[at + 3]],
-                "outcomes": self._ring[at + 2],
-                "after": STATES[self._ring[at + 1]],
-            }
+            ring = self._ring
+            yield (ring[at] & 15, self._peer_id(at), ring[at] >> 4, ring[at + 1], ring[at + 2], ring[at + 3])
