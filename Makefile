@@ -14,7 +14,7 @@ WASM := build/wasm/ready
 STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint size firmware clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,6 +31,12 @@ test: $(TESTS) $(WASM) lint ## lint, then run every test on CPython and both Mic
 lint: $(TESTS) $(STUBS) ## ruff, and type checks of the device code against MicroPython's stubs
 	$(BIN)/ruff check .
 	$(BIN)/python -m mypy --config-file lib/mypy.ini
+
+size: $(TESTS) $(WASM) ## measure the device code's size and memory against their limits
+	@$(BIN)/swarm size
+
+firmware: $(TOOLS) ## build firmware with the node frozen in: make firmware BOARD=RPI_PICO MICROPY_DIR=...
+	@$(BIN)/python -m swarm.firmware --board '$(BOARD)' --micropython '$(MICROPY_DIR)'
 
 clean: ## remove .venv, build and all caches
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage tools/*.egg-info

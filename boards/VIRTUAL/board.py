@@ -1,4 +1,4 @@
-"""Where things are on the virtual board, which has a radio, a serial bus and a temperature sensor; README.md beside this file has the wiring."""
+"""Where things are on the virtual board; README.md beside this file says what it has."""
 
 NAME = "VIRTUAL"
 LINKS = ("espnow",)  # opened unless faction.json names others
