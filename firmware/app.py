@@ -11,16 +11,15 @@ from time import ticks_diff, ticks_ms
 
 import board
 import machine
+from config import load, load_key, make_node
 from micropython import const
+from store import next_session, open_store
 
 import faction
-from faction.config import load, load_key, make_node
 from faction.core import BOOTSTRAPPED
 from faction.frame import DEMONSTRATION_KEY
-from faction.links import open_link
 from faction.node import TIMEOUTS
 from faction.runner import Runner
-from faction.store import next_session, open_store
 from faction.trace import Trace
 
 SKIP_FILE = "faction.skip"  # while this file is there, the node is not started
@@ -55,7 +54,7 @@ class App:
         self.config = config
         self.open = key == DEMONSTRATION_KEY
         self.trace = Trace(config["node"], config["members"], config["required"], config["trace"])
-        self.links = {name: open_link(name, config, board) for name in config["links"] or board.LINKS}
+        self.links = {name: open_link(name, config) for name in config["links"] or board.LINKS}
         imin_ms = max(link.imin_ms for link in self.links.values())
         self.node = make_node(config, key, session, imin_ms, self.trace)
         self.runner = Runner(self.node, list(self.links.values()), self)
@@ -164,6 +163,20 @@ class App:
             self.errors.append(text)
             if len(self.errors) > _ERRORS:
                 del self.errors[0]
+
+
+def open_link(name, config):
+    """Open the link of that name, `espnow` or `uart`. Raises OSError or ValueError when the board cannot have it."""
+    try:
+        if name == "espnow":
+            from faction.links.espnow import EspNowLink
+
+            return EspNowLink(config, board)
+        from faction.links.uart import UartLink
+
+        return UartLink(config, board)
+    except ImportError as error:
+        raise ValueError("%s cannot have the link %s (%s): write another in links" % (board.NAME, name, error))
 
 
 def append_bounded(path, line):

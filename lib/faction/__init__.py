@@ -8,7 +8,7 @@ faction.restart() starts the node again with what faction.json says now.
 __version__ = "0.1.0"
 
 app = None  # the application that main.py has started: it has config, node, links, runner, trace, sample, errors
-failure = ""  # why there is none
+failure = "main.py has not started one"  # why there is none
 
 
 def _not_run():
@@ -20,36 +20,30 @@ start = _not_run  # starts the application again; main.py sets it
 
 def status():
     """Print one screen about this board's node."""
-    from faction.report import screen
+    from faction import report
 
-    print(screen(app, failure))
+    report.screen(app, failure)
 
 
 def status_line():
     """Print one line about this board's node."""
-    from faction.report import line
+    from faction import report
 
-    print(line(app, failure))
+    report.line(app, failure)
 
 
 def status_dict():
     """What status() shows, as a dict. Raises RuntimeError when no node runs."""
-    from faction.report import facts
+    from faction import report
 
-    return facts(app, failure)
+    return report.facts(app, failure)
 
 
 def trace():
     """Print the last transitions of this node's machine as lines of JSON, for `swarm replay`."""
-    import json
+    from faction import report
 
-    from faction.report import trace_lines
-
-    if app is None:
-        print("no node runs on this board:", failure)
-        return
-    for entry in trace_lines(app.trace):
-        print(json.dumps(entry))
+    report.trace(app, failure)
 
 
 def restart():

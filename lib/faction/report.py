@@ -1,5 +1,6 @@
 """What a node has to tell about itself. Loaded when somebody asks; until then it costs nothing."""
 
+import json
 from time import ticks_diff, ticks_ms, ticks_us
 
 from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, view
@@ -8,7 +9,7 @@ from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, view
 def facts(app, failure):
     """All about the application's node, as a dict. Raises RuntimeError when there is none."""
     if app is None:
-        raise RuntimeError("no node runs on this board: " + (failure or "main.py has not started one"))
+        raise RuntimeError("no node runs on this board: " + failure)
     node = app.node
     ids = node.machine.ids
     counters = {name: node.counters[i] for i, name in enumerate(COUNTERS)}
@@ -45,11 +46,14 @@ def _counts(counters):
 
 
 def line(app, failure):
-    """The most important facts about the application's node, as one line of text."""
+    """Print the most important facts about the application's node in one line."""
     try:
-        f = facts(app, failure)
+        print(_line(facts(app, failure)))
     except RuntimeError as error:
-        return str(error)
+        print(error)
+
+
+def _line(f):
     return "%s node %d: %s, heard %d, ready %d of %d, missing %s" % (
         f["swarm"],
         f["node"],
@@ -62,11 +66,14 @@ def line(app, failure):
 
 
 def screen(app, failure):
-    """All about the application's node, as the text of one screen."""
+    """Print all about the application's node on one screen."""
     try:
-        f = facts(app, failure)
+        print("\n".join(_screen(app, facts(app, failure))))
     except RuntimeError as error:
-        return str(error)
+        print(error)
+
+
+def _screen(app, f):
     total = len(app.node.machine.ids)
     lines = [
         "swarm %s (%s), node %d, session %d" % (f["swarm"], "open" if f["open"] else "locked", f["node"], f["session"]),
@@ -89,7 +96,7 @@ def screen(app, failure):
         lines.append("foreign: heard another swarm, or a node provisioned differently (digest %s)" % digest)
     for text in f["errors"]:
         lines.append("error      " + text)
-    return "\n".join(lines)
+    return lines
 
 
 def _deadline(f):
@@ -107,15 +114,16 @@ def _sample(f):
     return "due in %d ms" % (f["instant_in_us"] // 1000)
 
 
-def trace_lines(trace):
-    """A trace as values for lines of JSON: first where it begins, then its transitions, oldest first."""
-    base = trace.base
-    yield {
-        "config": {"peer_id": base.peer_id, "peers": list(base.ids), "required_count": base.required_count},
-        "view": view(base),
-    }
-    for command, peer_id, before, after, count, first in trace.entries():
-        yield {
+def trace(app, failure):
+    """Print the trace of the application's node as lines of JSON: first where it begins, then its transitions."""
+    if app is None:
+        print("no node runs on this board: " + failure)
+        return
+    base = app.trace.base
+    config = {"peer_id": base.peer_id, "peers": list(base.ids), "required_count": base.required_count}
+    print(json.dumps({"config": config, "view": view(base)}))
+    for command, peer_id, before, after, count, first in app.trace.entries():
+        step = {
             "command": COMMANDS[command],
             "peer_id": peer_id,
             "before": STATES[before],
@@ -123,3 +131,4 @@ def trace_lines(trace):
             "outcomes": count,
             "first_outcome": OUTCOMES[first],
         }
+        print(json.dumps(step))

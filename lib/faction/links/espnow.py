@@ -35,7 +35,7 @@ def reset_wifi(channel):
 class EspNowLink:
     """A link over ESP-NOW.
 
-    config: of config.check(); board: the board's data, which this link does not need.
+    config: a dict with `channel` and `members`; board: the board's data, which this link does not need.
     Raises OSError when the radio does not start.
     """
 
