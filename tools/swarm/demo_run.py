@@ -13,7 +13,7 @@ from swarm.virtual_board import Clock
 
 # A line may follow something a prompt printed, so the node's part is searched for.
 _EVENT = re.compile(r"faction: (\d+) node (\d+) (.*)$")
-_ERROR = re.compile(r"faction: error: (.*)$")
+_ERROR = re.compile(r"faction: (?:\d+ node \d+ )?error: (.*)$")
 _SAMPLE = re.compile(r'\{[^{}]*"late_us"[^{}]*\}\s*$')
 _SESSION = re.compile(r"started session (\d+)")
 BOOTSTRAPPED, TIMED_OUT = "Bootstrapped", "TimedOut"

@@ -123,10 +123,10 @@ try:
 except ImportError:
     print(json.dumps({"error": "absent"}))
 else:
-    if not hasattr(faction, "status_dict"):
-        print(json.dumps({"error": "stopped"}))
-    else:
+    try:
         print(json.dumps(faction.status_dict()))
+    except RuntimeError as error:
+        print(json.dumps({"error": "stopped", "why": str(error)}))
 """
 
 _RUNTIME = """
@@ -144,8 +144,7 @@ def read_status(transport: SerialTransport, port: str) -> dict:
         )
     if status.get("error") == "stopped":
         raise BoardError(
-            f"{port}: the node was not started: main.py has not run since the last reset; "
-            f"`mpremote connect {port} reset` starts it"
+            f"{port}: {status['why']}; put that right, then `mpremote connect {port} reset` starts the board again"
         )
     return status
 

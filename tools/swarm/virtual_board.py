@@ -39,6 +39,7 @@ _DRIFT_PPB = 50_000
 _RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n"
 _PROMPT = b">>> "
 _CTRL_A, _CTRL_C = b"\x01", b"\x03"
+_WATCHDOG = b"W"  # a board's request for the reset of its watchdog (host_tests/shims/device/_chip.py)
 _LINE_MAX = 4096
 _HELD_MAX = 65536  # bytes held for a program that does not read
 _STUCK_S = 0.25  # how long the board waits for a reader of its port that does not read
@@ -191,8 +192,8 @@ class VirtualBoard:
         os.close(outer_end)  # so that the port tells whether somebody has it open
         for descriptor in (self._inner, self._outer):
             os.set_blocking(descriptor, False)
-        self._again, self._again_end = os.pipe()
-        os.set_blocking(self._again, False)
+        self._requests, self._requests_end = os.pipe()
+        os.set_blocking(self._requests, False)
         self._raw_repl = False
         self._power_on_us = 0
         self._tail = b""
@@ -203,8 +204,8 @@ class VirtualBoard:
     def descriptors(self) -> tuple[int, ...]:
         """File descriptors whose readability asks for a pump(); ask again each time."""
         if self._port_is_open():
-            return (self._inner, self._again, self._outer)
-        return (self._inner, self._again)  # a port that nobody has open is always "readable"
+            return (self._inner, self._requests, self._outer)
+        return (self._inner, self._requests)  # a port that nobody has open is always "readable"
 
     @property
     def powered(self) -> bool:
@@ -232,7 +233,7 @@ class VirtualBoard:
     def close(self) -> None:
         """Cut the power and take the port away."""
         self.power_off()
-        for descriptor in (self._inner, self._inner_end, self._outer, self._again, self._again_end):
+        for descriptor in (self._inner, self._inner_end, self._outer, self._requests, self._requests_end):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
@@ -248,7 +249,7 @@ class VirtualBoard:
             SWARM_BOOT=kind,
             SWARM_RAW_REPL=str(int(self._raw_repl)),
             SWARM_RETAINED=str(self._retained),
-            SWARM_INTERRUPT_FD=str(self._again_end),
+            SWARM_SUPERVISOR_FD=str(self._requests_end),
             SWARM_POWER_ON_US=str(self._power_on_us),
             **{f"SWARM_CLOCK_{name.upper()}": str(value) for name, value in asdict(self.clock).items()},
             **{f"SWARM_{name.upper()}": str(value) for name, value in asdict(self.sensor).items()},
@@ -261,15 +262,19 @@ class VirtualBoard:
             stderr=self._inner_end,
             cwd=self.directory,
             env=environment,
-            pass_fds=(self._again_end,),
+            pass_fds=(self._requests_end,),
             preexec_fn=_ignore_interrupts,
         )
         self._on_boot(self, kind, self.clock)
 
     def pump(self) -> None:
         """Carry bytes between the port and the process, pass interrupts on, start the board again after a reset."""
-        if self._read(self._again):
+        requests = self._read(self._requests)
+        if _CTRL_C in requests:
             self._interrupt()
+        if _WATCHDOG in requests:
+            self.power_off()
+            self.power_on("watchdog")
         self._from_port()
         self._from_process()
         if self.process is not None and self.process.poll() is not None:

@@ -47,7 +47,7 @@ CLOCK_BASE_US = _parameter("SWARM_CLOCK_BASE_US", 0)
 CLOCK_OFFSET_US = _parameter("SWARM_CLOCK_OFFSET_US", 0)
 CLOCK_PPB = _parameter("SWARM_CLOCK_PPB", 0)
 POWER_ON_US = _parameter("SWARM_POWER_ON_US", utime.ticks_us())  # true time at which this board got power
-BOOT = os.getenv("SWARM_BOOT") or "power"  # power, reset or soft
+BOOT = os.getenv("SWARM_BOOT") or "power"  # power, reset, watchdog or soft
 RETAINED = os.getenv("SWARM_RETAINED")  # file for what outlives a soft reset (the radio's state)
 
 true_us = utime.ticks_us
@@ -101,7 +101,10 @@ _queue = []
 lost_callbacks = 0
 _polls = []  # functions that look for work at each wake-up, such as the timers
 _running = False
-_again = None  # file that asks the supervisor to send an interrupt (Ctrl-C) once more
+_supervisor = None  # file of requests to the supervisor, one letter each
+
+SEND_INTERRUPT = b"\x03"  # send the interrupt (Ctrl-C) once more
+WATCHDOG_RESET = b"W"  # the watchdog was not fed
 
 
 def schedule(function, argument):
@@ -146,16 +149,17 @@ def run():
                 _print_exception(error)
     except KeyboardInterrupt:
         # It landed in what is hardware on a device, where it would have reached the program: have it sent again.
-        _resend_interrupt()
+        ask_supervisor(SEND_INTERRUPT)
     finally:
         _running = False
 
 
-def _resend_interrupt():
-    global _again
-    if _again is None:
-        _again = open(_parameter("SWARM_INTERRUPT_FD", 2), "wb", 0)
-    _again.write(b"\x03")
+def ask_supervisor(request):
+    """Ask what only the world around the chip can do: SEND_INTERRUPT or WATCHDOG_RESET."""
+    global _supervisor
+    if _supervisor is None:
+        _supervisor = open(_parameter("SWARM_SUPERVISOR_FD", 2), "wb", 0)
+    _supervisor.write(request)
 
 
 def retain(text):

@@ -27,8 +27,8 @@ def unique_id():
 
 
 def reset_cause():
-    """Why this boot happened: PWRON_RESET, HARD_RESET or SOFT_RESET."""
-    return {"power": PWRON_RESET, "reset": HARD_RESET}.get(_chip.BOOT, SOFT_RESET)
+    """Why this boot happened: PWRON_RESET, HARD_RESET, WDT_RESET or SOFT_RESET."""
+    return {"power": PWRON_RESET, "reset": HARD_RESET, "watchdog": WDT_RESET}.get(_chip.BOOT, SOFT_RESET)
 
 
 def reset():
@@ -120,6 +120,34 @@ def _poll_timers():
 
 
 _chip.at_each_wakeup(_poll_timers)
+
+
+class WDT:
+    """The watchdog: resets the board `timeout` ms after the last feed(). Once made it cannot be stopped, only fed."""
+
+    _only = None
+
+    def __init__(self, id=0, timeout=5000):
+        if id != 0:
+            raise ValueError("invalid id")
+        if timeout <= 0:
+            raise ValueError("WDT timeout too short")
+        self._timeout_us = timeout * 1000
+        WDT._only = self
+        self.feed()
+
+    def feed(self):
+        """Put the reset off."""
+        self._end_us = _chip.local_us() + self._timeout_us
+
+
+def _poll_watchdog():
+    if WDT._only is not None and _chip.local_us() >= WDT._only._end_us:
+        WDT._only.feed()  # asked once is enough
+        _chip.ask_supervisor(_chip.WATCHDOG_RESET)
+
+
+_chip.at_each_wakeup(_poll_watchdog)
 
 
 class Pin:

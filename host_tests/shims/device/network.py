@@ -69,6 +69,7 @@ class WLAN:
                 _retune()
             elif name == "pm":
                 _pm = value
+                _retain()
             elif name not in ("txpower", "reconnects"):
                 raise ValueError(_UNKNOWN)
 
@@ -100,6 +101,10 @@ def channel():
 
 def _retune():
     _chip.air.transmit(bytes((_chip.TUNE,)) + _chip.MAC + bytes((channel(),)))
+    _retain()
+
+
+def _retain():
     mask = sum(1 << wlan._id for wlan in WLAN._interfaces.values() if wlan._active)
     _chip.retain("%d %d %d" % (mask, _channel, _pm))
 
