@@ -15,10 +15,6 @@ def board(request):
     return require(request.param)
 
 
-def clock_variables(offset_us, ppb, base="utime.ticks_us()"):
-    return {"SWARM_CLOCK_OFFSET_US": str(offset_us), "SWARM_CLOCK_PPB": str(ppb), "SWARM_CLOCK_BASE_US": base}
-
-
 def test_ticks_wrap_at_two_to_the_thirty(board):
     shown = run(
         board,
@@ -57,22 +53,6 @@ show(values)
 """,
     )
     assert shown == [100_005_005, 100_000_005, 99_995_005]
-
-
-def test_sleep_is_not_cut_short_by_the_boards_alarm():
-    require("unix")
-    shown = run(
-        "cpython",
-        """
-import signal, time
-signal.signal(signal.SIGALRM, lambda *_: _chip.run())
-signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
-start = time.ticks_us()
-time.sleep(0.05)
-show(time.ticks_diff(time.ticks_us(), start))
-""",
-    )
-    assert 50_000 <= shown < 400_000
 
 
 def test_timers_call_through_the_queue_and_are_held_while_they_run(board):
@@ -145,6 +125,27 @@ show([celsius, error_of(machine.ADC, 0)[0], list(machine.unique_id()), machine.r
     assert (other, unique, cause) == ("ValueError", [2, 0xFA, 0xC7, 0x10, 0, 1], 1)
     seen = [int.from_bytes(sent[9:], "little") for sent in air.sent if sent[:1] == b"A"]
     assert seen == [0, 100_000, 200_000, 1_500_000, 1_520_000, 1_540_000]
+
+
+def test_a_watchdog_that_is_not_fed_asks_for_a_reset(board):
+    shown = run(
+        board,
+        """
+import machine, time
+requests = []
+_chip.ask_supervisor = requests.append
+dog = machine.WDT(timeout=30)
+for _ in range(4):
+    time.sleep_ms(15)
+    dog.feed()
+    _chip.run()
+fed = len(requests)
+time.sleep_ms(40)
+_chip.run()
+show([fed, [list(request) for request in requests]])
+""",
+    )
+    assert shown == [0, [[ord("W")]]]
 
 
 def test_pins_read_back_what_was_written(board):
