@@ -289,6 +289,13 @@ class Air:
         self._look_again(board)
         return board
 
+    def join(self, *boards):
+        """Bring in boards that have lived elsewhere; the medium's time goes on from the latest of theirs."""
+        self.true_us = max(self.true_us, *(board.true_us for board in boards))
+        for board in boards:
+            self.boards[board.id] = board
+            self._look_again(self._now(board))
+
     def kill(self, node_id):
         """Cut a board's power."""
         del self.boards[node_id]
@@ -346,13 +353,13 @@ class Air:
         self._now(board).hear(frame, AIRTIME_US)
         self._look_again(board)
 
-    def _look_again(self, board):
+    def _look_again(self, board, at_least_ms=0):
         """Plan the board's next poll."""
         self._check(board)
         turn = next(self._order)
         self._planned[board.id] = turn
-        wait = max(1, board.node.wait_ms(*board.now))
-        self.at(wait, lambda: self._poll(board, turn))
+        wait_ms = max(at_least_ms, board.node.wait_ms(*board.now))
+        self.at(wait_ms, lambda: self._poll(board, turn))
 
     def _poll(self, board, turn):
         if self.boards.get(board.id) is not board or self._planned[board.id] != turn:
@@ -363,7 +370,7 @@ class Air:
             for other in self.boards.values():
                 if other is not board and self.rng.random() >= self.loss:
                     self.at(AIRTIME_US / 1000, lambda other=other: self._hear(other, frame))
-        self._look_again(board)
+        self._look_again(board, 1)
 
     def _check(self, board):
         if board.node.machine.state == BOOTSTRAPPED:
