@@ -60,8 +60,8 @@ class Node:
     least four frame times of the slowest link; observer: the machine's.
 
     Attributes to read: machine, first_sample, frame (with foreign_digest), session, generation, sequence, counters
-    (names in names.COUNTERS), deadline (tick),
-    conflict (a second board carries this id: this one takes no further part), sample_due.
+    (names in names.COUNTERS), deadline (a tick), conflict (a second board carries this id: this one takes no further
+    part until it is made anew), sample_due.
 
     Raises ValueError, which names the value, for what a swarm cannot have.
     """
@@ -213,6 +213,8 @@ class Node:
         if self._busy:
             self._repair()
         self._busy = True
+        if self.conflict:
+            return
         self.first_sample.advance(now_us)
         self._fire(False)
         if self._concluded:
