@@ -7,7 +7,7 @@ from swarm_fixture import IMIN_MS, PERIOD, Air, Board, Swarm
 
 SWARM = Swarm(range(1, 6), 3)
 A, SESSION = 3, 40
-ALL = dict(heard=SWARM.members, ready=(2, 4))
+ALL = {"heard": SWARM.members, "ready": (2, 4)}
 LIMIT_US = 500_000_000
 
 
@@ -211,7 +211,9 @@ def test_500_s_past_the_instant_its_age_is_held(us):
     # A joiner learns that it is late, as late as can be said.
     joiner = Board(SWARM, 4, 9)
     joiner.complete()
-    joiner.hear(SWARM.frame(3, SESSION, 900, offset_us=-LIMIT_US, heard=SWARM.members, ready=(3, 2), echoes=[(4, 9)]), 900)
+    joiner.hear(
+        SWARM.frame(3, SESSION, 900, offset_us=-LIMIT_US, heard=SWARM.members, ready=(3, 2), echoes=[(4, 9)]), 900
+    )
     assert joiner.samples == [(0, LIMIT_US, True)]
     assert joiner.speak().offset_us == -LIMIT_US
 
@@ -273,6 +275,6 @@ def test_an_instant_does_not_creep_in_a_long_lead(seed):
 
     agreed = min(instants())
     air.run(390_000)
-    # The fastest clock is ahead by 50 ppm; all follow it to 0.2 ms and what drifts between two frames, and go no further.
+    # The fastest clock is 50 ppm ahead; all follow it to 0.2 ms and what drifts between frames, and go no further.
     for instant in instants():
         assert -20_000 - 300 <= instant - agreed <= 0

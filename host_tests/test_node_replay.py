@@ -1,4 +1,4 @@
-"""Recorded traffic: frames of earlier boots, of the receiver or of the sender, never count and never hold a swarm up."""
+"""Recorded traffic: frames of earlier boots, of the receiver or of the sender, never count or hold a swarm up."""
 
 import functools
 import random
