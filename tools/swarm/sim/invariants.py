@@ -1,0 +1,214 @@
+"""What must hold, checked at every event against what the simulation knows to be true.
+
+Each check has a name, which a violation carries: NAMES.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sized
+from typing import TYPE_CHECKING, Any
+
+from swarm.sim.device import BOOTSTRAPPED, COUNTERS, IMIN_MS
+from swarm.sim.kernel import PERIOD
+
+if TYPE_CHECKING:
+    from swarm.sim.board import Board
+    from swarm.sim.kernel import Kernel
+    from swarm.sim.plan import Plan
+
+FALSE_CONCLUSION = "no_false_conclusion"
+CONCLUSION_CHANGES = "conclusion_never_changes"
+COUNTS_FALL = "counts_never_fall"
+STRANDED = "concludes_within_bound"
+TOO_FAST = "no_faster_than_trickle"
+SKEW = "samples_within_skew"
+GROWS = "nothing_grows"
+INVALID = "invalid_frames_change_nothing"
+EXCEPTION = "no_exception"
+NAMES = (FALSE_CONCLUSION, CONCLUSION_CHANGES, COUNTS_FALL, STRANDED, TOO_FAST, SKEW, GROWS, INVALID, EXCEPTION)
+
+_UNPROVED = COUNTERS.index("unproved")
+# sampled_late means something only with sample_due.
+_SCRATCH = ("counters", "_now", "_now_us", "_sent_us", "_lacks", "_claims", "_busy", "sampled_late")
+_KEPT = 5  # violations of one name that are kept in words
+
+
+class Damaged:
+    """Payload of a frame that no member has sent: noise, flipped bits, another swarm's."""
+
+
+class Recorded:
+    """Payload of a frame that a member sent in an earlier run: authentic, and worth nothing."""
+
+
+class Said:
+    """Payload of a frame that a member has sent: who, in which life, and whom it rightly knew to be ready."""
+
+    __slots__ = ("board", "life", "vouched")
+
+    def __init__(self, board: Board, life: int, vouched: int) -> None:
+        self.board = board
+        self.life = life
+        self.vouched = vouched
+
+
+class _Known:
+    """What is checked of one life of a board."""
+
+    def __init__(self, kernel: Kernel, board: Board) -> None:
+        self.booted_at = kernel.now
+        self.vouched = 0  # bit set of members whose readiness has rightly reached this life
+        self.state = 0
+        self.generation = 0
+        self.bitmaps = 0
+        self.earliest: int | None = None  # when Trickle next allows a frame, by the board's milliseconds
+        self.sampled = False
+        self.sizes = _sizes(board.node)
+        self.before: tuple[dict, dict] = {}, {}  # state before a frame that must not change it
+        self.unproved = 0
+
+
+class Invariants:
+    """Watches every board of a run. violations: by name, how often; words: the first of each."""
+
+    def __init__(self, kernel: Kernel, plan: Plan) -> None:
+        self.violations = dict.fromkeys(NAMES, 0)
+        self.words: list[str] = []
+        self._kernel = kernel
+        self._plan = plan
+        self._index = {number: place for place, number in enumerate(plan.ids)}
+        self._known: dict[Board, _Known] = {}
+        self._lives: dict[tuple[Board, int], int] = {}  # when a life ended
+
+    def fail(self, name: str, board: Board | None, message: str) -> None:
+        """Note a violation."""
+        self.violations[name] += 1
+        if self.violations[name] <= _KEPT:
+            node = f"node {board.number}: " if board else ""
+            self.words.append(f"{name}: {node}{message}, at {self._kernel.now / 1000:.3f} ms of seed {self._plan.seed}")
+
+    # Events of a board
+
+    def booted(self, board: Board) -> None:
+        """Its node has been made."""
+        self._known[board] = _Known(self._kernel, board)
+
+    def lost_power(self, board: Board, life: int) -> None:
+        """That life of it has ended."""
+        self._lives[board, life] = self._kernel.now
+
+    def ready(self, board: Board) -> None:
+        """It is about to be told that it is ready."""
+        self._known[board].vouched |= 1 << self._index[board.number]
+
+    def hearing(self, board: Board, payload: Any) -> None:
+        """It is about to be given a frame, and has been told the time."""
+        if payload is Damaged or payload is Recorded:
+            known = self._known[board]
+            known.before = _state(board.node)
+            known.unproved = board.node.counters[_UNPROVED]
+
+    def heard(self, board: Board, payload: Any) -> None:
+        """It has been given that frame."""
+        known = self._known[board]
+        if type(payload) is Said:
+            ended = self._lives.get((payload.board, payload.life))
+            if ended is None or ended >= known.booted_at:
+                known.vouched |= payload.vouched
+            return
+        knows, speaks = _state(board.node)
+        if payload is Recorded and board.node.counters[_UNPROVED] > known.unproved:
+            # Nobody can tell it from a member that has just booted, so the node may speak: that only.
+            speaks = known.before[1]
+        if (knows, speaks) != known.before:
+            self.fail(INVALID, board, f"a {payload.__name__.lower()} frame changed its state")
+
+    def sends(self, board: Board, due: int) -> Said:
+        """It sends a frame whose moment by Trickle was due (ticks_ms); returns the frame's payload."""
+        known = self._known[board]
+        imin = board.node.trickle.imin_ms
+        # At most one frame an interval, in its second half: on average one each Imin, and half an Imin of play.
+        if known.earliest is not None:
+            ahead = (known.earliest - due + PERIOD // 2) % PERIOD - PERIOD // 2
+            if ahead > imin - imin // 2 or imin < IMIN_MS:
+                self.fail(TOO_FAST, board, f"a frame {ahead} ms before its time")
+            due = known.earliest if ahead > 0 else due
+        known.earliest = (due + imin) % PERIOD
+        return Said(board, board.life, known.vouched)
+
+    def sampled(self, board: Board, late_us: int) -> None:
+        """It has taken its first sample."""
+        known = self._known[board]
+        node = board.node
+        if known.sampled:
+            self.fail(SKEW, board, "a second first sample")
+        if node.machine.state != BOOTSTRAPPED:
+            self.fail(SKEW, board, f"sampled in state {node.machine.state}")
+        if late_us < 0:
+            self.fail(SKEW, board, f"sampled {-late_us} us before the instant")
+        if not node.sampled_late and late_us > 1000 + board.frame_us:
+            self.fail(SKEW, board, f"sampled {late_us} us after the instant, not marked late")
+        known.sampled = True
+
+    def changed(self, board: Board) -> None:
+        """Something has happened to it."""
+        known = self._known[board]
+        node = board.node
+        state = node.machine.state
+        if state != known.state:
+            if known.state >= BOOTSTRAPPED:
+                self.fail(CONCLUSION_CHANGES, board, f"from state {known.state} to {state}")
+            elif state == BOOTSTRAPPED:
+                self._concluded(board, known)
+            known.state = state
+        bitmaps = int.from_bytes(node.bitmaps, "little")
+        if bitmaps != known.bitmaps:
+            if node.generation == known.generation and known.bitmaps & ~bitmaps:
+                self.fail(COUNTS_FALL, board, f"in generation {node.generation}")
+            known.bitmaps = bitmaps
+        if node.generation != known.generation:
+            if node.generation < known.generation:
+                self.fail(COUNTS_FALL, board, f"generation {known.generation} became {node.generation}")
+            known.generation = node.generation
+        for values, name, size in known.sizes:
+            if len(values[name]) != size:
+                self.fail(GROWS, board, f"{name} from {size} to {len(values[name])}")
+
+    def _concluded(self, board: Board, known: _Known) -> None:
+        me = self._index[board.number]
+        if not known.vouched >> me & 1:
+            self.fail(FALSE_CONCLUSION, board, "concluded without being ready")
+        counted = int.from_bytes(board.node.machine.collecting, "little")
+        rightly = counted & known.vouched
+        if rightly.bit_count() < self._plan.required:
+            wrong = [self._plan.ids[i] for i in range(len(self._plan.ids)) if (counted & ~rightly) >> i & 1]
+            self.fail(FALSE_CONCLUSION, board, f"{rightly.bit_count()} of {self._plan.required} ready, not {wrong}")
+
+
+def _sizes(node) -> list[tuple[dict, str, int]]:
+    """Every container of a node and its parts, as (attributes, name, length), the attributes themselves included."""
+    sizes = []
+    for part in (node, node.machine, node.frame, node.trickle, node.first_sample):
+        values = vars(part)
+        sizes += [(values, name, len(value)) for name, value in values.items() if isinstance(value, Sized)]
+        sizes.append(({"attributes": values}, "attributes", len(values)))
+    return sizes
+
+
+def _state(node) -> tuple[dict, dict]:
+    """What a node knows, and what makes it speak; without its counters and what it keeps only during a call."""
+    knows, speaks = {}, {}
+    for part in (node, node.machine, node.first_sample, node.trickle):
+        for name, value in vars(part).items():
+            if name in _SCRATCH:
+                continue
+            if isinstance(value, bytearray):
+                value = bytes(value)
+            elif isinstance(value, array):
+                value = value.tobytes()
+            elif not isinstance(value, int):
+                continue
+            speaks_of = part is node.trickle or name.startswith("_echo")
+            (speaks if speaks_of else knows)[type(part).__name__ + "." + name] = value
+    return knows, speaks

@@ -1,0 +1,148 @@
+"""Media: who hears a transmission, when it leaves, and what collides with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from swarm import air
+
+if TYPE_CHECKING:
+    from swarm.sim.kernel import Kernel
+
+
+class Transmission:
+    """One frame on a medium, from start to end in microseconds; hearers and disturbed are bit sets of places."""
+
+    __slots__ = ("start", "end", "sender", "hearers", "disturbed", "frame", "payload")
+
+    def __init__(self, start: int, end: int, sender: int, hearers: int, frame: bytes, payload: Any) -> None:
+        self.start = start
+        self.end = end
+        self.sender = sender
+        self.hearers = hearers
+        self.disturbed = 0  # where another transmission spoils it
+        self.frame = frame
+        self.payload = payload
+
+
+class Medium:
+    """A shared medium with carrier sense and collisions; nobody hears while sending.
+
+    in_range: for each place (0 ... n - 1) the bit set of places that hear it. weather.arrive() decides what becomes of
+    a frame on its way to one hearer. hidden_wait_us: the longest random wait of the link itself between taking a frame
+    and trying to send it; 0 also means that a board can tell whether the medium is free before it builds a frame.
+    busy_us counts the time on the air.
+    """
+
+    GAP_US = 0  # a free medium is sent on this long after it has become free, and
+    SLOT_US = 0  # that many of
+    SLOTS = 1  # these slots later, drawn at random
+    SENSE_US = 0  # a transmission that began less than this ago is not sensed yet
+
+    def __init__(self, kernel: Kernel, in_range: list[int], weather, hidden_wait_us: int = 0) -> None:
+        self.kernel = kernel
+        self.in_range = in_range
+        self.hidden_wait_us = hidden_wait_us
+        self.weather = weather
+        self.busy_us = 0
+        self._hearers: dict[int, list] = {}
+        self._near = [[i for i in range(len(in_range)) if mask >> i & 1] for mask in in_range]
+        self._active: list[Transmission] = []
+        self._random = kernel.random(type(self).__name__)
+        self._pending: set = set()
+
+    def airtime_us(self, length: int) -> int:
+        """Microseconds that a frame of length bytes is on the medium."""
+        raise NotImplementedError
+
+    def attach(self, board) -> None:
+        """Let a board hear; it stands at board.place."""
+        self._hearers.setdefault(board.place, []).append(board)
+
+    def can_send(self, board) -> bool:
+        """Whether the board may hand over a frame now; if not, board.wake() is called when it may."""
+        if board in self._pending:
+            return False
+        free = 0 if self.hidden_wait_us else self._free_at(board.place)
+        if free:
+            self.kernel.at(free + self._backoff(), board.wake)
+        return not free
+
+    def send(self, board, frame: bytes, payload: Any) -> None:
+        """Take a frame of a board that can send; it leaves after the hidden wait, when the medium is free."""
+        self._pending.add(board)
+        if self.hidden_wait_us:
+            wait = self._random.randrange(self.hidden_wait_us + 1)
+            self.kernel.at(self.kernel.now + wait, self._try, board, board.life, frame, payload)
+        else:
+            self._try(board, board.life, frame, payload)
+
+    def _backoff(self) -> int:
+        return self.GAP_US + self.SLOT_US * self._random.randrange(self.SLOTS)
+
+    def _free_at(self, place: int) -> int:
+        """When what is sensed at that place ends, or 0 when nothing is."""
+        free = 0
+        sensed = self.kernel.now - self.SENSE_US
+        for one in self._active:
+            if one.end > free and (one.hearers >> place & 1 and one.start <= sensed or one.sender == place):
+                free = one.end
+        return free
+
+    def _try(self, board, life: int, frame: bytes, payload: Any) -> None:
+        if board.life != life:  # power was lost with the frame in the link
+            self._pending.discard(board)
+            return
+        free = self._free_at(board.place)
+        if free:
+            self.kernel.at(free + self._backoff(), self._try, board, life, frame, payload)
+            return
+        now = self.kernel.now
+        place = board.place
+        sent = Transmission(now, now + self.airtime_us(len(frame)), place, self.in_range[place], frame, payload)
+        for other in self._active:
+            if other.end > now:
+                other.disturbed |= sent.hearers | 1 << place
+                sent.disturbed |= other.hearers | 1 << other.sender
+        self._active.append(sent)
+        self.busy_us += sent.end - now
+        self.kernel.note("sends", board.number, frame)
+        self.kernel.at(sent.end, self._end, board, sent)
+
+    def _end(self, board, sent: Transmission) -> None:
+        self._active.remove(sent)
+        self._pending.discard(board)
+        disturbed = sent.disturbed
+        for place in self._near[sent.sender]:
+            if not disturbed >> place & 1:
+                for hearer in self._hearers.get(place, ()):
+                    if hearer is not board:
+                        self.weather.arrive(self, board, hearer, sent)
+        board.wake()
+
+
+class Radio(Medium):
+    """ESP-NOW at 1 Mbit/s: IEEE 802.11's carrier sense with long slots."""
+
+    GAP_US = 50
+    SLOT_US = 20
+    SLOTS = 32
+    SENSE_US = 15
+
+    def airtime_us(self, length: int) -> int:
+        """Microseconds that a frame of length bytes is on the air."""
+        return air.airtime_us(length)
+
+
+class Bus(Medium):
+    """A multi-drop UART at 115200 baud: ten bits a byte, COBS and a closing zero around each frame."""
+
+    BAUD = 115_200
+    GAP_US = 200
+    SLOT_US = 200
+    SLOTS = 32
+    SENSE_US = 87  # a byte is noticed when it has come whole
+
+    def airtime_us(self, length: int) -> int:
+        """Microseconds that a frame of length bytes occupies the line."""
+        return (length + 2) * 10 * 1_000_000 // self.BAUD

@@ -1,0 +1,286 @@
+"""One run: a plan made into boards on media, simulated to its end, and what came of it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from swarm.sim import baselines, interlopers
+from swarm.sim.board import Board
+from swarm.sim.device import BOOTSTRAPPED, DEMONSTRATION_KEY, IMIN_MS, Node, SharedCmac
+from swarm.sim.invariants import EXCEPTION, FALSE_CONCLUSION, SKEW, STRANDED, Damaged, Invariants
+from swarm.sim.kernel import Clock, Kernel
+from swarm.sim.media import Bus, Medium, Radio
+from swarm.sim.plan import Options, Plan, draw, reached
+from swarm.sim.weather import Weather
+
+NAME = "demo"
+FIRST_SESSION = 1000  # of a member's first boot; an earlier run's are below
+BOUND_US = 30_000_000  # every swarm that can conclude does so within this time of the last thing that befalls it
+TAIL_US = 3_000_000  # how long a run that cannot conclude is watched for a false conclusion
+_TAG = 8
+
+
+@dataclass
+class Result:
+    """What came of a run; times in microseconds.
+
+    stranded: nodes that should have concluded and had not within the bound; converge_us: from the last readiness, or
+    the last fault after it, to the last conclusion, None when nobody could conclude; frames and bytes: of each node up
+    to the last conclusion, frames_sampled up to the last first sample; skew_us: spread of the samples that were not
+    late; event_hash: of everything that happened.
+    """
+
+    seed: int
+    plan: Plan
+    stranded: int = 0
+    false_conclusions: int = 0
+    violations: dict[str, int] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    converge_us: int | None = None
+    frames: list[int] = field(default_factory=list)
+    frames_sampled: list[int] = field(default_factory=list)
+    bytes: list[int] = field(default_factory=list)
+    skew_us: int | None = None
+    late: int = 0
+    events: int = 0
+    event_hash: str = ""
+
+
+class Run:
+    """A run of one seed. node_class stands in for Node in tests; trace is called with (time, node, what, detail)."""
+
+    def __init__(
+        self, options: Options, seed: int, node_class: type | None = None, trace: Callable | None = None
+    ) -> None:
+        self.options = options
+        self.kernel = Kernel(seed)
+        self.plan = draw(options, seed)
+        self.trace = trace
+        self.checks = Invariants(self.kernel, self.plan)
+        self.boards: list[Board] = []
+        self.media: list[Medium] = []
+        self._node_class = node_class or baselines.CLASSES.get(options.protocol, Node)
+        self._tags: dict[bytes, bytes] = {}
+        self._sessions: dict[int, int] = {}
+        self._last_conclusion = 0
+        self._counted: list[tuple[int, int]] = []
+        self._build()
+
+    # Building
+
+    def _build(self) -> None:
+        plan, kernel = self.plan, self.kernel
+        self.interlopers = interlopers.places(plan)
+        weather = Weather(kernel, plan)
+        hidden_us = round(self.options.hidden_wait_ms * 1000)
+        self.radio = Radio(kernel, plan.radio, weather, hidden_us)
+        self.bus = Bus(kernel, plan.bus, weather)
+        self.media = [medium for medium in (self.radio, self.bus) if any(medium.in_range)]
+        self.imin_ms = self.options.imin_ms or IMIN_MS
+        if any(plan.bus):
+            # Four times what a frame with a few echoes takes on the slowest link.
+            longest = 24 + 2 * ((len(plan.ids) + 7) // 8) + 2 * 6 + _TAG
+            self.imin_ms = max(self.imin_ms, -(-4 * self.bus.airtime_us(longest) // 1000))
+        for place, member in enumerate(plan.members):
+            board = self.add(member.number, place, Clock(member.offset_us, member.ppm), self._make, self, member.frame_us)
+            self.boards.append(board)
+            if place not in plan.absent:
+                kernel.at(member.boot_us, board.boot, member.warmup_us)
+        for place, lost_us, back_us in plan.cycles:
+            if place not in plan.absent:
+                kernel.at(lost_us, self.boards[place].power_off)
+                kernel.at(back_us, self.boards[place].boot, plan.members[place].warmup_us)
+        interlopers.build(self)
+
+    def add(self, number: int, place: int, clock: Clock, make: Callable, watch: Any, frame_us: int = 0) -> Board:
+        """A board on whatever media reach that place."""
+        board = Board(self.kernel, number, place, clock, make, watch, self.options.stamp_us, frame_us)
+        for medium in self.media:
+            if medium.in_range[place]:
+                board.links.append(medium)
+                medium.attach(board)
+        return board
+
+    def _make(self, board: Board) -> Any:
+        return self.make_node(board.number, self._next_session(board.number))
+
+    def _next_session(self, number: int) -> int:
+        session = self._sessions[number] = self._sessions.get(number, FIRST_SESSION - 1) + 1
+        return session
+
+    def make_node(self, number: int, session: int, name: str = NAME) -> Any:
+        """A node of the run's class as the options want it."""
+        options = self.options
+        node = self._node_class(
+            name,
+            self.plan.ids,
+            number,
+            self.plan.required,
+            DEMONSTRATION_KEY,
+            session,
+            deadline_ms=self.plan.deadline_ms,
+            lead_ms=options.lead_ms,
+            imin_ms=self.imin_ms,
+        )
+        if options.protocol == "faction":
+            node.frame._cmac = SharedCmac(DEMONSTRATION_KEY, node.frame.max_length - _TAG, self._tags)
+            if options.imax_ms:
+                node.trickle.imax_ms = options.imax_ms
+            if options.redundancy:
+                node.trickle.redundancy = options.redundancy
+        return node
+
+    # What boards tell
+
+    def booted(self, board: Board) -> None:
+        """A board's node has been made."""
+        self.note(board, "boots", f"session {board.node.session}")
+        self.checks.booted(board)
+
+    def lost_power(self, board: Board, life: int) -> None:
+        """A board's life has ended."""
+        self.note(board, "loses power")
+        self.checks.lost_power(board, life)
+
+    def ready(self, board: Board) -> None:
+        """A board's sensor is warm."""
+        self.note(board, "ready")
+        self.checks.ready(board)
+
+    def hearing(self, board: Board, payload: Any) -> None:
+        """A board is about to be given a frame."""
+        self.checks.hearing(board, payload)
+
+    def heard(self, board: Board, payload: Any) -> None:
+        """A board has been given a frame."""
+        if self.options.protocol == "faction":
+            self.checks.heard(board, payload)
+
+    def sends(self, board: Board, due: int) -> Any:
+        """A board sends a frame; returns the payload."""
+        if self.trace:
+            self.trace(self.kernel.now, board.number, "sends", "")
+        return self.checks.sends(board, due) if self.options.protocol == "faction" else None
+
+    def sampled(self, board: Board, late_us: int) -> None:
+        """A board has taken its first sample."""
+        self.note(board, "samples", f"{late_us} us from the instant{', late' if board.sampled_late else ''}")
+        self.checks.sampled(board, late_us)
+        self._finish_if_done()
+
+    def changed(self, board: Board) -> None:
+        """Something has happened to a board."""
+        if self.options.protocol == "faction":
+            self.checks.changed(board)
+        if board.concluded_at == self.kernel.now and board.concluded_at != self._last_conclusion:
+            self._last_conclusion = self.kernel.now
+            self.note(board, "concludes")
+            self._counted = [(one.frames, one.bytes) for one in self.boards]
+            self._finish_if_done()
+
+    def note(self, board: Board, what: str, detail: str = "") -> None:
+        """Something worth a line of the timeline and a place in the hash."""
+        self.kernel.note(what, board.number, detail.encode())
+        if self.trace:
+            self.trace(self.kernel.now, board.number, what, detail)
+
+    # The end
+
+    def _expected(self) -> list[Board]:
+        """The boards that must conclude, now that nothing else happens: ready, connected and enough of them."""
+        plan = self.plan
+        on = [board for board in self.boards if board.on and not board.node.conflict]
+        # Two boards with one id that are out of each other's range cannot know it: neither is to be relied on.
+        numbers = [board.number for board in on]
+        working = [board for board in on if numbers.count(board.number) == 1]
+        near = [
+            sum(1 << other.place for other in working if (plan.radio[one.place] | plan.bus[one.place]) >> other.place & 1)
+            if one in working else 0
+            for one in self.boards
+        ]  # fmt: skip
+        expected = []
+        for board in working:
+            if board.ready_at is None:
+                continue
+            group = reached(near, board.place)
+            ready = {one.number for one in working if group >> one.place & 1 and one.ready_at is not None}
+            if len(ready) >= plan.required:
+                expected.append(board)
+        return expected
+
+    def _finish_if_done(self) -> None:
+        if self.kernel.now < self.plan.settled_us:
+            return
+        expected = self._expected()
+        if expected and all(board.concluded_at is not None and board.sampled_at is not None for board in expected):
+            self.kernel.stop()
+
+    def _look(self) -> None:
+        """At the end of everything that befalls the swarm: stop if there is nothing left to wait for."""
+        self._finish_if_done()
+        if not self._expected():
+            self.kernel.at(self.kernel.now + TAIL_US, self._look_again)
+
+    def _look_again(self) -> None:
+        if not self._expected():
+            self.kernel.stop()
+
+    def run(self) -> Result:
+        """Simulate to the end."""
+        end = self.plan.settled_us + BOUND_US
+        self.kernel.at(self.plan.settled_us + 1, self._look)
+        try:
+            self.kernel.run(end)
+        except Exception:
+            self.checks.fail(EXCEPTION, None, traceback.format_exc())
+        return self._result()
+
+    def _result(self) -> Result:
+        checks = self.checks
+        result = Result(self.plan.seed, self.plan)
+        expected = self._expected()
+        late = [board for board in expected if board.concluded_at is None]
+        for board in late:
+            checks.fail(STRANDED, board, f"state {board.node.machine.state} after {BOUND_US // 1_000_000} s")
+        result.stranded = len(late)
+        if expected and not late:
+            ready = max(board.ready_at or 0 for board in expected)
+            last = max(board.concluded_at or 0 for board in expected)
+            result.converge_us = max(0, last - max(ready, self.plan.settled_us))
+        on_time = [board.sampled_at for board in self.boards if board.sampled_at is not None and not board.sampled_late]
+        result.late = sum(board.sampled_late for board in self.boards)
+        if on_time:
+            result.skew_us = max(on_time) - min(on_time)
+        counted = self._counted or [(board.frames, board.bytes) for board in self.boards]
+        result.frames = [frames for frames, _ in counted]
+        result.bytes = [sent for _, sent in counted]
+        result.frames_sampled = [board.frames for board in self.boards]
+        self._check_skew(result)
+        result.false_conclusions = checks.violations[FALSE_CONCLUSION]
+        result.violations = checks.violations
+        result.words = checks.words
+        result.events = self.kernel.events
+        result.event_hash = self.kernel.hash()
+        return result
+
+    def _check_skew(self, result: Result) -> None:
+        """In a swarm that nothing keeps apart all on-time samples fall within the stated skew."""
+        bound = skew_bound_us(self.plan)
+        if self.options.protocol == "faction" and bound and result.skew_us is not None and result.skew_us > bound:
+            self.checks.fail(SKEW, None, f"samples {result.skew_us} us apart, over {bound}")
+
+
+def skew_bound_us(plan: Plan) -> int | None:
+    """The stated bound on the spread of first samples, or None where the swarm may rightly hold several instants."""
+    if set(plan.faults) - {"drift", "corrupt", "foreign", "duplicate", "absent", "unready"}:
+        return None
+    if plan.options.loss > 0.3 or 2 * plan.required <= len(plan.ids):
+        return None  # two parts of such a swarm may conclude before they have met
+    link_us = plan.options.stamp_us + round(plan.options.hidden_wait_ms * 1000)
+    return 1000 + 8 * link_us
+
+
+__all__ = ["Result", "Run", "skew_bound_us", "Damaged", "BOOTSTRAPPED"]
