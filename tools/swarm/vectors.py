@@ -6,19 +6,23 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from swarm import runtimes
+from swarm import pieces, plugged, qemu, runtimes
 
 COMMANDS = ("ParticipationObserved", "ReadyObserved", "LocalParticipationCompleted", "DeadlineExpired", "Probe")
 WITH_PEER = COMMANDS[:2]
-_SHOWN = 5  # mismatches shown in full
+IN_PIECES = ("qemu", "board")  # runtimes too small to be given a whole file
+_SHOWN = 5  # mismatches shown in full, and vectors named that were left out
 _EXAMPLES = """\
 examples:
   swarm vectors host_tests/vectors/*.jsonl --runtime unix
   swarm vectors recorded.jsonl.gz more.jsonl --runtime wasm
+  swarm vectors host_tests/vectors/matrix.jsonl --runtime qemu
+  swarm vectors host_tests/vectors/quorum.jsonl --runtime board --port /dev/ttyUSB0
 
 A file holds one vector a line (JSON Lines), gzip-compressed when its name ends with .gz. Three kinds of vector:
   machine  {"name", "config": {"peer_id", "peers", "required_count"}, "steps": [{"command", "peer_id", "result",
@@ -26,6 +30,7 @@ A file holds one vector a line (JSON Lines), gzip-compressed when its name ends 
   frame    {"name", "swarm": {"name", "members", "required_count"}, "key", "frame", "verdict", "fields"};
            bytes in hex, fields null unless the verdict is Accepted
   CMAC     {"name", "key", "message", "tag"}, bytes in hex
+The runtimes qemu (a Cortex-M0, emulated) and board replay vectors of the machine, and name those that they leave out.
 
 exit status: 0 every step matched, 1 some did not, 2 a file is missing or malformed, or holds nothing to compare
 """
@@ -51,6 +56,7 @@ class Report:
     checks: int = 0
     mismatches: int = 0
     shown: list[tuple[Where, dict[str, Any]]] = field(default_factory=list)
+    left_out: dict[str, list[str]] = field(default_factory=dict)  # vectors by the reason for which
 
     def summary(self) -> str:
         """The line that is printed at the end."""
@@ -67,13 +73,23 @@ def register(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a .jsonl or .jsonl.gz file")
-    parser.add_argument("--runtime", choices=runtimes.NAMES, default="cpython", help="where (default: %(default)s)")
+    choices = (*runtimes.NAMES, *IN_PIECES)
+    parser.add_argument("--runtime", choices=choices, default="cpython", help="where (default: %(default)s)")
+    parser.add_argument("--port", help="serial port of the board, for --runtime board")
     parser.set_defaults(run=_run)
 
 
 def _run(options) -> int:
+    if (options.port is None) == (options.runtime == "board"):
+        print("swarm vectors: --runtime board and --port go together", file=sys.stderr)
+        return 2
     try:
-        report = replay(options.files, options.runtime)
+        if options.runtime == "qemu":
+            report = replay_in_pieces(options.files, qemu.microbit())
+        elif options.runtime == "board":
+            report = replay_in_pieces(options.files, plugged.board(options.port))
+        else:
+            report = replay(options.files, options.runtime)
     except (VectorError, runtimes.RuntimeMissing) as error:
         print(f"swarm vectors: {error}", file=sys.stderr)
         return 2
@@ -89,6 +105,9 @@ def _run(options) -> int:
             print(f"    got      {json.dumps(value)}")
     if report.mismatches > _SHOWN:
         print(f"... and {report.mismatches - _SHOWN} more mismatches")
+    for reason, names in report.left_out.items():
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        print(f"left out, {reason}: {len(names)} vectors, {', '.join(names[:_SHOWN])}{more}")
     print(report.summary())
     return 1 if report.mismatches else 0
 
@@ -122,9 +141,34 @@ def replay(files: list[Path], runtime: str) -> Report:
                     report.shown.append((origins[said["line"]], said["got"]))
                 else:
                     report.checks, report.mismatches = said["checks"], said["mismatches"]
+    _require_steps(report, files)
+    return report
+
+
+def replay_in_pieces(files: list[Path], connection: AbstractContextManager[pieces.Device]) -> Report:
+    """Replay the files' vectors of the machine on a device behind a prompt; errors as replay()."""
+    report = Report()
+    with connection as device, pieces.prepared(device):
+        for file in files:
+            for name, placed in _read(file):
+                entries = [entry for _, entry in placed]
+                reason = pieces.too_large(device, entries)
+                if reason:
+                    report.left_out.setdefault(reason, []).append(name)
+                    continue
+                report.vectors += 1
+                for (place, entry), got in zip(placed, pieces.replay(device, entries), strict=True):
+                    report.checks += "machine" not in entry
+                    if got:
+                        report.mismatches += 1
+                        report.shown.append((Where(f"{name}{place}", entry), got))
+    _require_steps(report, files)
+    return report
+
+
+def _require_steps(report: Report, files: list[Path]) -> None:
     if not report.checks and not report.mismatches:
         raise VectorError(f"{', '.join(map(str, files))}: the vectors have no steps, so nothing was compared")
-    return report
 
 
 def _write(out: TextIO, origins: list[Where], name: str, entries: list[tuple[str, dict[str, Any]]]) -> None:
