@@ -1,0 +1,33 @@
+"""firmware/config.py, which judges a configuration on every board, and what belongs to it, imported under CPython."""
+
+import importlib.util
+import sys
+
+from swarm.runtimes import LIB, ROOT, SHIMS
+
+for _folder in (SHIMS.parent, LIB):
+    if str(_folder) not in sys.path:
+        sys.path.insert(0, str(_folder))
+
+import shims.cpython  # noqa: E402
+
+shims.cpython.install()
+
+from faction.frame import DEMONSTRATION_KEY, digest  # noqa: E402
+from faction.node import default_lead_ms  # noqa: E402
+
+
+def _import_config():
+    """The module under a name of its own, so that it hides no other program's `config`."""
+    spec = importlib.util.spec_from_file_location("faction_firmware_config", ROOT / "firmware" / "config.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_config = _import_config()
+check = _config.check
+NUMBERS = _config.NUMBERS
+
+__all__ = ["DEMONSTRATION_KEY", "NUMBERS", "check", "default_lead_ms", "digest"]
