@@ -166,9 +166,8 @@ class Board:
 
     def hear(self, frame, transit_us=0):
         """Receive a frame, whose transmission began transit_us ago by this node's reckoning."""
-        buffer = bytearray(frame)
         now, now_us = self.now
-        self.node.receive(buffer, len(frame), now, now_us, (now_us - transit_us) % PERIOD)
+        self.node.receive(bytearray(frame), len(frame), now, now_us, (now_us - transit_us) % PERIOD)
         self._sample()
 
     def prove(self, member, session=1, sequence=1, **fields):

@@ -210,12 +210,12 @@ class Node:
         """Begin every call: look at the first sample's instant and at the deadline before anything else is done."""
         self._now = now
         self._now_us = now_us
-        if self._busy:
-            self._repair()
-        self._busy = True
         if self.conflict:
             return
         self.first_sample.advance(now_us)
+        if self._busy:
+            self._repair()
+        self._busy = True
         self._fire(False)
         if self._concluded:
             if self._linger_ms and ticks_diff(now, self._linger_end) >= 0:
@@ -226,11 +226,13 @@ class Node:
     def _repair(self):
         """The call before was interrupted: make again what it may have left half done from what is whole.
 
-        Whole are the bitmaps and the generation, since a step that changes more than one of the node's parts changes
-        last what would have it done again by the next frame.
+        Whole are this node's own bits, the bitmaps but for those, and the generation, since a step that changes more
+        than one of the node's parts changes last what would have it done again by the next frame.
         """
         self._echo_count = 0
         self._sequences[self.frame.sender] = 0
+        for i in range(len(self.bitmaps)):
+            self.bitmaps[i] |= self._own[i]
         self.trickle.start(self._now)
         if self.machine.state < BOOTSTRAPPED or self.machine.state == TIMED_OUT and self._retry:
             self._feed_again()
@@ -240,8 +242,8 @@ class Node:
         """Make the sample due if its instant has passed; late: noticed only after it had passed."""
         if self.sample_due or self._sampled or self.machine.state != BOOTSTRAPPED:
             return
-        self.sample_due = self.first_sample.passed
         self.sampled_late = late
+        self.sample_due = self.first_sample.passed
 
     def _expire(self):
         self._timed_out = True
@@ -257,8 +259,8 @@ class Node:
         if self.machine.state < BOOTSTRAPPED:
             return
         if not self._concluded:
-            self._concluded = True
             self._linger_end = ticks_add(self._now, self._linger_ms)
+            self._concluded = True
         if self.machine.state == BOOTSTRAPPED:
             self._timed_out = False
             if not self.first_sample.known:
