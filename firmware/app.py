@@ -190,6 +190,7 @@ def append_bounded(path, line):
         file.write(line + "\n")
 
 
+_folder = ""  # where faction.json and faction.key are, with a slash at its end
 _blinker = None  # the timer that shows by the LED that no node runs
 
 
@@ -211,9 +212,9 @@ def make():
     """
     import sensor
 
-    config = load("faction.json", machine.unique_id())
+    config = load(_folder + "faction.json", machine.unique_id())
     faction.app = App(  # type: ignore[assignment]
-        config, load_key("faction.key"), next_session(open_store(sys.platform)), sensor
+        config, load_key(_folder + "faction.key"), next_session(open_store(sys.platform)), sensor
     )
     return faction.app
 
@@ -247,8 +248,10 @@ def _fail(error):
     _blinker.init(mode=machine.Timer.PERIODIC, period=1 << _SLOT_SHIFT, callback=lambda _: led.tick(ticks_ms()))
 
 
-def main():
-    """What main.py does at each boot."""
+def main(folder=""):
+    """What main.py does at each boot. folder: where faction.json and faction.key are, as "folder/"."""
+    global _folder
+    _folder = folder
     faction.start = start
     reason = _skipped()
     if reason:
