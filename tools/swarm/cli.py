@@ -3,9 +3,10 @@
 import argparse
 
 import swarm
-from swarm import demo, diagram, status, vectors
+from swarm import demo, diagram, size, status, vectors
+from swarm.sim import cli as sim
 
-_MODULES = (demo, status, vectors, diagram)
+_MODULES = (demo, status, sim, vectors, diagram, size)
 
 
 def main(argv: list[str] | None = None) -> int:

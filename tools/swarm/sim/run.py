@@ -9,8 +9,8 @@ from typing import Any
 
 from swarm.sim import baselines, interlopers
 from swarm.sim.board import Board
-from swarm.sim.device import BOOTSTRAPPED, DEMONSTRATION_KEY, IMIN_MS, Node, SharedCmac
-from swarm.sim.invariants import EXCEPTION, FALSE_CONCLUSION, SKEW, STRANDED, Damaged, Invariants
+from swarm.sim.device import COUNTERS, DEMONSTRATION_KEY, IMIN_MS, Node, SharedCmac
+from swarm.sim.invariants import EXCEPTION, FALSE_CONCLUSION, SKEW, STRANDED, Invariants
 from swarm.sim.kernel import Clock, Kernel
 from swarm.sim.media import Bus, Medium, Radio
 from swarm.sim.plan import Options, Plan, draw, reached
@@ -21,6 +21,7 @@ FIRST_SESSION = 1000  # of a member's first boot; an earlier run's are below
 BOUND_US = 30_000_000  # every swarm that can conclude does so within this time of the last thing that befalls it
 TAIL_US = 3_000_000  # how long a run that cannot conclude is watched for a false conclusion
 _TAG = 8
+_TIMEOUTS = COUNTERS.index("timeouts")
 
 
 @dataclass
@@ -34,7 +35,6 @@ class Result:
     """
 
     seed: int
-    plan: Plan
     stranded: int = 0
     false_conclusions: int = 0
     violations: dict[str, int] = field(default_factory=dict)
@@ -65,8 +65,9 @@ class Run:
         self._node_class = node_class or baselines.CLASSES.get(options.protocol, Node)
         self._tags: dict[bytes, bytes] = {}
         self._sessions: dict[int, int] = {}
-        self._last_conclusion = 0
+        self._concluded: dict[Board, int] = {}  # the life in which each has last concluded
         self._counted: list[tuple[int, int]] = []
+        self._shown: dict[Board, tuple] = {}
         self._build()
 
     # Building
@@ -138,6 +139,7 @@ class Run:
     def booted(self, board: Board) -> None:
         """A board's node has been made."""
         self.note(board, "boots", f"session {board.node.session}")
+        self._shown.pop(board, None)
         self.checks.booted(board)
 
     def lost_power(self, board: Board, life: int) -> None:
@@ -175,11 +177,30 @@ class Run:
         """Something has happened to a board."""
         if self.options.protocol == "faction":
             self.checks.changed(board)
-        if board.concluded_at == self.kernel.now and board.concluded_at != self._last_conclusion:
-            self._last_conclusion = self.kernel.now
+        if board.concluded_at is not None and self._concluded.get(board) != board.life:
+            self._concluded[board] = board.life
             self.note(board, "concludes")
             self._counted = [(one.frames, one.bytes) for one in self.boards]
             self._finish_if_done()
+        if self.trace and self.options.protocol == "faction":
+            self._show(board)
+
+    def _show(self, board: Board) -> None:
+        """Tell the trace what a node has come to know."""
+        node = board.node
+        heard = sum(byte.bit_count() for byte in node.bitmaps[: node.frame.width])
+        ready = sum(byte.bit_count() for byte in node.bitmaps[node.frame.width :])
+        shown = heard, ready, node.generation, node.conflict, node.counters[_TIMEOUTS]
+        before = self._shown.get(board, (1, 0, 0, False, 0))
+        self._shown[board] = shown
+        if shown[:2] != before[:2]:
+            self.trace(self.kernel.now, board.number, "knows", f"{heard} members, {ready} of them ready")
+        if shown[2] != before[2]:
+            self.trace(self.kernel.now, board.number, "starts over", f"generation {node.generation}")
+        if shown[3] and not before[3]:
+            self.trace(self.kernel.now, board.number, "stops", "another board has its id")
+        if shown[4] != before[4]:
+            self.trace(self.kernel.now, board.number, "times out")
 
     def note(self, board: Board, what: str, detail: str = "") -> None:
         """Something worth a line of the timeline and a place in the hash."""
@@ -240,7 +261,7 @@ class Run:
 
     def _result(self) -> Result:
         checks = self.checks
-        result = Result(self.plan.seed, self.plan)
+        result = Result(self.plan.seed)
         expected = self._expected()
         late = [board for board in expected if board.concluded_at is None]
         for board in late:
@@ -281,6 +302,3 @@ def skew_bound_us(plan: Plan) -> int | None:
         return None  # two parts of such a swarm may conclude before they have met
     link_us = plan.options.stamp_us + round(plan.options.hidden_wait_ms * 1000)
     return 1000 + 8 * link_us
-
-
-__all__ = ["Result", "Run", "skew_bound_us", "Damaged", "BOOTSTRAPPED"]
