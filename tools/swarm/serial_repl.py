@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import json
 import stat
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 import serial
+from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
@@ -29,6 +29,16 @@ except ImportError:  # Windows has none
     termios = None
 
 ANSWER_S = 3.0  # time for a board's prompt to answer
+
+
+def _print_nothing(*_: object) -> None:
+    """Stands in mpremote where it prints what it did not understand: that may be the echo of a key it had just sent.
+
+    For the whole process, since several boards are read at once and standard output is one.
+    """
+
+
+transport_serial.print = _print_nothing  # type: ignore[attr-defined]
 
 
 class BoardError(Exception):
@@ -93,27 +103,41 @@ def _why_not(port: str, error: Exception) -> BoardError:
 
 
 @contextmanager
-def raw_repl(port: str) -> Iterator[SerialTransport]:
-    """The board's raw REPL at a port, for transport.exec() and eval(); BoardError when it cannot be had."""
+def open_port(port: str) -> Iterator[SerialTransport]:
+    """A board's serial port, where nothing is sent to the board; BoardError when it does not open."""
     try:
         transport = _QuietTransport(port)
     except (OSError, serial.SerialException, ValueError) as error:
         raise _why_not(port, error) from error
     try:
+        yield transport
+    finally:
+        transport.close()
+
+
+@contextmanager
+def raw_repl(port: str) -> Iterator[SerialTransport]:
+    """The board's raw REPL at a port, for transport.exec() and eval(); BoardError when it cannot be had."""
+    with open_port(port) as transport, prompt(transport, port):
+        yield transport
+
+
+@contextmanager
+def prompt(transport: SerialTransport, port: str) -> Iterator[None]:
+    """The raw REPL at an open port, left again at the end; BoardError when no MicroPython answers."""
+    try:
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # the transport prints what it did not understand
-                transport.enter_raw_repl(soft_reset=False, timeout_overall=ANSWER_S)
+            transport.enter_raw_repl(soft_reset=False, timeout_overall=ANSWER_S)
         except (TransportError, OSError, serial.SerialException) as error:
             raise BoardError(
                 f"{port}: no MicroPython prompt answers; is it a board with MicroPython, and does no program keep it "
                 f"busy? `mpremote connect {port} reset` starts it again"
             ) from error
-        yield transport
+        yield
     finally:
         with contextlib.suppress(Exception):
             transport.exit_raw_repl()
             transport.serial.flush()
-        transport.close()
 
 
 _STATUS = """
