@@ -1,4 +1,4 @@
-"""The medium: a process through which the virtual boards' radios hear each other, and which alone keeps true time.
+"""The medium: a process through which the virtual boards hear each other, and which alone keeps true time.
 
 Boards and whoever steers speak datagrams to its port on loopback. A board's begin with one letter, and those to a
 board with their length (see host_tests/shims/device/_chip.py). Control messages begin with "{": JSON with a "do",
@@ -13,7 +13,8 @@ answered by JSON.
     recorded one {"do": "readings", "node": 3}                 ADC conversions of a board: [true time in us, raw],
     newest last {"do": "quit"}
 
-Messages share the channel: one waits until the channel is free, as carrier sense makes it.
+Messages share the channel: one waits until the channel is free, as carrier sense makes it. Beside the air there is one
+serial bus (swarm/bus.py), on which the weather's loss is the share of frames that noise changes for a listener.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from collections import deque
 from dataclasses import asdict, dataclass, field
 
 from swarm import air
+from swarm.bus import Bus, frame_of
 from swarm.launcher import die_with_parent
 
 RECORD_MAX = 200_000
@@ -57,7 +59,7 @@ def true_us() -> int:
 
 @dataclass
 class Board:
-    """What the medium knows of one radio."""
+    """What the medium knows of one board's radio and UART."""
 
     address: tuple[str, int] | None = None
     channel: int = 0
@@ -70,11 +72,12 @@ class Board:
 
 
 class Medium:
-    """The air as an object: give it datagrams and the time, and it says which datagrams to send when."""
+    """The air and the bus as an object: give it datagrams and the time, and it says which datagrams to send when."""
 
     def __init__(self, seed: int, weather: air.Weather) -> None:
         self.seed = seed
         self.weather = weather
+        self.bus = Bus(seed, weather.loss)
         self.boards: dict[bytes, Board] = {}
         self.groups: dict[int, int] = {}
         self.frames = 0
@@ -85,12 +88,18 @@ class Medium:
         self._due: list[tuple[int, int, tuple[str, int], bytes]] = []
         self._order = 0
 
-    def next_due_us(self) -> int | None:
+    def next_due_us(self) -> float | None:
         """When the next datagram is to leave, or None."""
-        return self._due[0][0] if self._due else None
+        due = (self._due[0][0] if self._due else None, self.bus.next_due_us())
+        return min((when_us for when_us in due if when_us is not None), default=None)
 
     def take_due(self, now_us: int) -> list[tuple[tuple[str, int], bytes]]:
         """The datagrams that are to leave by now, as (address, bytes)."""
+        for mac, data in self.bus.take_due(now_us):
+            receiver = self.boards[mac]
+            receiver.heard += data.count(0)  # as many frames have ended
+            if receiver.address is not None:
+                self._at(now_us, receiver.address, b"B" + data)
         out = []
         while self._due and self._due[0][0] <= now_us:
             _, _, address, datagram = heapq.heappop(self._due)
@@ -117,7 +126,21 @@ class Medium:
         elif kind == b"X" and len(datagram) >= 14:
             board.address, board.channel = address, datagram[13]
             self.transmit(mac, datagram[7:13], datagram[13], datagram[14:], now_us)
+        elif kind == b"U" and len(datagram) == 12:
+            board.address = address
+            self.bus.attach(mac, int.from_bytes(datagram[7:11], "little"), bool(datagram[11]))
+        elif kind == b"B" and mac in self.bus.stations:
+            self._write(mac, datagram[7:], now_us)
         return None
+
+    def _write(self, source: bytes, data: bytes, now_us: int) -> None:
+        """Put bytes from `source`, a frame or a part of one, on the bus."""
+        self.bus.write(source, data, now_us)
+        if data.endswith(b"\0"):
+            board = self.boards[source]
+            board.frames += 1
+            board.last_frame, board.last_us = frame_of(data), now_us
+            self.frames += 1
 
     def transmit(self, source: bytes, target: bytes, channel: int, message: bytes, now_us: int) -> None:
         """Put a message from `source` on the air."""
@@ -185,6 +208,7 @@ class Medium:
         if verb == "weather":
             changes = {name: value for name, value in request.items() if name != "do"}
             self.weather = air.Weather(**{**asdict(self.weather), **changes})
+            self.bus.noise = self.weather.loss
             return {"weather": asdict(self.weather)}
         if verb == "partition":
             self.groups = {node: index for index, group in enumerate(request["groups"]) for node in group}

@@ -66,7 +66,7 @@ class _Air:
         descriptor = _parameter("SWARM_RADIO_FD", -1)
         self._file = open(descriptor, "r+b", 0) if descriptor >= 0 else None
         self._buffer = bytearray(_AIR_BUFFER)
-        self.listener = None  # called with (buffer, start, end) for each datagram
+        self.listeners = []  # called with (buffer, start, end) for each datagram; they take what is theirs
 
     def transmit(self, datagram):
         if self._file is not None:
@@ -76,7 +76,7 @@ class _Air:
                 pass  # the medium is gone: as when nobody listens
 
     def poll(self):
-        """Hand every datagram that waits to the listener."""
+        """Hand every datagram that waits to the listeners."""
         if self._file is None:
             return
         buffer = self._buffer
@@ -90,8 +90,9 @@ class _Air:
             start = 0
             while start + 2 < length:
                 end = start + 2 + (buffer[start] | buffer[start + 1] << 8)
-                if end <= length and self.listener is not None:  # else the buffer's end has cut it: lost in the air
-                    self.listener(buffer, start + 2, end)
+                if end <= length:  # else the buffer's end has cut it: lost in the air
+                    for listener in self.listeners:
+                        listener(buffer, start + 2, end)
                 start = end
 
 

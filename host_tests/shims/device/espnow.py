@@ -73,7 +73,7 @@ class ESPNow:
         self.peers_table = {}
         self._addresses = {}  # one bytes object an address, so that equal addresses are the same object
         self._rooms = {}  # id of a bytearray given to recvinto -> its room
-        _chip.air.listener = self._interrupt
+        _chip.air.listeners.append(self._interrupt)
 
     def _initialised(self):
         if self._ring is None:

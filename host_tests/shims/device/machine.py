@@ -1,4 +1,4 @@
-"""`machine` of a virtual board: timers, pins, the ADC of a temperature sensor that warms up, the reset causes.
+"""`machine` of a virtual board: timers, UARTs, pins, the ADC of a temperature sensor that warms up, the reset causes.
 
 The ADC and the sensor are as on an RP2040 (0.706 V at 27 C, -1.721 mV per degree, 12 bits in a 16-bit reading), the
 timers and the reset causes as on an ESP32.
@@ -7,6 +7,7 @@ timers and the reset causes as on an ESP32.
 import math
 
 import _chip
+from _uart import UART  # noqa: F401 - part of the module
 
 PWRON_RESET = 1
 HARD_RESET = 2

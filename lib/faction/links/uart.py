@@ -57,7 +57,7 @@ class UartLink:
         self._echo = 0  # own bytes that are still to come back
         self._chunk = bytearray(ring)
         self._at = self._end = 0  # what of the chunk is still to be looked at
-        self._read_us = self.sent_us = 0
+        self._read_us = self.sent_us = ticks_us()
         self._fill = -1  # bytes of a run in the caller's buffer, but for the first
         self._hold = None  # until when to be silent
         self._random = config["node"]
