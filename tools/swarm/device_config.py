@@ -13,7 +13,7 @@ import shims.cpython  # noqa: E402
 
 shims.cpython.install()
 
-from faction.frame import DEMONSTRATION_KEY, digest  # noqa: E402
+from faction.frame import DEMONSTRATION_KEY, MAX_MEMBERS, digest  # noqa: E402
 from faction.node import default_lead_ms  # noqa: E402
 
 
@@ -30,4 +30,4 @@ _config = _import_config()
 check = _config.check
 NUMBERS = _config.NUMBERS
 
-__all__ = ["DEMONSTRATION_KEY", "NUMBERS", "check", "default_lead_ms", "digest"]
+__all__ = ["DEMONSTRATION_KEY", "MAX_MEMBERS", "NUMBERS", "check", "default_lead_ms", "digest"]

@@ -87,6 +87,8 @@ def check(given: dict[str, Any], mistakes: Mistakes) -> None:
     for index, member in enumerate(members):
         _check_member(index, member, mistakes)
     _check_ports(members, mistakes)
+    if not mistakes.messages:
+        _check_reach(members, mistakes)
     ids = _check_ids(members, mistakes)
     for key in ("name", *NUMBERS, "on_timeout"):
         if key in given or key == "name":
@@ -200,3 +202,15 @@ def _check_ports(members: list[dict[str, Any]], mistakes: Mistakes) -> None:
                 remedy = f"member {owners[key, value]} has it too: each board is one member, so correct or remove one"
                 mistakes.add(key, value, remedy, index, member.get("id"))
             owners[key, value] = member.get("id")
+
+
+def _check_reach(members: list[dict[str, Any]], mistakes: Mistakes) -> None:
+    """Members that share no link with the others, directly or through members with several, can never be heard."""
+    links = [set(member.get("links") or boards.pins(member["board"])["LINKS"]) for member in members]
+    reached = set(links[0])
+    while any(one & reached and not one <= reached for one in links):
+        reached |= set().union(*(one for one in links if one & reached))
+    for index, member in enumerate(members):
+        if not links[index] & reached:
+            remedy = f"none of the other members' ({', '.join(sorted(reached))}): change it, or give one member both"
+            mistakes.add("links", sorted(links[index]), remedy, index, member.get("id"))
