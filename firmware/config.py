@@ -2,6 +2,7 @@
 
 import json
 from binascii import unhexlify
+from errno import ENOENT
 
 from faction.frame import DEMONSTRATION_KEY, MAX_MEMBERS
 from faction.node import Node
@@ -19,19 +20,46 @@ NUMBERS = {
     "watchdog_ms": (0, 8388, 0),
 }
 LINKS = ("espnow", "uart")
-ON_TIMEOUT = ("retry", "halt")
+ON_TIMEOUT = ("retry", "halt")  # the first is the default
 _OTHERS = ("swarm", "members", "on_timeout", "links")
 _NAME_BYTES = 32
+_WATCHDOG_MS = 1000  # a shorter one would reset a board that only writes to its flash
+_SHOWN = 60  # characters of a value in a message
 
 
 def _mistake(key, value, remedy):
-    raise ValueError("faction.json: %s: %s: %s" % (key, json.dumps(value), remedy))
+    text = json.dumps(value)
+    if len(text) > _SHOWN:
+        text = text[:_SHOWN] + "..."
+    raise ValueError("faction.json: %s: %s: %s" % (key, text, remedy))
 
 
 def _whole(key, value, low, high):
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         _mistake(key, value, "write a whole number from %d to %d" % (low, high))
     return value
+
+
+def _name(name):
+    if isinstance(name, str) and 1 <= len(name) <= _NAME_BYTES:
+        for character in name:
+            code = ord(character)
+            if code < 32 or 127 <= code < 160 or 0xD800 <= code < 0xE000:
+                _mistake("swarm", name, "holds a control character or half a character: write plain text")
+        if len(name.encode()) <= _NAME_BYTES:
+            return
+    _mistake("swarm", name, "write the swarm's name, 1 to %d bytes of text" % _NAME_BYTES)
+
+
+def _hardware(owner):
+    """A hardware id as machine.unique_id() gives it, of text that may have the colons of a radio's address."""
+    try:
+        plain = owner.lower().replace(":", "").replace("-", "")
+        if unhexlify(plain):
+            return plain
+    except (AttributeError, ValueError):
+        pass
+    _mistake("members", owner, "write the hardware id in hexadecimal digits, such as 240ac4123456")
 
 
 def _members(config, hardware):
@@ -54,9 +82,7 @@ def _members(config, hardware):
             _mistake("members", member, "listed twice: give each member its own id")
         ids.append(member)
         if owner is not None:
-            if not isinstance(owner, str):
-                _mistake("members", owner, "write the hardware id as text, such as 240ac4123456")
-            owner = owner.lower()
+            owner = _hardware(owner)
             if owner in owners:
                 _mistake("members", owner, "two members have this hardware id: each board is one member")
             owners[owner] = member
@@ -78,14 +104,12 @@ def check(given, hardware=None):
     """
     if not isinstance(given, dict):
         _mistake("the file", given, "write an object, {...}")
-    config = {"on_timeout": "retry", "links": None}  # type: dict
+    config = {"on_timeout": ON_TIMEOUT[0], "links": None}  # type: dict
     for key in given:
         if key not in NUMBERS and key not in _OTHERS:
             _mistake(key, given[key], "no such key: one of " + ", ".join(sorted(_OTHERS + tuple(NUMBERS))))
         config[key] = given[key]
-    name = config.get("swarm")
-    if not isinstance(name, str) or not 1 <= len(name.encode()) <= _NAME_BYTES:
-        _mistake("swarm", name, "write the swarm's name, 1 to %d bytes of text" % _NAME_BYTES)
+    _name(config.get("swarm"))
     ids = _members(config, hardware)
     for key in NUMBERS:
         low, high, default = NUMBERS[key]
@@ -98,6 +122,8 @@ def check(given, hardware=None):
     if config["required"] is None:
         config["required"] = len(ids)
     _whole("required", config["required"], 1, len(ids))
+    if 0 < config["watchdog_ms"] < _WATCHDOG_MS:
+        _mistake("watchdog_ms", config["watchdog_ms"], "write 0 for none, or at least %d" % _WATCHDOG_MS)
     if config["on_timeout"] not in ON_TIMEOUT:
         _mistake("on_timeout", config["on_timeout"], "write one of: " + ", ".join(ON_TIMEOUT))
     links = config["links"]
@@ -119,8 +145,8 @@ def load(path, hardware=None):
     try:
         with open(path) as file:
             given = json.load(file)
-    except OSError:
-        raise ValueError("%s: missing: write it, or deploy this board" % path)
+    except OSError as error:
+        raise ValueError("%s: missing or not readable (%s): write it, or deploy this board" % (path, error))
     except ValueError as error:
         raise ValueError("%s: not JSON (%s): check quotes, commas and brackets" % (path, error))
     return check(given, hardware and "".join("%02x" % byte for byte in hardware))
@@ -129,13 +155,16 @@ def load(path, hardware=None):
 def load_key(path):
     """The swarm's 16-byte key; the published demonstration key when there is no file.
 
-    Raises ValueError for a file that is not 32 hexadecimal digits, without showing what it holds.
+    Raises ValueError for a file that is not 32 hexadecimal digits, without showing what it holds, and for one that
+    cannot be read: a node whose key is lost must not speak in the open.
     """
     try:
-        with open(path) as file:
+        with open(path, "rb") as file:
             text = file.read().strip()
-    except OSError:
-        return DEMONSTRATION_KEY
+    except OSError as error:
+        if error.errno == ENOENT:
+            return DEMONSTRATION_KEY
+        raise ValueError("%s: not readable (%s): write the swarm's key again" % (path, error))
     try:
         key = unhexlify(text)
     except ValueError:

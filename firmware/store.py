@@ -1,6 +1,7 @@
 """The session number: raised and written before the first frame of each boot, so that no number comes twice."""
 
 import os
+from errno import ENOENT
 
 MAX_SESSION = 0x3FFFFFFF
 
@@ -15,12 +16,18 @@ class FileStore:
         self._path = path
 
     def read(self):
-        """The stored number, 0 when there is none. Raises ValueError for a file that holds something else."""
+        """The stored number, 0 when there is none.
+
+        Raises ValueError for a file that holds something else, and OSError for one that cannot be read: to take
+        either for 0 would let a number come twice.
+        """
         try:
-            with open(self._path) as file:
+            with open(self._path, "rb") as file:
                 text = file.read()
-        except OSError:
-            return 0
+        except OSError as error:
+            if error.errno == ENOENT:
+                return 0
+            raise
         try:
             number = int(text)
         except ValueError:
@@ -32,8 +39,8 @@ class FileStore:
     def write(self, number):
         """Store the number. Raises OSError when the file system does not take it."""
         new = self._path + ".new"
-        with open(new, "w") as file:
-            file.write(str(number))
+        with open(new, "wb") as file:
+            file.write(b"%d" % number)
         os.rename(new, self._path)
 
 
@@ -46,11 +53,13 @@ class NvsStore:
         self._nvs = esp32.NVS("faction")
 
     def read(self):
-        """The stored number, 0 when there is none."""
+        """The stored number, 0 when there is none. Raises OSError when it cannot be read."""
         try:
             return self._nvs.get_i32("session")
-        except OSError:
-            return 0
+        except OSError as error:
+            if "ESP_ERR_NVS_NOT_FOUND" in error.args:
+                return 0
+            raise
 
     def write(self, number):
         """Store the number. Raises OSError when the storage does not take it."""
@@ -68,10 +77,15 @@ def next_session(store):
 
     Raises OSError or ValueError: then the board must not take part.
     """
-    number = store.read() + 1
-    if number > MAX_SESSION:
-        raise ValueError("sessions are used up: give the swarm a new key, and erase the stored number")
-    store.write(number)
-    if store.read() != number:
-        raise OSError("session number %d was not kept: the storage is full or worn out" % number)
+    number = 0
+    try:
+        number = store.read() + 1
+        if number > MAX_SESSION:
+            raise ValueError("session %d: used up: give the swarm a new key, and erase the stored number" % number)
+        store.write(number)
+        kept = store.read()
+    except OSError as error:
+        raise OSError("session %d: not stored (%s): make room in the storage, or replace it" % (number, error))
+    if kept != number:
+        raise OSError("session %d: reads back as %d: the storage is worn out: replace it" % (number, kept))
     return number

@@ -15,7 +15,6 @@ import select
 import sys
 
 from faction.core import BOOTSTRAPPED
-from faction.report import facts
 from faction.runner import PERIOD_MS
 
 _LINE_MAX = 80
@@ -31,7 +30,7 @@ class Swarm:
         self._app = app
         self._bootstrapped = asyncio.Event()
         self._sampled = asyncio.Event()
-        self._line = ""
+        self._line = b""
         self._serial = select.poll()
         self._serial.register(sys.stdin, select.POLLIN)
         app.spawn = self._spawn
@@ -59,7 +58,7 @@ class Swarm:
             app.runner.tick()
             if app.node.machine.state == BOOTSTRAPPED:
                 self._bootstrapped.set()
-            if app.sampled:
+            if app.sample:
                 self._sampled.set()
             self._answer()
             await asyncio.sleep_ms(PERIOD_MS)
@@ -71,21 +70,21 @@ class Swarm:
         value = None
         try:
             value = await coroutine
-            json.dumps(value)
         except Exception as error:
             self._app.note(where, error)
-            value = None
         done(value)
 
     def _answer(self):
         """Answer a request for the status on the serial line."""
         while self._serial.poll(0):
-            character = sys.stdin.read(1)
-            if not character:
+            byte = sys.stdin.buffer.read(1)  # bytes, since noise on the line is no text
+            if not byte:
                 return
-            if character not in "\r\n":
-                self._line = (self._line + character)[-_LINE_MAX:]
+            if byte not in b"\r\n":
+                self._line = (self._line + byte)[-_LINE_MAX:]
                 continue
-            if self._line.strip() == "status":
-                print(json.dumps(facts(self._app, "")))
-            self._line = ""
+            if self._line.strip() == b"status":
+                from faction import report
+
+                print(json.dumps(report.facts(self._app, "")))
+            self._line = b""

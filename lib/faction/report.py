@@ -3,7 +3,13 @@
 import json
 from time import ticks_diff, ticks_ms, ticks_us
 
+from micropython import const
+
+from faction.core import BOOTSTRAPPED
 from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, view
+
+_COLUMNS = const(80)
+_FIRST_COLUMN = const(10)
 
 
 def facts(app, failure):
@@ -28,21 +34,51 @@ def facts(app, failure):
         "restarts": counters["restarts"],
         "timeouts": counters["timeouts"],
         "conflict": node.conflict,
-        "deadline_in_ms": ticks_diff(node.deadline, ticks_ms()),
+        "deadline_in_ms": ticks_diff(node.deadline, ticks_ms()) if node.machine.state < BOOTSTRAPPED else None,
         "instant_in_us": first.remaining_us(ticks_us()) if first.known else None,
         "sample": app.sample,
         "counters": counters,
         "links": {name: link.counters() for name, link in app.links.items()},
-        "errors": list(app.errors),
+        "errors": app.errors + [_error(name, link.error) for name, link in app.links.items() if link.error],
     }
 
 
+def _error(where, error):
+    return "%s: %s: %s" % (where, type(error).__name__, error)
+
+
 def _ids(ids):
-    return " ".join(str(i) for i in ids) or "none"
+    """Ids as words, with runs of them as 1-5."""
+    words = []
+    first = last = -2
+    for i in ids:
+        if i == last + 1:
+            words[-1] = "%d-%d" % (first, i)
+        else:
+            words.append(str(i))
+            first = i
+        last = i
+    return words
 
 
 def _counts(counters):
-    return "  ".join("%s %d" % (name, count) for name, count in counters.items() if count) or "none"
+    return ["%s %d" % (name, counters[name]) for name in sorted(counters) if counters[name]]
+
+
+def _row(label, words, rows=3):
+    """A label and words as text of at most 80 columns and that many rows; what has no room is counted."""
+    text = label
+    start = 0
+    for i, word in enumerate(words):
+        left = "... %d more" % (len(words) - i)
+        if len(text) - start + len(word) + (len(left) + 2 if rows == 1 else 1) > _COLUMNS:
+            if rows == 1:
+                return text + " " + left
+            rows -= 1
+            start = len(text) + 1
+            text += "\n" + " " * len(label)
+        text += " " + word
+    return text if words else text + " none"
 
 
 def line(app, failure):
@@ -54,15 +90,15 @@ def line(app, failure):
 
 
 def _line(f):
-    return "%s node %d: %s, heard %d, ready %d of %d, missing %s" % (
+    start = "%s node %d: %s, heard %d, ready %d of %d, missing" % (
         f["swarm"],
         f["node"],
         f["state"],
         len(f["heard"]),
         len(f["ready"]),
         f["required"],
-        _ids(f["missing"]),
     )
+    return _row(start, _ids(f["missing"]), 1)
 
 
 def screen(app, failure):
@@ -78,31 +114,29 @@ def _screen(app, f):
     lines = [
         "swarm %s (%s), node %d, session %d" % (f["swarm"], "open" if f["open"] else "locked", f["node"], f["session"]),
         "state      %s, %d of %d required%s" % (f["state"], len(f["ready"]), f["required"], _deadline(f)),
-        "heard      %d of %d: %s" % (len(f["heard"]), total, _ids(f["heard"])),
-        "ready      %d of %d: %s" % (len(f["ready"]), total, _ids(f["ready"])),
-        "missing    %s" % _ids(f["missing"]),
-        "sample     %s" % _sample(f),
+        _row("heard     ", ["%d of %d:" % (len(f["heard"]), total)] + _ids(f["heard"])),
+        _row("ready     ", ["%d of %d:" % (len(f["ready"]), total)] + _ids(f["ready"])),
+        _row("missing   ", _ids(f["missing"])),
+        _row("sample    ", _sample(f).split(" ")),
         "restarts   %d, generation %d, time-outs %d" % (f["restarts"], f["generation"], f["timeouts"]),
-        "frames     %s" % _counts(f["counters"]),
+        _row("frames    ", _counts(f["counters"])),
     ]
     for name, counters in f["links"].items():
-        lines.append("%-10s %s" % (name, _counts(counters)))
+        lines.append(_row("%-10s" % name, _counts(counters)))
     if f["open"]:
-        lines.append("open: this swarm uses the published demonstration key, anybody can speak in it")
+        lines.append("open       the demonstration key is published: anybody can speak in this swarm")
     if f["conflict"]:
-        lines.append("stopped: a second board carries this id: give one of them another, then restart both")
+        lines.append("stopped    a second board has this id: give it another, then restart both")
     if f["counters"]["foreign"]:
         digest = "".join("%02x" % byte for byte in app.node.frame.foreign_digest)
-        lines.append("foreign: heard another swarm, or a node provisioned differently (digest %s)" % digest)
+        lines.append("foreign    another swarm, or a node provisioned otherwise: digest " + digest)
     for text in f["errors"]:
-        lines.append("error      " + text)
+        lines.append(_row("error     ", text.split(" "), 2))
     return lines
 
 
 def _deadline(f):
-    if f["state"] in ("Bootstrapped", "TimedOut"):
-        return ""
-    return ", deadline in %d ms" % f["deadline_in_ms"]
+    return "" if f["deadline_in_ms"] is None else ", deadline in %d ms" % f["deadline_in_ms"]
 
 
 def _sample(f):
@@ -119,16 +153,26 @@ def trace(app, failure):
     if app is None:
         print("no node runs on this board: " + failure)
         return
-    base = app.trace.base
-    config = {"peer_id": base.peer_id, "peers": list(base.ids), "required_count": base.required_count}
-    print(json.dumps({"config": config, "view": view(base)}))
-    for command, peer_id, before, after, count, first in app.trace.entries():
-        step = {
-            "command": COMMANDS[command],
-            "peer_id": peer_id,
-            "before": STATES[before],
-            "after": STATES[after],
-            "outcomes": count,
-            "first_outcome": OUTCOMES[first],
-        }
-        print(json.dumps(step))
+    kept = app.trace
+    while True:
+        noted = kept.noted
+        base = kept.base
+        config = {"peer_id": base.peer_id, "peers": list(base.ids), "required_count": base.required_count}
+        lines = [{"config": config, "view": view(base)}]
+        for command, peer_id, before, after, count, first in kept.entries():
+            lines.append(
+                {
+                    "step": len(lines),
+                    "command": COMMANDS[command],
+                    "peer_id": peer_id,
+                    "before": STATES[before],
+                    "after": STATES[after],
+                    "outcomes": count,
+                    "first_outcome": OUTCOMES[first],
+                }
+            )
+        if noted == kept.noted:  # else the node went on meanwhile
+            break
+    lines[0]["steps"] = len(lines) - 1
+    for entry in lines:
+        print(json.dumps(entry))

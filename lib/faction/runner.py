@@ -18,8 +18,9 @@ class Runner:
 
     links: a list of links; app: has warm_up(), which returns True once this node's own participation is complete,
     take_sample(late_us, late), called at the first sample's instant, changed(), called when the node's state,
-    readiness, time-outs or conflict have changed, and tick(now), called each time. All of it runs in callbacks of the
-    scheduler, one after the other; between them an interrupt may end any call without harm to the node.
+    readiness, time-outs or conflict have changed, tick(now), called each time, and note(where, error), called for what
+    any of these or a link has raised. All of it runs in callbacks of the scheduler, one after the other; an interrupt
+    may end any call without harm to the node, and what it has cut short is done again.
     """
 
     def __init__(self, node, links, app):
@@ -47,33 +48,45 @@ class Runner:
         self._timer.init(mode=machine.Timer.PERIODIC, period=PERIOD_MS, callback=tick)
 
     def stop(self):
-        """Stop the node for good: its timer and its links."""
+        """Stop the node for good: its timer and its links. Calls of tick() that are still under way do nothing."""
         if self._timer:
             self._timer.deinit()
-        for link in self.links:
+        links = self.links
+        self.links = None
+        for link in links:
             link.close()
 
     def tick(self, _=None):
         """Do what there is to do now; the argument, of the timer or of a link, is not used."""
+        try:
+            if self.links:
+                self._tick()
+        except Exception as error:
+            self._app.note("tick", error)
+
+    def _tick(self):
         node = self.node
         for i in range(len(self.links)):
             self._receive(self.links[i], self._rx[i])
         self._await_instant()
         node.tick(ticks_ms(), ticks_us())
         if node.sample_due:
-            self._app.take_sample(node.take_sample(ticks_us()), node.sampled_late)
+            self._sample()
         if not node.ready() and self._app.warm_up():
             node.complete_local(ticks_ms(), ticks_us())
         if self._free():
             self._send(node.poll(ticks_ms(), ticks_us(), self._tx))
-        told = node.counters[TIMEOUTS] << 5 | node.conflict << 4 | node.ready() << 3 | node.machine.state
+        told = (node.counters[TIMEOUTS] & 0xFFFF) << 5 | node.conflict << 4 | node.ready() << 3 | node.machine.state
         if told != self._told:
-            self._told = told
             self._app.changed()
+            self._told = told
         self._app.tick(ticks_ms())
 
     def _receive(self, link, buffer):
         for _ in range(_FRAMES):
+            self._await_instant()
+            if self.node.sample_due:
+                return
             length = link.receive(buffer)
             if not length:
                 return
@@ -91,7 +104,7 @@ class Runner:
                 link.send(self._tx, length)
 
     def _await_instant(self):
-        """Let the first sample start on its microsecond and not on the next tick."""
+        """Let the first sample start on its microsecond, neither at the next tick nor after a burst of frames."""
         first = self.node.first_sample
         if first.passed or not first.known or self.node.machine.state != BOOTSTRAPPED:
             return
@@ -101,3 +114,12 @@ class Runner:
                 sleep_us(remaining_us - _SPIN_US)
             while first.remaining_us(ticks_us()) > 0:
                 pass
+            self.node.tick(ticks_ms(), ticks_us())
+
+    def _sample(self):
+        late_us = -self.node.first_sample.remaining_us(ticks_us())
+        try:
+            self._app.take_sample(late_us, self.node.sampled_late)
+        except Exception as error:
+            self._app.note("sample", error)
+        self.node.take_sample(ticks_us())  # acknowledged last: a sample that is interrupted is taken again

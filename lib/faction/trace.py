@@ -19,11 +19,19 @@ class Trace:
         self._size = size
         self._next = 0
         self._count = 0
+        self._busy = False
+        self.noted = 0  # changes whenever the trace does, modulo 2^16
 
     def observe(self, machine, before, command, peer_id):
         """Note a transition."""
         if not self._size:
             return
+        if self._busy:
+            # An interrupt has cut the note before short. The node then begins with a fresh machine, and so does this.
+            self._count = 0
+            self.base.reset()
+        self._busy = True
+        self.noted = self.noted + 1 & 0xFFFF
         at = self._next * _ENTRY
         if self._count == self._size:
             self._apply(at)
@@ -34,6 +42,7 @@ class Trace:
         self._ring[at + 4] = peer & 0xFF
         self._ring[at + 5] = peer >> 8 & 0xFF
         self._next = (self._next + 1) % self._size
+        self._busy = False
 
     def observe_query(self, machine):
         """A probe changes nothing: not noted."""

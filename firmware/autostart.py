@@ -1,0 +1,73 @@
+"""What main.py does at each boot: start the application, or say why not and leave the REPL to the user.
+
+The application is imported only when it is started, so that a board without the memory for it can say so.
+"""
+
+import gc
+import os
+from time import ticks_ms
+
+import board
+import machine
+from signs import FAILED, SLOT_MS, Signs
+
+import faction
+
+SKIP_FILE = "faction.skip"  # while this file is there, the node is not started
+
+_timer = None  # shows by the LED that no node runs
+
+
+def main():
+    """Start this board's node, unless a file or a held button says not to."""
+    faction.start = start
+    reason = _skipped()
+    if reason:
+        faction.failure = "not started: " + reason
+        print("faction:", faction.failure)
+    else:
+        start()
+
+
+def start():
+    """Start this board's node as faction.json, faction.key, board.py and sensor.py say, in place of one that runs.
+
+    When that is not possible it says why on the serial line and by the LED.
+    """
+    global _timer
+    if _timer:
+        _timer.deinit()
+        _timer = None
+    try:
+        if faction.app:
+            faction.app.runner.stop()
+            faction.app = None
+        import app
+
+        app.make().start_timer()
+    except Exception as error:
+        _fail(error)
+
+
+def _skipped():
+    """Why the node is not to be started at this boot, or None."""
+    if SKIP_FILE in os.listdir():
+        return "the file %s is there: remove it and reset" % SKIP_FILE
+    if board.BUTTON is not None:
+        button = machine.Pin(board.BUTTON, machine.Pin.IN, machine.Pin.PULL_UP)
+        if not button.value():
+            return "the button is held: release it and reset"
+    return None
+
+
+def _fail(error):
+    """Say why no node runs, on the serial line and by the LED."""
+    global _timer
+    faction.app = None
+    gc.collect()
+    faction.failure = "%s: %s" % (type(error).__name__, error)
+    print("faction: error:", faction.failure)
+    signs = Signs()
+    signs.pattern = FAILED
+    _timer = machine.Timer(board.TIMER)
+    _timer.init(mode=machine.Timer.PERIODIC, period=SLOT_MS, callback=lambda _: signs.tick(ticks_ms()))
