@@ -37,6 +37,7 @@ from swarm.virtual_board import Clock, VirtualBoard
 
 _TOOLS = Path(__file__).resolve().parents[1]
 _IDLE_S = 0.01
+_EVENTS_MAX = 1 << 22  # bytes of events held for a reader that is slow; more are lost
 _START_S = 20.0
 _QUIT_S = 5.0
 
@@ -54,7 +55,10 @@ class _Server:
         self._kept = False
         self._done = False
         self._remove: str | None = plan["remove"]
+        self._deaf = False
         self._input = b""
+        self._events = b""
+        os.set_blocking(1, False)
         self._switches: list[tuple[int, int, bool]] = []  # true time, node, on
         self._medium = subprocess.Popen(
             [
@@ -86,13 +90,18 @@ class _Server:
         }
 
     def _tell(self, event: str, **facts) -> None:
-        data = (json.dumps({"event": event, **facts}) + "\n").encode()
+        if len(self._events) < _EVENTS_MAX and not self._deaf:
+            self._events += (json.dumps({"event": event, **facts}) + "\n").encode()
+
+    def _flush(self) -> None:
+        """Hand over what events the reader takes: a reader that does not read must not hold the boards up."""
         try:
-            while data:
-                data = data[os.write(1, data) :]
-        except OSError:
-            if not self._kept:
-                self._done = True  # whoever listened is gone
+            self._events = self._events[os.write(1, self._events) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # whoever listened is gone
+            self._deaf, self._events = True, b""
+            self._done = not self._kept
 
     def _line(self, board: VirtualBoard, when_us: int, line: str) -> None:
         self._tell("line", node=board.node, t_us=when_us, line=line)
@@ -116,6 +125,8 @@ class _Server:
             ready, _, _ = select.select(sources + [0] * listening, [], [], self._wait_s())
             if 0 in ready:
                 listening = self._commands()
+            if self._events:
+                self._flush()
             self._switch()
             for board in self._boards.values():
                 board.pump()

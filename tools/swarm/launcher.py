@@ -15,6 +15,7 @@ import socket
 import sys
 
 ALARM_S = 0.002
+INTERRUPT = signal.SIGUSR1
 _PR_SET_PDEATHSIG = 1
 
 
@@ -44,6 +45,19 @@ def arm(handler):
     signal.setitimer(signal.ITIMER_REAL, ALARM_S, ALARM_S)
 
 
+def take_interrupts(library):
+    """Have INTERRUPT do what a device's UART does at Ctrl-C: make a KeyboardInterrupt pending.
+
+    The unix port's own handler of SIGINT raises on the spot, wherever the process is, in the middle of the scheduler too.
+    A device's program, and a virtual board's, gets it at its next branch.
+    """
+    libc = ctypes.CDLL(None)
+    libc.signal.restype = ctypes.c_void_p
+    libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+    interrupt = ctypes.CDLL(library).mp_sched_keyboard_interrupt
+    libc.signal(INTERRUPT, ctypes.cast(interrupt, ctypes.c_void_p))
+
+
 def disarm():
     """Stop the alarm, so that it does not end a process whose handlers are gone."""
     signal.setitimer(signal.ITIMER_REAL, 0)
@@ -56,6 +70,7 @@ def main():
     die_with_parent()
     import micropython_run
 
+    take_interrupts(micropython_run.__file__)
     arm(lambda *_: None)
     os.environ["SWARM_RADIO_FD"] = str(open_radio(radio_port))
     status = micropython_run.run_main(["micropython", "-i", start])

@@ -138,7 +138,18 @@ def main() -> None:
     _install(start)
     import _chip
 
-    arm(lambda *_: _chip.run())
+    busy = False
+
+    def wake(*_: object) -> None:
+        nonlocal busy
+        if not busy:  # a signal may come while the work of the last one is going on; callbacks do not nest
+            busy = True
+            try:
+                _chip.run()
+            finally:
+                busy = False
+
+    arm(wake)
     names = {"__name__": "__main__"}
     exec(compile(start.read_text(), str(start), "exec"), names)
     try:

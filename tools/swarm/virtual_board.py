@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from swarm.launcher import INTERRUPT
 from swarm.medium import true_us
 from swarm.runtimes import LIB, ROOT, SHIMS
 
@@ -324,7 +325,7 @@ class VirtualBoard:
 
     def _interrupt(self) -> None:
         if self.process is not None and _catches_interrupt(self.process.pid):
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(INTERRUPT if self.runtime == "unix" else signal.SIGINT)
 
     def _from_process(self) -> None:
         while self._flush_port():
@@ -345,7 +346,10 @@ class VirtualBoard:
     def _flush_port(self) -> bool:
         """Write what waits for the port; False while its reader does not keep up, for a while: then it loses bytes."""
         if self._to_port and self._port_is_open():
-            self._to_port = self._write(self._outer, self._to_port)
+            left = self._write(self._outer, self._to_port)
+            if len(left) < len(self._to_port):
+                self._port_stuck_s = None
+            self._to_port = left
         else:
             self._to_port = b""
         if not self._to_port:
@@ -355,7 +359,7 @@ class VirtualBoard:
         self._port_stuck_s = self._port_stuck_s or now
         if now - self._port_stuck_s < _STUCK_S:
             return False
-        self._to_port = b""
+        self._to_port = b""  # and so does everything more, until the reader takes something
         return True
 
     def _port_is_open(self) -> bool:

@@ -101,7 +101,6 @@ air = _Air()
 _queue = []
 lost_callbacks = 0
 _polls = []  # functions that look for work at each wake-up, such as the timers
-_running = False
 _supervisor = None  # file of requests to the supervisor, one letter each
 
 SEND_INTERRUPT = b"\x03"  # send the interrupt (Ctrl-C) once more
@@ -130,29 +129,28 @@ def _print_exception(error):
 def run():
     """Do what interrupts have asked for: take datagrams, look at the timers, run the queued callbacks one by one.
 
-    Callbacks do not nest, as on a device. An exception in one is printed and costs that callback only.
+    Callbacks do not nest, as on a device. An exception in one is printed and costs that callback only. A Ctrl-C that
+    lands in what is hardware on a device, where it would have reached the program, is sent again.
     """
-    global _running
-    if _running:
-        return
-    _running = True
+    # By return, since leaving a try block by its end is a jump, at which a Ctrl-C would be lost.
     try:
-        for poll in _polls:
-            poll()
-        for _ in range(SCHEDULER_DEPTH):
-            air.poll()
-            if not _queue:
-                break
-            function, argument = _queue.pop(0)
-            try:
-                function(argument)
-            except BaseException as error:  # noqa: BLE001 - the device prints whatever a callback raises
-                _print_exception(error)
+        return _run()
     except KeyboardInterrupt:
-        # It landed in what is hardware on a device, where it would have reached the program: have it sent again.
-        ask_supervisor(SEND_INTERRUPT)
-    finally:
-        _running = False
+        return ask_supervisor(SEND_INTERRUPT)
+
+
+def _run():
+    for poll in _polls:
+        poll()
+    for _ in range(SCHEDULER_DEPTH):
+        air.poll()
+        if not _queue:
+            break
+        function, argument = _queue.pop(0)
+        try:
+            function(argument)
+        except BaseException as error:  # noqa: BLE001 - the device prints whatever a callback raises
+            _print_exception(error)
 
 
 def ask_supervisor(request):

@@ -29,8 +29,8 @@ _last = [0]
 
 
 def _wake(_):
-    # Up to the last line there is no jump, and only at a jump does MicroPython raise a pending Ctrl-C: so it reaches
-    # the program that runs, not this, and this is always queued again.
+    # There is no jump here, and only at a jump does MicroPython raise a pending Ctrl-C: so it reaches the program that
+    # runs, not this, and this is always queued again.
     micropython.schedule(_wake, 0)
     now = utime.ticks_us()
     due = now - _last[0] >= _QUIET_US
