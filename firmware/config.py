@@ -42,10 +42,10 @@ def _whole(key, value, low, high):
 
 def _name(name):
     if isinstance(name, str) and 1 <= len(name) <= _NAME_BYTES:
-        for character in name:
-            code = ord(character)
+        for i in range(len(name)):
+            code = ord(name[i])
             if code < 32 or 127 <= code < 160 or 0xD800 <= code < 0xE000:
-                _mistake("swarm", name, "holds a control character or half a character: write plain text")
+                _mistake("swarm", name[:i], "a control character, or half a character, comes next: write plain text")
         if len(name.encode()) <= _NAME_BYTES:
             return
     _mistake("swarm", name, "write the swarm's name, 1 to %d bytes of text" % _NAME_BYTES)
@@ -166,7 +166,7 @@ def load_key(path):
             return DEMONSTRATION_KEY
         raise ValueError("%s: not readable (%s): write the swarm's key again" % (path, error))
     try:
-        key = unhexlify(text)
+        key = unhexlify(text) if len(text) == 32 else b""  # it passes over spaces
     except ValueError:
         key = b""
     if len(key) != 16:
