@@ -23,6 +23,7 @@ from faction.node import TIMEOUTS
 from faction.runner import Runner
 from faction.trace import Trace
 
+_FOLDER = __file__.rpartition("app.")[0]  # of this version: faction.json and faction.key are there too
 SAMPLES_FILE = "samples.jsonl"
 _SAMPLES_BYTES = const(4096)  # of samples on flash; the file before that is kept as well
 _ERRORS = const(4)  # last errors kept for the status
@@ -228,8 +229,8 @@ def make():
 
     Raises ValueError or OSError, which say what to do, when that is not possible.
     """
-    config = load("faction.json", machine.unique_id())
-    key = load_key("faction.key")
+    config = load(_FOLDER + "faction.json", machine.unique_id())
+    key = load_key(_FOLDER + "faction.key")
     sensor = load_sensor()
     faction.app = App(config, key, next_session(open_store(sys.platform)), sensor)  # type: ignore[assignment]
     return faction.app
