@@ -7,6 +7,7 @@ only between calls), so a difference of gc.mem_alloc() counts every byte taken, 
 are frames of more than 11 words of state, which are given back on return: frames_on_stack.words() does.
 """
 
+import ast
 import tempfile
 from pathlib import Path
 
@@ -49,6 +50,52 @@ print(_measure({calls}))
 {locked}
 """
 
+_LOCKED = """
+import gc
+import micropython
+
+gc.disable()
+
+def _locked(repeat, calls):
+    micropython.heap_lock()
+    try:
+        repeat(calls)
+    finally:
+        micropython.heap_unlock()
+
+def _result(repeat, calls):
+    before = gc.mem_alloc()
+    repeat(calls)
+    taken = gc.mem_alloc() - before
+    if not taken:
+        _locked(repeat, calls)
+    return taken / calls
+"""
+
+_EACH = """
+def _hot():
+{hot}
+
+def _repeat(calls):
+    while calls:
+        _hot()
+        calls -= 1
+
+_error = None
+try:
+    exec({setup!r})
+    _repeat(2)
+except Exception as error:
+    _error = repr(error)
+#%%
+gc.collect()
+#%%
+try:
+    print({{ {name!r}: _error or _result(_repeat, {calls}) }})
+except Exception as error:
+    print({{ {name!r}: repr(error) }})
+"""
+
 _HELD = """
 {setup}
 import gc
@@ -86,16 +133,30 @@ def per_call(runtime, setup, hot, *, calls=CALLS, **where):
     also run under heap_lock when it took nothing, where any allocation raises. where: paths, files, heap of
     runtimes.run(). Raises runtimes.ScriptFailed when the code fails, or allocates only under heap_lock.
     """
-    body = "".join(f"    {line}\n" for line in hot.strip("\n").splitlines())
+    body = _body(hot)
     taken = int(_run(runtime, _PER_CALL.format(setup=setup, hot=body, calls=calls, locked=""), where))
     if not taken:
         _run(runtime, _PER_CALL.format(setup=setup, hot=body, calls=calls, locked=f"_locked({calls})"), where)
     return taken / calls
 
 
+def each(runtime, cases, *, calls=CALLS, **where):
+    """{name: bytes} of many cases {name: (setup, hot)}, in one run; each as by per_call.
+
+    A case that fails, or allocates only under heap_lock, has the error as its value instead.
+    """
+    cells = [_EACH.format(name=name, setup=setup, hot=_body(hot), calls=calls) for name, (setup, hot) in cases.items()]
+    said = [line for line in _run(runtime, "#%%\n".join([_LOCKED, *cells]), where).splitlines() if line[:1] == "{"]
+    return {name: value for line in said for name, value in ast.literal_eval(line).items()}
+
+
 def held(runtime, setup, expression, **where):
     """Bytes that the value of expression keeps from the heap, once garbage is gone; setup and where as above."""
     return int(_run(runtime, _HELD.format(setup=setup, expression=expression), where))
+
+
+def _body(statements):
+    return "".join(f"    {line}\n" for line in statements.strip("\n").splitlines())
 
 
 def _run(runtime, code, where):
