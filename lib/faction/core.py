@@ -105,13 +105,16 @@ class Faction:
 
     def index(self, peer_id):
         """Position of peer_id in ids, or -1 when it is not a member."""
+        ids = self.ids
         low = 0
-        high = len(self.ids) - 1
+        high = len(ids) - 1
+        at = peer_id - ids[0]  # where it is when the ids have no gaps
         while low <= high:
-            at = (low + high) >> 1
-            if self.ids[at] == peer_id:
+            if not low <= at <= high:
+                at = (low + high) >> 1
+            if ids[at] == peer_id:
                 return at
-            if self.ids[at] < peer_id:
+            if ids[at] < peer_id:
                 low = at + 1
             else:
                 high = at - 1

@@ -54,11 +54,8 @@ def digest(name, ids, required):
 
 
 def _number(buffer, at):
-    """The u32 at that offset, or -1 when it is 2^30 or more: such a number may take memory on a 32-bit board."""
-    high = buffer[at + 3]
-    if high > 0x3F:
-        return -1
-    return high << 24 | buffer[at + 2] << 16 | buffer[at + 1] << 8 | buffer[at]
+    """The u32 at that offset, which is below 2^30."""
+    return buffer[at + 3] << 24 | buffer[at + 2] << 16 | buffer[at + 1] << 8 | buffer[at]
 
 
 def max_length(members):
@@ -116,7 +113,12 @@ class Frame:
             return FOREIGN
         if bitmaps != 2 * self.width or buffer[_BITMAPS + self.width - 1] & self._padding:
             return MISFIT
-        return self._decode_fields(buffer) or self._check_tag(buffer, length)
+        verdict = self._decode_fields(buffer)
+        if not verdict:
+            self._cmac.compute(buffer, length)
+            if self._cmac.differs(buffer, length):
+                verdict = FORGED
+        return verdict
 
     def _note_foreign(self, buffer):
         for i in range(4):
@@ -126,11 +128,14 @@ class Frame:
         self.sender = self._machine.index(buffer[6] | buffer[7] << 8)
         if self.sender < 0:
             return NON_MEMBER
+        # A number of 2^30 or more would take memory on a 32-bit board: look at its highest byte first.
+        if (buffer[11] | buffer[15] | buffer[19]) > 0x3F:
+            return IMPOSSIBLE
         self.session = _number(buffer, 8)
         self.sequence = _number(buffer, 12)
         self.generation = _number(buffer, 16)
         # Sessions and sequences begin at 1, so that 0 can stand for none.
-        if self.session < 1 or self.sequence < 1 or self.generation < 0:
+        if not self.session or not self.sequence:
             return IMPOSSIBLE
         for at in range(self.echoes + 5, self.echoes + self.echo_count * _ECHO, _ECHO):
             if buffer[at] > 0x3F:
@@ -152,10 +157,6 @@ class Frame:
             if -500_000_000 <= self.offset_us <= 500_000_000:
                 return
         self.flags &= ~INSTANT_FLAG
-
-    def _check_tag(self, buffer, at):
-        self._cmac.compute(buffer, at)
-        return FORGED if self._cmac.differs(buffer, at) else ACCEPTED
 
     def echo_id(self, buffer, i):
         """Member id of the i-th echo of a decoded frame."""

@@ -2,6 +2,7 @@
 
 Sans-I/O: it has no clock and no link. Times are values of ticks_ms (now) and ticks_us (now_us, sent_us) of one clock,
 and frames come and go in buffers. No call takes memory once the node is made, and none raises whatever the frame says.
+Some loops count down with while: a for keeps three more words, and a function of more than 11 takes heap for its frame.
 No call may come while another is under way; but an interrupt (Ctrl-C) may end one at any point: the next call repairs
 what it left, and at worst the frame that was being handled is lost.
 """
@@ -113,10 +114,12 @@ class Node:
         self._sessions = array("I", bytes(4 * len(ids)))  # highest session known to be live, 0: none
         self._sequences = array("I", bytes(4 * len(ids)))  # its last sequence
         self._doubted = bytearray(self.frame.width)  # rebooted, and not heard to be ready since
+        self._doubts = False  # somebody has rebooted
         self._echo_members = array("H", bytes(2 * _QUEUE))
         self._echo_sessions = array("I", bytes(4 * _QUEUE))
         self._echo_count = 0
         self._lacks = self._claims = False
+        self._news = 0  # the first byte of the bitmaps in which the frame claims more
         self._now = self._now_us = self._sent_us = 0
 
     def _seed(self, node_id, session):
@@ -182,7 +185,9 @@ class Node:
 
     def wait_ms(self, now, now_us):
         """Milliseconds until poll() has something to do, 0 or more."""
-        wait = _IMAX_MS if self.conflict or self._silent else ticks_diff(self.trickle.due, now)
+        if self.conflict:
+            return _IMAX_MS
+        wait = _IMAX_MS if self._silent else ticks_diff(self.trickle.due, now)
         if not self._concluded:
             wait = min(wait, ticks_diff(self.deadline, now))
         if self.first_sample.known and not self.first_sample.passed:
@@ -212,11 +217,13 @@ class Node:
         self._now_us = now_us
         if self.conflict:
             return
-        self.first_sample.advance(now_us)
+        if self.first_sample.known:
+            self.first_sample.advance(now_us)
         if self._busy:
             self._repair()
         self._busy = True
-        self._fire(False)
+        if self.first_sample.passed:
+            self._fire(False)
         if self._concluded:
             if self._linger_ms and ticks_diff(now, self._linger_end) >= 0:
                 self._silent = True
@@ -337,6 +344,7 @@ class Node:
         if stored and stored < frame.session:
             self._count(_RESTARTS)
             self._doubted[i >> 3] |= 1 << (i & 7)
+            self._doubts = True
             if not frame.ready and self._has(i + 8 * frame.width):
                 self._new_generation()
         if frame.ready:
@@ -349,14 +357,17 @@ class Node:
         """Find out whether the frame lacks something that this node has, and whether it claims to have more."""
         ahead = self.generation - self.frame.generation
         self._lacks = ahead > 0
+        self._news = 0
         self._claims = ahead < 0
         if not ahead:
-            at = _BITMAPS
-            for i in range(len(self.bitmaps)):
-                if buffer[at] != self.bitmaps[i]:
-                    self._lacks = self._lacks or self.bitmaps[i] & ~buffer[at] != 0
-                    self._claims = self._claims or buffer[at] & ~self.bitmaps[i] != 0
-                at += 1
+            mine = self.bitmaps
+            for i in range(len(mine)):
+                if buffer[_BITMAPS + i] != mine[i]:
+                    if mine[i] & ~buffer[_BITMAPS + i]:
+                        self._lacks = True
+                    if not self._claims and buffer[_BITMAPS + i] & ~mine[i]:
+                        self._claims = True
+                        self._news = i
         self._judge_instant()
 
     def _judge_instant(self):
@@ -389,14 +400,17 @@ class Node:
         counts once."""
         at = _BITMAPS + self.frame.width + (self._me >> 3)
         found = not self.ready() and buffer[at] >> (self._me & 7) & 1
-        for i in range(self.frame.width):
-            found = found or self._stale(buffer, i)
-        if not found:
-            return False
-        self._new_generation()
+        if self._doubts:
+            for i in range(self.frame.width):
+                found = found or self._stale(buffer, i)
+        if found:
+            self._new_generation()
+            self._settle_doubts(buffer)
+        return found
+
+    def _settle_doubts(self, buffer):
         for i in range(self.frame.width):
             self._doubted[i] &= ~self._stale(buffer, i)
-        return True
 
     def _stale(self, buffer, i):
         """Byte i of the readiness that the frame has of doubted members other than its sender."""
@@ -407,11 +421,11 @@ class Node:
 
     def _merge(self, buffer):
         """Step 4: take every bit that is new to this node."""
-        for i in range(len(self.bitmaps)):
-            new = buffer[_BITMAPS + i] & ~self.bitmaps[i]
-            if new:
-                self._feed(i, new)
-                self.bitmaps[i] |= new
+        mine = self.bitmaps
+        for i in range(self._news, len(mine)):
+            if buffer[_BITMAPS + i] & ~mine[i]:
+                self._feed(i, buffer[_BITMAPS + i] & ~mine[i])
+                mine[i] |= buffer[_BITMAPS + i]
 
     # Generations
 
@@ -478,9 +492,10 @@ class Node:
 
     def _echoes(self, buffer, peer_id, session):
         """Whether the frame echoes that session of that member."""
-        frame = self.frame
-        for i in range(frame.echo_count):
-            if frame.echo_id(buffer, i) == peer_id and frame.echo_session(buffer, i) == session:
+        i = self.frame.echo_count
+        while i:
+            i -= 1
+            if self.frame.echo_id(buffer, i) == peer_id and self.frame.echo_session(buffer, i) == session:
                 return True
         return False
 
@@ -509,7 +524,9 @@ class Node:
         return frame.encode(buffer, self.bitmaps)
 
     def _put_echoes(self, buffer):
-        for i in range(self.frame.echo_count):
+        i = self.frame.echo_count
+        while i:
+            i -= 1
             self.frame.put_echo(buffer, i, self.machine.ids[self._echo_members[i]], self._echo_sessions[i])
         self._drop_echoes(0, self.frame.echo_count)
 
