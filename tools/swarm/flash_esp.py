@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from esptool.logger import EsptoolLogger, TemplateLogger
 from esptool.targets import CHIP_DEFS
 from esptool.util import FatalError
 
-Progress = Callable[[str, int, int], None]  # what is being done, and how much of how much
+from swarm.flash_error import FlashError, Progress
 
 BAUD = 460_800  # most USB bridges carry it; a chip's own USB does not care
 _ROM_BAUD = 115_200
@@ -37,10 +37,6 @@ _MAGIC = 0xE9  # of an ESP image
 _CHIP_ID = struct.Struct("<H")
 _CHIP_ID_AT = 12
 _HEADER_BYTES = 24
-
-
-class FlashError(Exception):
-    """Firmware was not written, or not wholly; the message says which, why, and what to do."""
 
 
 @dataclass

@@ -244,18 +244,23 @@ def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
 def port_of(member: Member) -> str:
     """The serial port that a member's board is at. ProjectError when the file names none, or it is not plugged in."""
     if member.serial is not None:
-        for port in list_ports.comports():
-            if port.serial_number == member.serial:
-                return port.device
-        raise ProjectError(
-            f"member {member.id}: serial: {member.serial!r}: no such board is plugged in: plug it in, or see the "
-            "serial numbers with `mpremote connect list`"
-        )
+        port = port_of_serial(member.serial)
+        if port is None:
+            raise ProjectError(
+                f"member {member.id}: serial: {member.serial!r}: no such board is plugged in: plug it in, or see the "
+                "serial numbers with `mpremote connect list`"
+            )
+        return port
     if member.port is None:
         raise ProjectError(
             f"member {member.id}: no port or serial is listed: add one to its [[member]], or give --port"
         )
     return member.port
+
+
+def port_of_serial(serial: str) -> str | None:
+    """The serial port of the board with this USB serial number; None when it is not plugged in."""
+    return next((port.device for port in list_ports.comports() if port.serial_number == serial), None)
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
