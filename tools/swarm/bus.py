@@ -15,7 +15,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 BITS = 10  # of a byte on the wire, with its start and stop bit
-_PIECE_US = 700  # bytes are delivered in pieces of at most that time; the first alone, so that nobody starts late
+_PIECE_US = 350  # bytes come in pieces of at most that time; the first alone, so that nobody learns late of a start
 _MEMORY_US = 1_000_000  # how long a transmission is remembered after its end
 _NOISE_MAX = 4
 

@@ -74,20 +74,22 @@ class UartLink:
         """Whether a frame can be sent now: nobody talks, and after somebody has, a random time has passed."""
         if self._hold is not None and ticks_diff(ticks_ms(), self._hold) >= 0:
             self._hold = None
-        return self._hold is None and self._end_us is None and self._at == self._end and not self._uart.any()
+        return self._hold is None and self._end_us is None and self._at >= self._end and not self._uart.any()
 
     def send(self, buffer, length):
         """Send the first length bytes of buffer, unless somebody has begun to talk while they were made."""
         length = encode(buffer, length, self._wire)
+        self._view(length)  # what takes memory comes before the driver is on
         if self._uart.any():
             self.yielded += 1
             return
-        if self._de:
-            self._de.value(1)
+        # In this order: an interrupt in between must leave no driver on that nobody turns off.
+        self._end_us = self._before(ticks_us(), -length)
         self._left = length
         if self._single:
             self._echo = length
-        self._end_us = self._before(ticks_us(), -length)
+        if self._de:
+            self._de.value(1)
         self._go_on()
 
     def receive(self, buffer):
@@ -97,7 +99,7 @@ class UartLink:
         """
         if self._end_us is not None:
             self._go_on()
-        if self._at == self._end:
+        if self._at >= self._end:
             self._read()  # once a call, so that a line that never falls silent does not hold the caller
         while self._at < self._end:
             if self._fill < 0:
@@ -171,28 +173,31 @@ class UartLink:
         self._fill = fill
         self._at = stop
 
+    def _view(self, length):
+        """The first bytes of the wire's buffer; a view for each of the few lengths that frames have is made once."""
+        if length not in self._views:
+            self._views[length] = memoryview(self._wire)[:length]
+        return self._views[length]
+
     def _go_on(self):
         """Write, or write what a short write has left, and free the line once the last bit has gone."""
-        left = self._left
-        if left:
-            if left not in self._views:
-                # A view for each of the few lengths that frames have, made once: a new one takes memory.
-                self._views[left] = memoryview(self._wire)[:left]
-            written = self._uart.write(self._views[left]) or 0
-            self._left = left = left - written
-            for i in range(left):
-                self._wire[i] = self._wire[i + written]
         while True:
-            over_us = ticks_diff(ticks_us(), self._end_us)
+            late_us = ticks_diff(ticks_us(), self._end_us)
+            left = self._left
+            if left and late_us <= _SLACK_US:
+                written = self._uart.write(self._view(left)) or 0
+                self._left = left = left - written
+                for i in range(left):
+                    self._wire[i] = self._wire[i + written]
             if not left and self._uart.txdone():
                 self.sent += 1
                 break
-            if over_us > _SLACK_US:
+            if late_us > _SLACK_US:
                 self.stuck += 1
                 break
             # Nobody else can talk while the driver is on, so that the last bits are waited for.
-            if left or not self._de or not -_TURN_US < over_us < _TURN_US:
+            if left or not self._de or not -_TURN_US < late_us < _TURN_US:
                 return
-        self._end_us = None
         if self._de:
             self._de.value(0)
+        self._end_us = None
