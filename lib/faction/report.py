@@ -156,13 +156,11 @@ def trace(app, failure):
     kept = app.trace
     while True:
         noted = kept.noted
-        base = kept.base
-        config = {"peer_id": base.peer_id, "peers": list(base.ids), "required_count": base.required_count}
-        lines = [{"config": config, "view": view(base)}]
+        lines = []
         for command, peer_id, before, after, count, first in kept.entries():
             lines.append(
                 {
-                    "step": len(lines),
+                    "step": len(lines) + 1,
                     "command": COMMANDS[command],
                     "peer_id": peer_id,
                     "before": STATES[before],
@@ -171,8 +169,10 @@ def trace(app, failure):
                     "first_outcome": OUTCOMES[first],
                 }
             )
+        base = kept.base
+        config = {"peer_id": base.peer_id, "peers": list(base.ids), "required_count": base.required_count}
+        lines.insert(0, {"config": config, "view": view(base), "steps": len(lines)})
         if noted == kept.noted:  # else the node went on meanwhile
             break
-    lines[0]["steps"] = len(lines) - 1
     for entry in lines:
         print(json.dumps(entry))

@@ -24,25 +24,12 @@ class Trace:
 
     def observe(self, machine, before, command, peer_id):
         """Note a transition."""
-        if not self._size:
-            return
-        if self._busy:
-            # An interrupt has cut the note before short. The node then begins with a fresh machine, and so does this.
-            self._count = 0
-            self.base.reset()
-        self._busy = True
-        self.noted = self.noted + 1 & 0xFFFF
-        at = self._next * _ENTRY
-        if self._count == self._size:
-            self._apply(at)
-        else:
-            self._count += 1
-        self._note(at, machine, before << 4 | command)
-        peer = machine.index(peer_id)
-        self._ring[at + 4] = peer & 0xFF
-        self._ring[at + 5] = peer >> 8 & 0xFF
-        self._next = (self._next + 1) % self._size
-        self._busy = False
+        if self._size:
+            self._make_room()
+            self._note(machine, before << 4 | command)
+            self._note_peer(machine.index(peer_id))
+            self._next = (self._next + 1) % self._size
+            self._busy = False
 
     def observe_query(self, machine):
         """A probe changes nothing: not noted."""
@@ -50,11 +37,33 @@ class Trace:
     def observe_rejection(self, machine, command, peer_id):
         """A rejected command changes nothing: not noted."""
 
-    def _note(self, at, machine, what):
+    def _make_room(self):
+        self._mend()
+        self._busy = True
+        self.noted = self.noted + 1 & 0xFFFF
+        if self._count < self._size:
+            self._count += 1
+        else:
+            self._apply(self._next * _ENTRY)
+
+    def _mend(self):
+        """When an interrupt has cut a note short, begin anew: so does the node, with a fresh machine."""
+        if self._busy:
+            self._count = 0
+            self.base.reset()
+            self._busy = False
+
+    def _note(self, machine, what):
+        at = self._next * _ENTRY
         self._ring[at] = what
         self._ring[at + 1] = machine.state
         self._ring[at + 2] = machine.outcome_count
         self._ring[at + 3] = machine.outcomes[0]
+
+    def _note_peer(self, peer):
+        at = self._next * _ENTRY
+        self._ring[at + 4] = peer & 0xFF
+        self._ring[at + 5] = peer >> 8 & 0xFF
 
     def _peer_id(self, at):
         peer = self._ring[at + 4] | self._ring[at + 5] << 8
@@ -68,7 +77,8 @@ class Trace:
 
     def entries(self):
         """The kept transitions, oldest first: for each a tuple of command, peer id (-1: not a member), state before,
-        state after, number of outcomes and first outcome, as codes of core.py. Takes memory."""
+        state after, number of outcomes and first outcome, as codes of core.py. base is where they begin. Takes memory."""
+        self._mend()
         for i in range(self._count):
             at = (self._next - self._count + i) % self._size * _ENTRY
             ring = self._ring
