@@ -9,7 +9,6 @@ from faction.core import BOOTSTRAPPED
 from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, view
 
 _COLUMNS = const(80)
-_FIRST_COLUMN = const(10)
 
 
 def facts(app, failure):
@@ -65,20 +64,19 @@ def _counts(counters):
     return ["%s %d" % (name, counters[name]) for name in sorted(counters) if counters[name]]
 
 
-def _row(label, words, rows=3):
-    """A label and words as text of at most 80 columns and that many rows; what has no room is counted."""
+def _row(label, words, rows=2):
+    """A label and words as text of at most that many rows of a screen; dots stand for what has no room."""
     text = label
     start = 0
-    for i, word in enumerate(words):
-        left = "... %d more" % (len(words) - i)
-        if len(text) - start + len(word) + (len(left) + 2 if rows == 1 else 1) > _COLUMNS:
-            if rows == 1:
-                return text + " " + left
+    for word in words or ("none",):
+        if len(text) - start + len(word) + 5 > _COLUMNS:
             rows -= 1
+            if not rows:
+                return text + " ..."
             start = len(text) + 1
             text += "\n" + " " * len(label)
         text += " " + word
-    return text if words else text + " none"
+    return text
 
 
 def line(app, failure):
@@ -119,7 +117,7 @@ def _screen(app, f):
         _row("missing   ", _ids(f["missing"])),
         _row("sample    ", _sample(f).split(" ")),
         "restarts   %d, generation %d, time-outs %d" % (f["restarts"], f["generation"], f["timeouts"]),
-        _row("frames    ", _counts(f["counters"])),
+        _row("frames    ", _counts(f["counters"]), 4),
     ]
     for name, counters in f["links"].items():
         lines.append(_row("%-10s" % name, _counts(counters)))
@@ -131,7 +129,7 @@ def _screen(app, f):
         digest = "".join("%02x" % byte for byte in app.node.frame.foreign_digest)
         lines.append("foreign    another swarm, or a node provisioned otherwise: digest " + digest)
     for text in f["errors"]:
-        lines.append(_row("error     ", text.split(" "), 2))
+        lines.append(_row("error     ", text.split(" ")))
     return lines
 
 

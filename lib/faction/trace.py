@@ -76,8 +76,8 @@ class Trace:
         self.base.process(self._ring[at] & 15, self._peer_id(at))
 
     def entries(self):
-        """The kept transitions, oldest first: for each a tuple of command, peer id (-1: not a member), state before,
-        state after, number of outcomes and first outcome, as codes of core.py. base is where they begin. Takes memory."""
+        """The kept transitions, oldest first, from base on: for each a tuple of command, peer id (-1: not a member),
+        state before, state after, number of outcomes and first outcome, as codes of core.py. Takes memory."""
         self._mend()
         for i in range(self._count):
             at = (self._next - self._count + i) % self._size * _ENTRY

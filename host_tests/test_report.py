@@ -1,0 +1,176 @@
+"""The status: one screen whatever the swarm's size, one line, and a dict; it costs nothing until it is asked for."""
+
+import contextlib
+import io
+import json
+import random
+from types import SimpleNamespace
+
+import pytest
+
+import faction
+from faction import names, report
+from faction.node import Node
+from swarm import runtimes
+
+ROWS, COLUMNS = 24, 80
+KEYS = {
+    *("swarm", "node", "open", "session", "state", "heard", "ready", "missing", "required", "generation", "restarts"),
+    *("timeouts", "conflict", "deadline_in_ms", "sample", "instant_in_us", "counters", "links", "errors"),
+}
+SCATTERED = [101 + 3221 * i for i in range(20)]
+
+
+class Link:
+    """A link that only counts."""
+
+    def __init__(self, error=None, **counters):
+        self._counters = counters
+        self.error = error
+
+    def counters(self):
+        return self._counters
+
+
+def application(members=(1, 2, 3, 4, 5), heard=(), ready=(), **attributes):
+    node = Node("demo", members, members[0], len(members), bytes(16), 7)
+    node.start(0, 0)
+    for start, ids in ((0, heard), (8 * node.frame.width, ready)):
+        for peer in ids:
+            at = start + node.machine.index(peer)
+            node.bitmaps[at >> 3] |= 1 << (at & 7)
+    facts = {"open": True, "sample": None, "errors": [], "links": {"espnow": Link(sent=5, received=0)}}
+    return SimpleNamespace(config={"swarm": "demo"}, node=node, **{**facts, **attributes})
+
+
+def worst(members):
+    """An application with something to say in every row."""
+    chance = random.Random(5)
+    half = chance.sample(members, len(members) // 2)
+    app = application(
+        members,
+        heard=half,
+        ready=half[: len(half) // 2],
+        links={
+            "espnow": Link(OSError(-12391, "ESP_ERR_ESPNOW_NO_MEM"), sent=1_000_000, received=1_000_000, dropped=1),
+            "uart": Link(sent=123456, received=123456, noise=4567, yielded=890, send_errors=12),
+        },
+        errors=["sample(): OSError: [Errno 5] EIO", "warm_up(): ValueError: " + "the wire is off " * 3, "c: D: e"],
+    )
+    for i in range(len(names.COUNTERS)):
+        app.node.counters[i] = 123456
+    app.node.conflict = True
+    return app
+
+
+def screen(app):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        report.screen(app, "why not")
+    return output.getvalue().rstrip("\n").split("\n")
+
+
+def line(app):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        report.line(app, "why not")
+    return output.getvalue()
+
+
+@pytest.mark.parametrize("members", (SCATTERED, list(range(1, 21)), list(range(0, 680 * 96, 96)), list(range(680))))
+def test_everything_at_once_is_one_screen(members):
+    rows = screen(worst(members))
+    assert len(rows) <= ROWS and max(map(len, rows)) <= COLUMNS, "\n".join(rows)
+    text = "\n".join(rows)
+    for word in ("swarm demo (open)", "Pinging", "stopped", "foreign", "EIO", "ESP_ERR_ESPNOW_NO_MEM", "yielded 890"):
+        assert word in text
+    assert len(line(worst(members))) <= COLUMNS + 1
+
+
+def test_twenty_scattered_members_are_all_named():
+    app = application(SCATTERED, heard=SCATTERED, ready=SCATTERED[1::2])
+    text = " ".join("\n".join(screen(app)).split())
+    assert "heard 20 of 20: " + " ".join(map(str, SCATTERED)) in text
+    assert "ready 10 of 20: " + " ".join(map(str, SCATTERED[1::2])) in text
+    assert "missing " + " ".join(map(str, SCATTERED[::2])) in text
+
+
+def test_runs_of_ids_are_short():
+    app = application(list(range(1, 11)), heard=(1, 2, 3, 5, 7, 8, 10), ready=())
+    text = "\n".join(screen(app))
+    assert "heard      7 of 10: 1-3 5 7-8 10\n" in text and "ready      0 of 10:\n" in text
+    assert "missing    1-10\n" in text
+
+
+def test_dots_stand_for_what_has_no_room():
+    members = list(range(0, 680 * 96, 96))
+    rows = screen(application(members, heard=members))
+    start = next(i for i, row in enumerate(rows) if row.startswith("heard"))
+    words = " ".join(rows[start : start + 2]).split()
+    assert words[:5] == ["heard", "680", "of", "680:", "0"] and words[-1] == "..." and len(words) > 20
+
+
+def test_the_screen_of_a_node_that_has_sampled():
+    app = application(heard=(1, 2, 3, 4, 5), ready=(1, 2, 3, 4, 5), open=False)
+    app.sample = {"node": 1, "late_us": 12, "value": 24.5, "late": True}
+    app.node.complete_local(5, 5000)
+    app.node.machine.state = 3
+    rows = screen(app)
+    assert rows[0] == "swarm demo (locked), node 1, session 7"
+    assert rows[1] == "state      Bootstrapped, 5 of 5 required"
+    assert "missing    none" in rows
+    assert "sample     24.5, 12 us after the agreed instant (late)" in rows
+    assert not any(row.startswith(("open", "stopped", "foreign", "error")) for row in rows)
+    assert line(app) == "demo node 1: Bootstrapped, heard 5, ready 5 of 5, missing none\n"
+
+
+def test_a_sample_that_is_due():
+    app = application()
+    assert "sample     no instant agreed yet" in screen(app)
+    app.node.first_sample.propose(report.ticks_us())
+    row = next(row for row in screen(app) if row.startswith("sample"))
+    assert row.startswith("sample     due in ") and 0 < int(row.split()[3]) <= 500
+
+
+def test_the_dict_is_for_programs():
+    app = worst(SCATTERED)
+    facts = report.facts(app, "")
+    assert set(facts) == KEYS
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["counters"] == dict.fromkeys(names.COUNTERS, 123456)
+    assert facts["links"]["uart"]["yielded"] == 890
+    assert facts["errors"] == [*app.errors, "espnow: OSError: (-12391, 'ESP_ERR_ESPNOW_NO_MEM')"] or (
+        "ESP_ERR_ESPNOW_NO_MEM" in facts["errors"][-1] and facts["errors"][:-1] == app.errors
+    )
+    assert facts["deadline_in_ms"] is not None and facts["state"] == "Pinging"
+    app.node.machine.state = 4
+    assert report.facts(app, "")["deadline_in_ms"] is None
+
+
+def test_without_a_node_everything_says_why(monkeypatch, capsys):
+    monkeypatch.setattr(faction, "failure", "ValueError: faction.json: node: 9: not a member")
+    for function in (faction.status, faction.status_line, faction.trace):
+        function()
+        assert capsys.readouterr().out == f"no node runs on this board: {faction.failure}\n"
+    with pytest.raises(RuntimeError, match="no node runs on this board: ValueError: faction.json"):
+        faction.status_dict()
+    with pytest.raises(RuntimeError, match="main.py has not run: reset the board"):
+        faction.restart()
+
+
+LOADED = """
+import sys
+import faction
+import faction.runner
+import faction.trace
+lazy = ("faction.report", "faction.names", "faction.aio")
+assert not any(name in sys.modules for name in lazy), "the status is loaded before anybody asks"
+faction.status()
+assert "faction.report" in sys.modules
+"""
+
+
+def test_the_status_costs_nothing_until_it_is_asked_for(runtime, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(LOADED)
+    assert runtimes.run(runtime, script) == "no node runs on this board: main.py has not started one\n"
