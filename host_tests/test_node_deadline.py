@@ -145,6 +145,16 @@ def test_before_its_start_a_node_has_no_deadline():
     assert board.counter("timeouts") == 0
 
 
+@pytest.mark.parametrize("retry", (True, False))
+def test_the_deadline_does_not_wait_for_a_link(retry):
+    board = board_of(retry)
+    board.true_us += 1_000_000
+    board.node.tick(*board.now)
+    assert board.counter("timeouts") == 1
+    assert board.counter("sent") == 0
+    assert board.speak().timed_out
+
+
 # linger_ms
 
 

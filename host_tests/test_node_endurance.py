@@ -5,6 +5,7 @@ import pytest
 from swarm_fixture import PERIOD, Air, Swarm
 
 HOUR_MS = 3_600_000
+HOURS = 3
 
 
 @pytest.mark.parametrize("ready_before", (True, False))
@@ -46,14 +47,13 @@ def test_300_reboots_of_one_member_after_the_conclusion():
     assert all(len(board.samples) == 1 for board in air.boards.values() if board.id != 2)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_member_that_the_quorum_needs_joins_hours_late(seed):
-    air = Air(Swarm(range(1, 4)), seed, 0.1)
+def test_a_member_that_the_quorum_needs_joins_hours_late():
+    air = Air(Swarm(range(1, 4)), 1, 0.1)
     for node_id in (1, 2):
         # Millisecond ticks wrap on the way for both, microsecond ticks each 18 minutes.
         air.boot(node_id, 1, ms=PERIOD - HOUR_MS * node_id)
     air.complete(1, 2)
-    air.run(5 * HOUR_MS)
+    air.run(HOURS * HOUR_MS)
     assert not air.concluded(1)
     air.boot(3, 1)
     air.complete(3)
@@ -61,17 +61,16 @@ def test_a_member_that_the_quorum_needs_joins_hours_late(seed):
     air.run(1000)
     assert all([late for _, _, late in board.samples] == [False] for board in air.boards.values())
     # One a minute; each is a little late, by the wait for the next poll.
-    assert 295 <= air.boards[1].counter("timeouts") <= 300
+    assert 58 * HOURS <= air.boards[1].counter("timeouts") <= 60 * HOURS
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_member_joins_hours_after_the_conclusion(seed):
-    air = Air(Swarm(range(1, 4), 2), seed, 0.1)
+def test_a_member_joins_hours_after_the_conclusion():
+    air = Air(Swarm(range(1, 4), 2), 1, 0.1)
     for node_id in (1, 2):
         air.boot(node_id, 1, ms=PERIOD - HOUR_MS * node_id)
     air.complete(1, 2)
     air.converge()
-    air.run(5 * HOUR_MS)
+    air.run(HOURS * HOUR_MS)
     air.boot(3, 1)
     air.complete(3)
     air.converge(5000)
@@ -81,7 +80,7 @@ def test_a_member_joins_hours_after_the_conclusion(seed):
 
 
 @pytest.mark.parametrize("members", (range(1, 2), range(1, 6)))
-@pytest.mark.parametrize("after_ms", (0, 200, 2 * HOUR_MS))
+@pytest.mark.parametrize("after_ms", (0, 200, HOUR_MS // 2))
 def test_a_lone_node_concludes(members, after_ms):
     air = Air(Swarm(members, 1), 5)
     air.boot(1, 1)

@@ -122,6 +122,15 @@ def test_the_instant_is_looked_at_before_the_frame():
     assert remaining(board) == -700
 
 
+def test_the_first_sample_does_not_wait_for_a_link():
+    board = concluded(lead_ms=300)
+    board.true_us += 300_050
+    board.node.tick(*board.now)
+    assert board.node.sample_due
+    assert not board.node.sampled_late
+    assert board.node.take_sample(board.now[1]) == 50
+
+
 def test_a_poll_after_the_instant_is_not_late():
     board = concluded(lead_ms=300)
     board.true_us += 302_000

@@ -167,6 +167,13 @@ def test_what_a_node_says_of_itself(board):
     assert board.counter("sent") == 3
 
 
+def test_who_is_missing_is_who_is_not_known_to_be_ready(board):
+    assert board.node.missing() == SWARM.members
+    board.complete()
+    board.prove(2, 5, ready=(2, 9, 10))
+    assert board.node.missing() == [1, 4, 5, 6, 7, 8]
+
+
 def test_start_speaks_within_imin(board):
     assert len(board.pass_ms(IMIN_MS)) == 1
 
