@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from swarm import runtimes
 from swarm.strip import strip
 
-_STEPS = 24  # sent at once
+_STEPS = 16  # sent at once
 
 # Runs on MicroPython 1.9 too: no f-strings, no bytes.hex.
 _HELPER = """

@@ -67,18 +67,23 @@ class Microbit:
     def load(self, source: str) -> None:
         """Write source to the file system as a module, and import all that it defines.
 
-        The compiler has more room for a file than for a paste: it reads as it goes.
+        The compiler has more room for a file than for a paste: it reads as it goes. A soft reset before it gives it a
+        heap in one piece.
         """
-        self.execute("_f = open('core.py', 'w')")
+        self.execute("f = open('core.py', 'w')")
         for start in range(0, len(source), _WRITTEN):
-            self.execute(f"_f.write({source[start : start + _WRITTEN]!r})")
-        self.execute("_f.close()\ndel _f\nimport gc\ngc.collect()\nfrom core import *")
+            self.execute(f"f.write({source[start : start + _WRITTEN]!r})")
+        self.execute("f.close()")
+        self._send(b"\x04")
+        self._until(_PROMPT)
+        self.execute("from core import *")
 
     def execute(self, code: str) -> str:
         """Run code and return what it printed. runtimes.ScriptFailed with the traceback when it raises."""
         self._send(b"\x05")
         self._until(b"\n=== ")
-        text = f"import gc\ngc.collect()\n{code}\nprint('{_DONE}')".encode()
+        # Collected at the end, so that the next piece is read and compiled in an unbroken heap.
+        text = f"{code}\nimport gc\ngc.collect()\nprint('{_DONE}')".encode()
         for start in range(0, len(text), _CHUNK):
             chunk = text[start : start + _CHUNK]
             self._send(chunk)
@@ -86,8 +91,8 @@ class Microbit:
         self._send(b"\x04")
         output = self._until(_PROMPT)[: -len(_PROMPT)].decode("utf-8", "replace")
         if not output.rstrip().endswith(_DONE):
-            raise runtimes.ScriptFailed(f"on the emulated micro:bit: {output.strip()}")
-        return output.rstrip()[: -len(_DONE)]
+            raise runtimes.ScriptFailed(f"on the emulated micro:bit: {output.strip()}\nin {code[:60]}")
+        return output.strip()[: -len(_DONE)]
 
     def _send(self, data: bytes) -> None:
         self._to.write(data)
