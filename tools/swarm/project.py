@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import stat
 import tempfile
 from dataclasses import dataclass, field, fields
@@ -192,7 +193,8 @@ def parse(text: str, path: Path) -> Project:
         raise ProjectError("\n".join(mistakes.messages))
     members = [Member(**one) for one in given.pop("member")]
     for member in members:
-        member.hardware = member.hardware and member.hardware.lower()
+        # As the boards do: a radio's address is often written with colons.
+        member.hardware = member.hardware and re.sub("[:-]", "", member.hardware).lower()
     return Project(**given, members=members, path=path, _document=document)
 
 

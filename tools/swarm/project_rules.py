@@ -6,20 +6,19 @@ configuration in the field. Here are only the rules about what no board sees: wh
 
 from __future__ import annotations
 
+import bisect
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from swarm import boards, device_config
 
 # Names of swarm.toml where a board's faction.json has others.
 _ON_BOARD = {"name": "swarm", "quorum": "required"}
-_HERE = {board: here for here, board in _ON_BOARD.items()}
 NUMBERS = ("quorum", "deadline_ms", "lead_ms", "linger_ms", "channel", "baud", "trace", "watchdog_ms")
 KEYS = ("name", *NUMBERS, "on_timeout", "open", "member")
 MEMBER_KEYS = ("id", "board", "port", "serial", "hardware", "links")
-_HEXADECIMAL = re.compile(r"(?:[0-9a-f]{2})+\Z", re.IGNORECASE)
+_KEY = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 _TABLE = re.compile(r"\s*\[\[?\s*[\"']?([A-Za-z0-9_-]+)")
 _ASSIGNMENT = re.compile(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*=")
 
@@ -63,6 +62,8 @@ class Mistakes:
         if index is not None:
             where += f": member {member}" if isinstance(member, int) else f": member number {index + 1} of the list"
         shown = "missing" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+        if _KEY.search(shown):
+            shown = "not shown, since it looks like a key"
         self._found.append((line or 0, f"{where}: {key}: {shown}: {remedy}"))
 
     @property
@@ -117,45 +118,43 @@ def _find_dates(given: dict[str, Any], mistakes: Mistakes) -> bool:
 def _ask_board(key: str, value: Any, ids: list[int], mistakes: Mistakes) -> None:
     """Have the boards' validator judge one of the swarm's keys by itself."""
     trial = {"swarm": "swarm", "members": ids, "node": ids[0], _ON_BOARD.get(key, key): value}
-    if found := _first_mistake(trial):
-        mistakes.add(key, value, found[2])
+    if remedy := _remedy(trial):
+        mistakes.add(key, value, remedy)
 
 
-def _first_mistake(trial: dict[str, Any]) -> tuple[str, Any, str] | None:
-    """What the boards' validator says about a configuration: key, value and remedy; None when it accepts it."""
+def _remedy(trial: dict[str, Any]) -> str | None:
+    """What the boards' validator says to do about a configuration; None when it accepts it."""
     try:
         device_config.check(trial)
     except ValueError as error:
-        key, _, rest = str(error).partition(": ")[2].partition(": ")
-        value, end = json.JSONDecoder().raw_decode(rest)
-        return _HERE.get(key, key), value, rest[end + 2 :]
+        rest = str(error).split(": ", 2)[2]  # after the file and the key comes the value, in JSON, cut when it is long
+        try:
+            end = json.JSONDecoder().raw_decode(rest)[1]
+        except ValueError:
+            end = rest.rindex("...: ")
+        return rest[end:].removeprefix("...").removeprefix(": ")
     return None
 
 
 def _check_ids(members: list[dict[str, Any]], mistakes: Mistakes) -> list[int]:
     """Check ids and hardware ids as a board would; returns the ids when they hold, else none."""
     listed = [{"id": member.get("id"), "hardware": member.get("hardware")} for member in members]
-    if not listed:
-        return []
-    # A valid `node` comes from the list itself: what is wrong with the list is found before it is looked at.
-    found = _first_mistake({"swarm": "swarm", "members": listed, "node": listed[0]["id"]})
-    if found is None:
+
+    def judge(listed: list[dict[str, Any]]) -> str | None:
+        # A valid `node` comes from the list itself: what is wrong with the list is found before it is looked at.
+        return _remedy({"swarm": "swarm", "members": listed, "node": listed[0]["id"]})
+
+    if not listed or (remedy := judge(listed)) is None:
         return [one["id"] for one in listed]
-    _, value, remedy = found
-    for index, key in _holders(listed, value):
-        mistakes.add(key, value, remedy, index, listed[index]["id"])
+    if len(listed) > device_config.MAX_MEMBERS:
+        mistakes.add("member", len(listed), remedy)
         return []
-    mistakes.add("member", len(listed), remedy)  # their number
+    # The first member with which the list is refused has the mistake: of two that are alike, the second.
+    index = bisect.bisect_left(range(len(listed)), True, key=lambda last: judge(listed[: last + 1]) is not None)
+    without_hardware = [*listed[:index], {"id": listed[index]["id"]}]
+    key = "id" if judge(without_hardware) else "hardware"
+    mistakes.add(key, listed[index][key], remedy, index, listed[index]["id"])
     return []
-
-
-def _holders(listed: list[dict[str, Any]], value: Any) -> Iterator[tuple[int, str]]:
-    """Where the value stands that a board refused: the last place of it, since the second of two is the mistake."""
-    for index in range(len(listed) - 1, -1, -1):
-        for key, held in listed[index].items():
-            held = held.lower() if isinstance(held, str) else held
-            if type(held) is type(value) and held == value and not (key == "hardware" and held is None):
-                yield index, key
 
 
 def _check_member(index: int, member: dict[str, Any], mistakes: Mistakes) -> None:
@@ -167,10 +166,6 @@ def _check_member(index: int, member: dict[str, Any], mistakes: Mistakes) -> Non
     for key in ("port", "serial"):
         if key in member and (not isinstance(member[key], str) or not member[key]):
             mistakes.add(key, member[key], "write it in quotes, as `mpremote connect list` shows it", index, node)
-    hardware = member.get("hardware")
-    if isinstance(hardware, str) and not _HEXADECIMAL.match(hardware):
-        remedy = "write the digits of machine.unique_id().hex(), such as 240ac4123456"
-        mistakes.add("hardware", hardware, remedy, index, node)
     board = member.get("board")
     if board not in boards.names():
         mistakes.add("board", board, f"choose one of {', '.join(boards.names())}", index, node)
@@ -180,9 +175,9 @@ def _check_member(index: int, member: dict[str, Any], mistakes: Mistakes) -> Non
 
 def _check_links(index: int, member: dict[str, Any], mistakes: Mistakes) -> None:
     links, node, board = member["links"], member.get("id"), member.get("board")
-    found = _first_mistake({"swarm": "swarm", "members": [0], "node": 0, "links": links})
-    if found:
-        mistakes.add("links", links, found[2], index, node)
+    remedy = _remedy({"swarm": "swarm", "members": [0], "node": 0, "links": links})
+    if remedy:
+        mistakes.add("links", links, remedy, index, node)
     elif board in boards.names():
         offered = boards.facts(board)["links"]
         for link in links:

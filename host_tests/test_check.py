@@ -1,0 +1,113 @@
+"""swarm check: a right swarm is described, a wrong one is told why, and the key is shown in neither case."""
+
+import os
+
+import pytest
+
+from swarm import cli, project
+
+KEY = "000102030405060708090a0b0c0d0e0f"
+TEXT = """\
+name = "greenhouse"
+quorum = 2
+on_timeout = "halt"
+
+[[member]]
+id = 3
+board = "ESP32_GENERIC"
+port = "/dev/ttyUSB0"
+
+[[member]]
+id = 1
+board = "ESP32_GENERIC_C3"
+serial = "0001"
+hardware = "240ac4123456"
+links = ["uart", "espnow"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "swarm.toml").write_text(TEXT)
+    (tmp_path / "swarm.key").write_text(KEY + "\n")
+    (tmp_path / "swarm.key").chmod(0o600)
+
+
+def check(capsys, *argv):
+    """Run swarm check; returns its exit status and what it wrote to both streams, which is never the key."""
+    try:
+        status = cli.main(["check", *argv])
+    except SystemExit as left:
+        status = left.code
+    out, err = capsys.readouterr()
+    assert KEY not in out + err and repr(bytes.fromhex(KEY)) not in out + err
+    return status, out, err
+
+
+def test_a_right_swarm(capsys):
+    status, out, err = check(capsys)
+    assert (status, err) == (0, "")
+    digest = project.load("swarm.toml").digest()
+    lines = [line.rstrip() for line in out.splitlines()]
+    assert lines == [
+        f"swarm.toml: swarm greenhouse, digest {digest}",
+        "locked: key in swarm.key",
+        "2 of 2 members must be ready; deadline 60000 ms, then halted; first sample 500 ms later; radio channel 1",
+        "node  board             at            hardware      links",
+        "3     ESP32_GENERIC     /dev/ttyUSB0  -             espnow",
+        "1     ESP32_GENERIC_C3  serial 0001   240ac4123456  uart, espnow",
+    ]
+
+
+def test_an_open_swarm(capsys):
+    os.unlink("swarm.key")
+    with open("swarm.toml", "w") as file:
+        file.write("open = true\n" + TEXT)
+    status, out, _ = check(capsys)
+    assert status == 0 and "open: no key, anyone may take part" in out
+
+
+def test_another_file(capsys, tmp_path):
+    os.mkdir("b")
+    os.rename("swarm.toml", "b/roof.toml")
+    os.rename("swarm.key", "b/roof.key")
+    status, out, _ = check(capsys, "--swarm", "b/roof.toml")
+    assert status == 0 and "locked: key in b/roof.key" in out
+
+
+def test_mistakes_a_line_each(capsys):
+    with open("swarm.toml", "w") as file:
+        file.write(TEXT.replace("quorum = 2", "quorum = 5").replace("ESP32_GENERIC_C3", "ESP32_C3"))
+    status, out, err = check(capsys)
+    first, second = err.splitlines()
+    assert (status, out) == (1, "")
+    assert first == "swarm check: swarm.toml:2: quorum: 5: write a whole number from 1 to 2"
+    assert second.startswith('swarm check: swarm.toml:12: member 1: board: "ESP32_C3": choose one of ESP32_GENERIC, ')
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda: os.unlink("swarm.toml"), "swarm.toml: no such file: `swarm init` writes one"),
+        (lambda: os.unlink("swarm.key"), "swarm.key: the swarm's key cannot be read"),
+        (lambda: os.chmod("swarm.key", 0o644), "mode 0644 lets others use it: type `chmod 600 swarm.key`"),
+        (lambda: os.truncate("swarm.key", 31), "swarm.key: not 32 hexadecimal digits"),
+    ],
+)
+def test_files_that_are_not_right(capsys, spoil, said):
+    spoil()
+    status, out, err = check(capsys)
+    assert (status, out) == (1, "") and said in err
+
+
+def test_a_key_pasted_into_the_swarm_is_not_repeated(capsys):
+    with open("swarm.toml", "w") as file:
+        file.write(f'key = "{KEY}"\n' + TEXT)
+    status, _, err = check(capsys)
+    assert status == 1 and "swarm.toml:1: key: not shown, since it looks like a key: no such key" in err
+
+
+def test_help_has_examples_and_exit_statuses(capsys):
+    status, out, _ = check(capsys, "--help")
+    assert status == 0 and "examples:" in out and "Exit status: 0" in out
