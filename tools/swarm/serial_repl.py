@@ -22,6 +22,8 @@ from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
+from swarm import raw_paste
+
 termios: ModuleType | None
 try:
     import termios
@@ -29,6 +31,7 @@ except ImportError:  # Windows has none
     termios = None
 
 ANSWER_S = 3.0  # time for a board's prompt to answer
+_ATTEMPTS = 3  # at that, in this time
 
 
 def _print_nothing(*_: object) -> None:
@@ -46,7 +49,7 @@ class BoardError(Exception):
 
 
 class _QuietTransport(SerialTransport):
-    """mpremote's transport on a port whose DTR and RTS nobody moves."""
+    """mpremote's transport on a port whose DTR and RTS nobody moves, to a board whose node may print at any time."""
 
     def __init__(self, port: str, baudrate: int = 115200) -> None:
         # SerialTransport's own start opens the port with the lines moving, so it is not used.
@@ -62,6 +65,11 @@ class _QuietTransport(SerialTransport):
         self.serial.open()
         _keep_lines_at_close(self.serial)
         self.is_pty = self._is_pty_device(port)
+
+    def exec_raw_no_follow(self, command: str | bytes) -> None:
+        if not self.read_until(1, b">").endswith(b">"):
+            raise TransportError("the board shows no prompt")
+        raw_paste.send(self.serial, command.encode() if isinstance(command, str) else command)
 
     def close(self) -> None:
         self.serial.close()
@@ -127,7 +135,7 @@ def prompt(transport: SerialTransport, port: str) -> Iterator[None]:
     """The raw REPL at an open port, left again at the end; BoardError when no MicroPython answers."""
     try:
         try:
-            transport.enter_raw_repl(soft_reset=False, timeout_overall=ANSWER_S)
+            _enter(transport)
         except (TransportError, OSError, serial.SerialException) as error:
             raise BoardError(
                 f"{port}: no MicroPython prompt answers; is it a board with MicroPython, and does no program keep it "
@@ -138,6 +146,17 @@ def prompt(transport: SerialTransport, port: str) -> Iterator[None]:
         with contextlib.suppress(Exception):
             transport.exit_raw_repl()
             transport.serial.flush()
+
+
+def _enter(transport: SerialTransport) -> None:
+    """Enter the raw REPL; asked again after a while, since a board that just starts may have thrown the first away."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            transport.enter_raw_repl(soft_reset=False, timeout_overall=ANSWER_S / _ATTEMPTS)
+            return
+        except TransportError:
+            if attempt == _ATTEMPTS - 1:
+                raise
 
 
 _STATUS = """

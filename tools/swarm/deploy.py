@@ -1,0 +1,166 @@
+"""Put a swarm's current version onto its boards: library, firmware, board data, sensor.py, faction.json and key.
+
+Only what differs is sent, into a place of its own beside the version that runs; then the board is restarted and has to
+say that its node runs. A transfer that is cut at any point leaves the old version or the new one. A sensor.py beside
+swarm.toml goes to every board in place of the default sensor; drivers it needs are installed on the board by
+`mpremote mip install`. The key travels over the serial port only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+
+from swarm import boards, project
+from swarm.deployment import DeployError, Deployment, Result
+from swarm.payload import PayloadError
+from swarm.project import Member, Project, ProjectError
+from swarm.serial_repl import BoardError
+
+_AT_ONCE = 32  # boards that are deployed at the same time
+_EXAMPLES = """examples:
+  swarm deploy --all                       every board of swarm.toml at once, each at the port listed there
+  swarm deploy 3 4                         two of them
+  swarm deploy 3 --port /dev/ttyUSB0       a board at another port
+  swarm deploy --all --swarm roof/swarm.toml
+  swarm deploy 3 --source                  for a board whose MicroPython does not load compiled files
+
+exit status: 0 every board runs the current version, 1 a board does not and the reason is told, 2 used wrongly
+"""
+
+
+class _Interrupted(Exception):
+    """The user ended the deploy; each board runs what it ran."""
+
+
+def register(subparsers) -> None:
+    """Add `deploy` to the command line."""
+    parser = subparsers.add_parser(
+        "deploy",
+        help="put the current version onto boards, and restart them",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("node", type=int, nargs="*", metavar="NODE", help="id of a member")
+    parser.add_argument("--all", action="store_true", help="every member")
+    parser.add_argument("--port", metavar="P", help="serial port of the board, for one NODE (default: the listed one)")
+    parser.add_argument("--source", action="store_true", help="send .py files instead of compiled ones")
+    project.add_option(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if bool(options.node) == options.all:
+        return _wrong_use("name one or more members, or give --all" if not options.all else "NODE or --all, not both")
+    if options.port and len(options.node) != 1:
+        return _wrong_use(f"--port {options.port}: it is for one board: name one NODE with it")
+    try:
+        described = project.load(options.swarm)
+        members = described.members if options.all else [described.member(node) for node in dict.fromkeys(options.node)]
+    except ProjectError as error:
+        return _wrong_use(str(error))
+    return deploy(described, members, options.port, options.source)
+
+
+def _wrong_use(text: str) -> int:
+    print(f"swarm deploy: {text}", file=sys.stderr)
+    return 2
+
+
+def deploy(described: Project, members: list[Member], port: str | None, from_source: bool) -> int:
+    """Deploy members' boards at the same time, showing how far each is; the exit status."""
+    stop = threading.Event()
+    failed: dict[int, str] = {}
+    uploaded = 0
+    with _display(members, stop) as display, ThreadPoolExecutor(min(len(members), _AT_ONCE)) as pool:
+        jobs = {pool.submit(_deploy_one, described, member, port, from_source, display): member for member in members}
+        try:
+            for job in as_completed(jobs):
+                member = jobs[job]
+                try:
+                    result = job.result()
+                except (DeployError, BoardError, PayloadError, ProjectError, boards.BoardError) as error:
+                    failed[member.id] = str(error)
+                    display.done(member, f"failed: {error}", False)
+                else:
+                    uploaded += len(result.uploaded)
+                    display.done(member, _say(result), True)
+        except KeyboardInterrupt:
+            stop.set()
+    if stop.is_set():
+        print("swarm deploy: interrupted; each board runs its old version or the new one", file=sys.stderr)
+        return 130
+    count = len(members) - len(failed)
+    print(f"{count} of {len(members)} boards run the current version, {uploaded} files were uploaded")
+    for node, reason in sorted(failed.items()):
+        print(f"swarm deploy: node {node}: {reason}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _deploy_one(described: Project, member: Member, port: str | None, from_source: bool, display: _Lines) -> Result:
+    where = port or project.port_of(member)
+    return Deployment(described, member, where, lambda *what: display.tell(member, *what), from_source).run()
+
+
+def _say(result: Result) -> str:
+    if not result.uploaded and not result.restarted:
+        return f"up to date, nothing uploaded, not restarted; session {result.session}"
+    sent = "nothing uploaded"
+    if result.uploaded:
+        shown = ", ".join(result.uploaded) if len(result.uploaded) <= 3 else f"{len(result.uploaded)} files"
+        sent = f"{shown} uploaded ({result.uploaded_bytes / 1000:.1f} KB)"
+    return f"{sent}, {result.copied} kept, restarted and running; session {result.session}"
+
+
+class _Lines:
+    """Shows a line for each board when it is done."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def tell(self, member: Member, text: str, share: float | None) -> None:
+        """Called from a board's own thread; raises _Interrupted there to end its deploy."""
+        if self._stop.is_set():
+            raise _Interrupted
+
+    def done(self, member: Member, text: str, good: bool) -> None:
+        print(f"node {member.id}: {text}", flush=True)
+
+
+class _Bars(_Lines):
+    """Shows a line for each board all the time, with a bar for its upload."""
+
+    def __init__(self, stop: threading.Event, progress: Progress, members: list[Member]) -> None:
+        super().__init__(stop)
+        self._progress = progress
+        self._tasks = {
+            member.id: progress.add_task(f"node {member.id}", total=1.0, said="waiting") for member in members
+        }
+
+    def tell(self, member: Member, text: str, share: float | None) -> None:
+        super().tell(member, text, share)
+        self._progress.update(self._tasks[member.id], said=text, completed=share)
+
+    def done(self, member: Member, text: str, good: bool) -> None:
+        colour = "green" if good else "red"
+        self._progress.update(self._tasks[member.id], said=f"[{colour}]{escape(text)}", completed=1.0 if good else None)
+
+
+@contextmanager
+def _display(members: list[Member], stop: threading.Event) -> Iterator[_Lines]:
+    console = Console()
+    if not console.is_terminal:
+        yield _Lines(stop)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[said]}"))
+    with Progress(*columns, console=console) as progress:
+        yield _Bars(stop, progress, members)

@@ -1,0 +1,238 @@
+"""What `swarm deploy` has a board do itself. Not imported on the host: it is sent to the board's prompt, to run there.
+
+A board's flash holds up to two versions, the slots, each with all that a node is made of: library, firmware, board.py,
+sensor, faction.json and faction.key. The pointer names the one that main.py runs. Hashes are SHA-256 in hexadecimal,
+and a slot's content is a dict of them by path within it.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from binascii import hexlify
+
+import machine
+
+POINTER = "faction.slot"
+MARK = "deploy: "
+_CHUNK = 512
+
+wanted = {}  # the content that a slot is to have
+
+
+def answer(value):
+    """Print an answer for the host; the mark tells it from lines of JSON that a node prints."""
+    print(MARK + json.dumps(value))
+
+
+def hash_file(path):
+    """A file's hash, None when there is no such file."""
+    digest = hashlib.sha256()
+    chunk = bytearray(_CHUNK)
+    view = memoryview(chunk)
+    try:
+        with open(path, "rb") as file:
+            while True:
+                count = file.readinto(chunk)
+                if not count:
+                    return hexlify(digest.digest()).decode()
+                digest.update(view[:count])
+    except OSError:
+        return None
+
+
+def copy_file(source, target):
+    chunk = bytearray(_CHUNK)
+    view = memoryview(chunk)
+    with open(source, "rb") as old, open(target, "wb") as new:
+        while True:
+            count = old.readinto(chunk)
+            if not count:
+                return
+            new.write(view[:count])
+
+
+def hashes(slot):
+    """What a slot holds: {path: hash}; empty when there is no such folder."""
+    found = {}
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        for name in names(slot + "/" + folder, False):
+            found[folder + name] = hash_file(slot + "/" + folder + name)
+        folders.extend(folder + name + "/" for name in names(slot + "/" + folder, True))
+    return found
+
+
+def expect(content):
+    """Take the content that a slot is to have."""
+    wanted.clear()
+    wanted.update(content)
+
+
+def compare(slot):
+    """Answer the paths where a slot is not as it is to be: missing, different, or too many."""
+    held = hashes(slot)
+    paths = [path for path in held if path not in wanted]
+    answer(paths + [path for path in wanted if held.get(path) != wanted[path]])
+
+
+def names(folder, of_folders):
+    """Names of the folders in a folder, or of its files; none when there is no such folder."""
+    try:
+        return [entry[0] for entry in os.ilistdir(folder.rstrip("/")) if (entry[1] == 0x4000) == of_folders]
+    except OSError:
+        return []
+
+
+def pointed():
+    """The slot that main.py runs; None when it runs what was copied to the root by hand, or nothing."""
+    try:
+        with open(POINTER) as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def survey():
+    """Answer what this board is, what its main.py is to run, and what it runs."""
+    faction = sys.modules.get("faction")
+    runs = getattr(faction, "app", None) is not None
+    facts = {
+        "name": sys.implementation.name,
+        "version": list(sys.implementation.version)[:3],
+        "mpy": getattr(sys.implementation, "_mpy", 0),
+        "platform": sys.platform,
+        "hardware": hexlify(machine.unique_id()).decode(),
+        "pointed": pointed(),
+        "main": hash_file("main.py"),
+        "runs_from": faction.__file__ if runs else None,
+    }
+    answer(facts)
+
+
+def arrange(slot, other):
+    """Bring a slot as near to what it is to be as this board can by itself.
+
+    What does not belong there goes, what the other slot has is copied from it. Answers the paths that are still
+    missing, the number of files that were copied, and the bytes that are free and in a block of the file system.
+    """
+    held = hashes(slot)
+    source = hashes(other)
+    for path in held:
+        if held[path] != wanted.get(path):
+            os.remove(slot + "/" + path)
+    remove_empty(slot)
+    missing = []
+    copied = 0
+    for path in sorted(wanted):
+        make_folders(slot + "/" + path)
+        if held.get(path) != wanted[path]:
+            if source.get(path) == wanted[path]:
+                copy_file(other + "/" + path, slot + "/" + path)
+                copied += 1
+            else:
+                missing.append(path)
+    statistics = os.statvfs(slot)
+    block = statistics[1]
+    answer({"missing": missing, "copied": copied, "free": block * statistics[3], "block": block})
+
+
+def make_folders(path):
+    """Make the folders that a path goes through."""
+    parts = path.split("/")
+    for count in range(1, len(parts)):
+        folder = "/".join(parts[:count])
+        try:
+            os.mkdir(folder)
+        except OSError:
+            os.stat(folder)  # it is there already, or cannot be made: then this raises
+
+
+def remove_empty(folder):
+    """Remove the empty folders in a folder, and then the folder itself when it is empty."""
+    for name in names(folder, True):
+        remove_empty(folder + "/" + name)
+    try:
+        os.rmdir(folder)
+    except OSError:
+        pass  # it holds something, or is not there
+
+
+def clear(slot):
+    """Remove a slot with all that it holds."""
+    for path in hashes(slot):
+        os.remove(slot + "/" + path)
+    remove_empty(slot)
+
+
+def open_store(slot):
+    """This board's session store, as a slot's firmware has it."""
+    sys.path.insert(0, slot)
+    try:
+        import store
+    finally:
+        sys.path.remove(slot)  # what the program that runs now imports later comes from where it came from
+    return store.open_store(sys.platform)
+
+
+def session(slot):
+    """Answer the stored session number; 0 when there is none, or it is spoiled."""
+    try:
+        number = open_store(slot).read()
+    except ValueError:
+        number = 0
+    answer(number)
+
+
+def raise_session(slot, number):
+    """Store a session number, unless a higher one is stored."""
+    kept = open_store(slot)
+    try:
+        if kept.read() >= number:
+            return
+    except ValueError:
+        pass  # spoiled: the new number takes its place
+    kept.write(number)
+
+
+def switch(slot):
+    """Have main.py run that slot from the next start on: one rename."""
+    sync()
+    with open(POINTER + ".new", "w") as file:
+        file.write(slot)
+    os.rename(POINTER + ".new", POINTER)
+    sync()
+
+
+def replace_main(digest):
+    """Put main.py.new in main.py's place when it has that hash. One that was there before is kept as main.py.old.
+
+    Answers the hash that main.py.new has.
+    """
+    found = hash_file("main.py.new")
+    if found == digest:
+        if hash_file("main.py"):
+            copy_file("main.py", "main.py.old")
+        os.rename("main.py.new", "main.py")
+        sync()
+    answer(found)
+
+
+def sync():
+    """Have the file system write what it holds back, where it does that."""
+    if hasattr(os, "sync"):
+        os.sync()
+
+
+def word():
+    """Answer what runs here: the node's status, its swarm's digest, and the file its library came from."""
+    import faction
+
+    try:
+        status = faction.status_dict()
+    except RuntimeError as error:
+        answer({"error": str(error)})
+        return
+    digest = hexlify(faction.app.node.frame.digest).decode()
+    answer({"status": status, "digest": digest, "runs_from": faction.__file__})
