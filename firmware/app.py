@@ -15,13 +15,13 @@ import signs
 from config import load, load_key, make_node
 from micropython import const
 from store import next_session, open_store
+from tracing import Trace
 
 import faction
 from faction.core import BOOTSTRAPPED
 from faction.frame import DEMONSTRATION_KEY
 from faction.node import TIMEOUTS
 from faction.runner import Runner
-from faction.trace import Trace
 
 _FOLDER = __file__.rpartition("app.")[0]  # of this version: faction.json and faction.key are there too
 SAMPLES_FILE = "samples.jsonl"

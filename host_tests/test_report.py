@@ -162,7 +162,6 @@ LOADED = """
 import sys
 import faction
 import faction.runner
-import faction.trace
 lazy = ("faction.report", "faction.names", "faction.aio")
 assert not any(name in sys.modules for name in lazy), "the status is loaded before anybody asks"
 faction.status()

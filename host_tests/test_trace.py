@@ -7,16 +7,18 @@ import random
 from types import SimpleNamespace
 
 import pytest
+from tracing import Trace
 
 import allocation
 import frames_on_stack
 from faction import core, names, report
-from faction.trace import Trace
 from swarm import replay, runtimes
 from swarm.cli import main
 
 IDS = [3, 7, 20, 4000, 65535]
 SEEDS = range(30)
+FIRMWARE = runtimes.ROOT / "firmware"
+PATHS = [FIRMWARE, runtimes.LIB]
 
 
 class Interrupted(BaseException):
@@ -236,7 +238,7 @@ def test_help_has_examples(capsys):
 
 SETUP = """
 from faction.core import Faction
-from faction.trace import Trace
+from tracing import Trace
 trace = Trace(30, [40, 10, 30, 20, 50], 3, {size})
 m = Faction(30, [40, 10, 30, 20, 50], 3, trace)
 """
@@ -246,11 +248,11 @@ HOT = "m.reset()\n" + "\n".join(f"m.process({command}, {peer})" for command, pee
 
 @pytest.mark.parametrize("size", (0, 1, 64))
 def test_a_noted_transition_takes_no_memory(micropython, size):
-    assert allocation.per_call(micropython, SETUP.format(size=size), HOT) == 0
+    assert allocation.per_call(micropython, SETUP.format(size=size), HOT, paths=PATHS) == 0
 
 
 def test_no_note_takes_its_frame_from_the_heap():
-    words = frames_on_stack.words(runtimes.LIB / "faction" / "trace.py")
+    words = frames_on_stack.words(FIRMWARE / "tracing.py")
     del words["Trace.__init__"], words["Trace.entries"]  # these take memory anyway
     assert max(words.values()) <= frames_on_stack.LIMIT, words
 
@@ -261,7 +263,7 @@ def test_the_trace_on_a_device_replays_here(micropython, tmp_path, capsys):
         SETUP.format(size=5) + HOT + "\nfrom faction import report\n"
         "class app:\n    pass\napp.trace = trace\nreport.trace(app, '')\nreport.trace(None, 'why')\n"
     )
-    lines = runtimes.run(micropython, script).splitlines()
+    lines = runtimes.run(micropython, script, paths=PATHS).splitlines()
     status, output = replayed(lines, tmp_path, capsys)
     assert status == 0 and "node 30: 5 transitions" in output
     assert lines[-1] == "no node runs on this board: why"
