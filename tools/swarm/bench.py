@@ -200,7 +200,8 @@ class Bench:
     """A bench process and its boards: a context manager that leaves no process behind.
 
     boards: node -> directory, prepared; remove: a directory that goes when the bench does, however it ends but by
-    SIGKILL. `ports` and `pids` are by node; `medium` steers the air; `events()` yields what has happened since.
+    SIGKILL; silent: its standard error goes nowhere. `ports` and `pids` are by node; `medium` steers the air;
+    `events()` yields what has happened since.
     """
 
     def __init__(
@@ -210,12 +211,15 @@ class Bench:
         runtime: str = "unix",
         weather: dict[str, float] | None = None,
         remove: Path | None = None,
+        silent: bool = False,
     ) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "swarm.bench"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_environment(),
+            # One that is kept must not hold the standard error of whoever started it.
+            stderr=subprocess.DEVNULL if silent else None,
             start_new_session=True,  # Ctrl-C at the terminal reaches the caller, who then closes this in order
         )
         assert self._process.stdout is not None

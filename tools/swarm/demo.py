@@ -181,7 +181,8 @@ def _demo(options: argparse.Namespace, runtime: str) -> int:
         boards = {node: directory / f"node-{node}" for node in nodes}
         for node, home in boards.items():
             prepare(home, {**config, "node": node})
-        bench = Bench(boards, seed, runtime, {"loss": options.loss, "delay_ms": JITTER_MS}, remove=directory)
+        weather = {"loss": options.loss, "delay_ms": JITTER_MS}
+        bench = Bench(boards, seed, runtime, weather, remove=directory, silent=options.keep)
         cleanup.callback(bench.close)
         run = Run(nodes)
         ended = _follow(options, bench, run, seed)

@@ -48,7 +48,7 @@ def arm(handler):
 def take_interrupts(library):
     """Have INTERRUPT do what a device's UART does at Ctrl-C: make a KeyboardInterrupt pending.
 
-    The unix port's own handler of SIGINT raises on the spot, wherever the process is, in the middle of the scheduler too.
+    The unix port's own handler of SIGINT raises on the spot, wherever that is, in the middle of the scheduler too.
     A device's program, and a virtual board's, gets it at its next branch.
     """
     libc = ctypes.CDLL(None)

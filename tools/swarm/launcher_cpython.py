@@ -3,8 +3,7 @@
     python launcher_cpython.py RADIO_PORT START_PY      with the serial line's PTY as standard input and output
 
 The same firmware, shims and signals as launcher.py; the signals run the shims' interrupt work as Python handlers, also
-while the prompt waits. The prompt is as much of MicroPython's as tools need: a raw REPL (without raw paste) and single
-lines.
+while the prompt waits. The prompt is as much of MicroPython's as tools need: a raw REPL, raw paste, single lines.
 """
 
 import builtins
@@ -18,6 +17,7 @@ import types
 from pathlib import Path
 
 CTRL_A, CTRL_B, CTRL_C, CTRL_D, CTRL_E = b"\x01", b"\x02", b"\x03", b"\x04", b"\x05"
+PASTE_WINDOW = 256
 RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 BANNER = f"{sys.implementation.name} {sys.version.split()[0]} as a virtual board\r\n>>> ".encode()
 
@@ -72,7 +72,10 @@ class Prompt:
         pending = b""
         while True:
             key = os.read(0, 1)
-            if key == CTRL_A:
+            if key == CTRL_A and self._raw and pending == CTRL_E + b"A":
+                pending = b""
+                self._paste()
+            elif key == CTRL_A:
                 self._raw, pending = True, b""
                 _write(RAW_BANNER)
             elif key == CTRL_B:
@@ -92,9 +95,6 @@ class Prompt:
                 _write(b">")
             elif self._raw:
                 pending += key
-                if pending == CTRL_E + b"A" + CTRL_A:  # raw paste: understood, not offered
-                    pending = b""
-                    _write(b"R\x00")
             elif key in b"\r\n":
                 _write(b"\r\n")
                 self._run_line(pending.decode())
@@ -116,6 +116,18 @@ class Prompt:
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         return ""
+
+    def _paste(self) -> None:
+        """Take code in windows, as much at a time as the other side was told."""
+        _write(b"R\x01" + PASTE_WINDOW.to_bytes(2, "little"))
+        code = b""
+        while (key := os.read(0, 1)) not in (CTRL_C, CTRL_D, b""):
+            code += key
+            if len(code) % PASTE_WINDOW == 0:
+                _write(b"\x01")
+        _write(CTRL_D)
+        self._run_raw(code.decode() if key == CTRL_D else "raise KeyboardInterrupt")
+        _write(b">")
 
     def _run_raw(self, code: str) -> None:
         error = self._run(code, "exec")

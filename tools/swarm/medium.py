@@ -9,9 +9,9 @@ answered by JSON.
     {"do": "partition", "groups": [[1, 2], [3]]}  boards of different groups do not hear each other; [] heals
     {"do": "record", "on": true}                  keep every message from now on (at most RECORD_MAX)
     {"do": "recorded", "from": 0}                 some recorded messages from that index on, and how many there are
-    {"do": "inject", "channel": 1, "frame": "hex"}   send a message from a radio that is no board, for instance a
-    recorded one {"do": "readings", "node": 3}                 ADC conversions of a board: [true time in us, raw],
-    newest last {"do": "quit"}
+    {"do": "inject", "channel": 1, "frame": "hex"}   send a message, say a recorded one, from a radio that is no board
+    {"do": "readings", "node": 3}                 ADC conversions of a board: [true time in us, raw], newest last
+    {"do": "quit"}
 
 Messages share the channel: one waits until the channel is free, as carrier sense makes it. Beside the air there is one
 serial bus (swarm/bus.py), on which the weather's loss is the share of frames that noise changes for a listener.

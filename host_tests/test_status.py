@@ -1,0 +1,131 @@
+"""`swarm status`: what it reads, that it leaves a board in peace, and how it tells what is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+import serial
+
+from bench_fixture import Table, lay_boards
+from conftest import require
+from swarm import serial_repl
+from swarm.serial_repl import BoardError, raw_repl
+
+SEED = 3
+SWARM = str(Path(sys.executable).with_name("swarm"))
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+
+def status(*arguments):
+    command = [SWARM, "status", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(params=["unix", "cpython"])
+def table(request, tmp_path):
+    """A lone node that has sampled, and beside it a board of the same swarm without power."""
+    require(request.param)
+    boards = lay_boards(tmp_path, [4, 5], required=1)
+    with Table(boards, SEED, runtime=request.param) as made:
+        made.start(4)
+        made.wait(lambda: made.run.nodes[4].succeeded(), what="the first sample")
+        yield made
+
+
+def test_the_screen_and_the_facts_of_a_running_node(table):
+    shown = status("--port", table.ports[4])
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith(table.ports[4] + "\n")
+    assert "node 4" in shown.stdout and "Bootstrapped" in shown.stdout and "missing" in shown.stdout
+    facts = json.loads(status("--port", table.ports[4], "--json").stdout)[table.ports[4]]
+    assert (facts["node"], facts["state"], facts["missing"]) == (4, "Bootstrapped", [5])
+    assert facts["sample"]["node"] == 4 and facts["session"] == 1
+    for _ in range(3):
+        again = json.loads(status("--port", table.ports[4], "--json").stdout)[table.ports[4]]
+    assert again["session"] == 1, "it was not restarted"
+    table.wait(lambda: True)
+    assert table.run.nodes[4].boots == 1
+
+
+def test_several_ports_at_once_and_the_one_that_does_not_answer(table):
+    shown = status("--port", table.ports[4], "--port", "/dev/no-such-port", "--json")
+    assert shown.returncode == 1
+    facts = json.loads(shown.stdout)
+    assert facts[table.ports[4]]["node"] == 4
+    assert "no such port" in facts["/dev/no-such-port"]["error"] and "/dev/no-such-port" in shown.stderr
+
+
+def test_a_port_in_use_is_told(table):
+    with serial.Serial(table.ports[4], exclusive=True):
+        shown = status("--port", table.ports[4])
+    assert shown.returncode == 1 and "busy; close the other program" in shown.stderr
+
+
+def test_a_board_without_power_is_told(table):
+    shown = status("--port", table.ports[5])
+    assert shown.returncode == 1 and "no MicroPython prompt answers" in shown.stderr
+
+
+def test_a_node_that_was_not_started_is_told(table):
+    with serial.Serial(table.ports[4], timeout=5) as port:
+        port.write(b"\r\x03\r\x01")
+        port.read_until(b"raw REPL; CTRL-B to exit\r\n>")
+        port.write(b"\x04")  # a soft reset from the raw REPL leaves main.py out
+        port.read_until(b"raw REPL; CTRL-B to exit\r\n>")
+    shown = status("--port", table.ports[4])
+    assert shown.returncode == 1, shown.stdout
+    assert "mpremote connect" in shown.stderr and "reset" in shown.stderr
+
+
+def test_a_board_without_faction_is_told(tmp_path):
+    require("unix")
+    for name in ("firmware", "library"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "firmware" / "main.py").write_text("print('bare')\n")
+    boards = lay_boards(tmp_path / "boards", [1], tmp_path / "firmware", tmp_path / "library")
+    with Table(boards, SEED) as table:
+        table.start(1)
+        table.wait_line(1, "bare")
+        shown = status("--port", table.ports[1])
+    assert shown.returncode == 1 and "there is no faction on it" in shown.stderr
+
+
+def test_without_ports_and_without_a_demo_it_says_what_to_type():
+    shown = status()
+    assert shown.returncode == 2 and "--port" in shown.stderr and "swarm demo --keep" in shown.stderr
+
+
+def test_a_port_without_permission_names_the_group(monkeypatch):
+    def refuse(*_, **__):
+        raise serial.SerialException(13, "could not open port: [Errno 13] Permission denied: '/dev/null'")
+
+    monkeypatch.setattr(serial_repl.serial, "serial_for_url", refuse)
+    with pytest.raises(BoardError, match=r"no permission; type `sudo usermod -a -G \w+ \$USER`"), raw_repl("/dev/null"):
+        pass
+
+
+def test_a_file_is_not_a_port(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BoardError, match="not a serial port"), raw_repl(str(tmp_path / "file")):
+        pass
+
+
+def test_dtr_and_rts_are_left_alone_and_stay_up_at_the_end(table, monkeypatch):
+    """Moving one of them resets many ESP32 boards; a port's closing must not drop them either."""
+    moves = []
+    for name in ("_update_dtr_state", "_update_rts_state"):
+        monkeypatch.setattr(serial.Serial, name, lambda self, name=name: moves.append(name))
+    port = os.open(table.ports[4], os.O_RDWR | os.O_NOCTTY)
+    with raw_repl(table.ports[4]) as transport:
+        assert transport.eval("1 + 1") == 2
+    assert moves == []
+    assert not termios.tcgetattr(port)[2] & termios.HUPCL
+    os.close(port)
