@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from struct import pack, unpack_from
 
-from swarm.sim.device import BOOTSTRAPPED, LOCAL_PARTICIPATION_COMPLETED, PARTICIPATION_OBSERVED, READY_OBSERVED, Faction
+from swarm.sim.device import (
+    BOOTSTRAPPED,
+    LOCAL_PARTICIPATION_COMPLETED,
+    PARTICIPATION_OBSERVED,
+    READY_OBSERVED,
+    Faction,
+)
 
 PERIOD_MS = 100
 _HEADER = "<B4sHII"
@@ -30,7 +36,10 @@ class _Timer:
 
 
 class Published:
-    """The published protocol: PING until ready, then READY, to all on a timer; silent once concluded."""
+    """The published protocol: PING until ready, then READY, to all on a timer; silent once concluded.
+
+    BroadcastLocalReady sends a READY at once, also where the same step concludes.
+    """
 
     silent_after_conclusion = True
 
@@ -41,6 +50,7 @@ class Published:
         self.trickle = _Timer()
         self.conflict = self.sample_due = self.sampled_late = False
         self._sequence = 0
+        self._owes_ready = False
         self._sampled = False
 
     def start(self, now, now_us) -> None:
@@ -51,6 +61,8 @@ class Published:
     def complete_local(self, now, now_us) -> None:
         """This node is ready."""
         self.machine.process(LOCAL_PARTICIPATION_COMPLETED)
+        self._owes_ready = True
+        self.trickle.due = now
         self._settle()
 
     def receive(self, buffer, length, now, now_us, sent_us) -> None:
@@ -71,8 +83,9 @@ class Published:
         if self.wait_ms(now, now_us):
             return 0
         self.trickle.due = self.trickle.due + PERIOD_MS & _MASK
-        if self.silent_after_conclusion and self.machine.state == BOOTSTRAPPED:
+        if self.silent_after_conclusion and self.machine.state == BOOTSTRAPPED and not self._owes_ready:
             return 0
+        self._owes_ready = False
         self._sequence += 1
         header = pack(_HEADER, self.machine.completed, b"base", self.machine.peer_id, self.session, self._sequence)
         frame = header + self.body() + _TAG

@@ -129,7 +129,7 @@ class Board:
         node = self.node
         if node.wait_ms(now_ms, now_us):
             node.tick(now_ms, now_us)
-        elif all([link.can_send(self) for link in self.links]):
+        elif all(link.can_send(self) for link in self.links):
             due = node.trickle.due
             length = node.poll(now_ms, now_us, self._buffer)
             if length:
@@ -173,7 +173,7 @@ class Board:
             wait_us = node.wait_ms(local_us // 1000 & _MASK, local_us & _MASK)
             wait_us = wait_us * 1000 - local_us % 1000 if wait_us else 0
         first = node.first_sample
-        if first.known and not first.passed:
+        if first.known and not first.passed and not node.conflict:
             # The last millisecond is waited for by the microsecond clock.
             remaining_us = first.remaining_us(local_us & _MASK)
             if remaining_us < wait_us + 1000:

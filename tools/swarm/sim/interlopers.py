@@ -20,7 +20,7 @@ _NOISE_US = 3_000_000
 
 def places(plan: Plan) -> dict[str, int]:
     """Make a place beside a member for each interloper of the plan; returns them by fault."""
-    found = {}
+    found: dict[str, int] = {}
     for fault in ("double", "foreign", "babble", "replay"):
         if fault in plan.faults:
             beside = (plan.seed * 7 + len(found)) % len(plan.members)
@@ -112,7 +112,7 @@ class Talker:
 
     def _talk(self) -> None:
         if self._frames:
-            if all([link.can_send(self) for link in self._links]):
+            if all(link.can_send(self) for link in self._links):
                 frame = self._frames.pop()
                 for link in self._links:
                     link.send(self, frame, self._payload)

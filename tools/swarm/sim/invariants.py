@@ -30,7 +30,7 @@ NAMES = (FALSE_CONCLUSION, CONCLUSION_CHANGES, COUNTS_FALL, STRANDED, TOO_FAST, 
 
 _UNPROVED = COUNTERS.index("unproved")
 # sampled_late means something only with sample_due.
-_SCRATCH = ("counters", "_now", "_now_us", "_sent_us", "_lacks", "_claims", "_busy", "sampled_late")
+_SCRATCH = ("counters", "_now", "_now_us", "_sent_us", "_lacks", "_claims", "_news", "_busy", "sampled_late")
 _KEPT = 5  # violations of one name that are kept in words
 
 
@@ -198,7 +198,8 @@ def _sizes(node) -> list[tuple[dict, str, int]]:
 
 def _state(node) -> tuple[dict, dict]:
     """What a node knows, and what makes it speak; without its counters and what it keeps only during a call."""
-    knows, speaks = {}, {}
+    knows: dict[str, int | bytes] = {}
+    speaks: dict[str, int | bytes] = {}
     for part in (node, node.machine, node.first_sample, node.trickle):
         for name, value in vars(part).items():
             if name in _SCRATCH:

@@ -36,7 +36,8 @@ class Options:
 
     nodes: fewest and most members, drawn anew for each seed; quorum: how many must be ready, None for all, 0 for a
     random number; topology: one of TOPOLOGIES or "any"; faults: names from FAULTS, or "mixed" for a random few;
-    warmup_ms: the longest time from boot to readiness; protocol: "faction" or a baseline's name.
+    warmup_ms: the longest time from boot to readiness; after_ms: how long to go on when all is done; protocol:
+    "faction" or a baseline's name.
     """
 
     nodes: tuple[int, int] = (20, 20)
@@ -55,6 +56,7 @@ class Options:
     imax_ms: int | None = None
     redundancy: int | None = None
     echoes: int | None = None
+    after_ms: int = 0
     protocol: str = "faction"
 
     def __post_init__(self) -> None:

@@ -30,8 +30,8 @@ class Result:
 
     stranded: nodes that should have concluded and had not within the bound; converge_us: from the last readiness, or
     the last fault after it, to the last conclusion, None when nobody could conclude; frames and bytes: of each node up
-    to the last conclusion, frames_sampled up to the last first sample; skew_us: spread of the samples that were not
-    late; event_hash: of everything that happened.
+    to the last conclusion; frames_sampled: up to the last first sample; frames_after: in after_ms from then on;
+    skew_us: spread of the samples that were not late; event_hash: of everything that happened.
     """
 
     seed: int
@@ -42,6 +42,7 @@ class Result:
     converge_us: int | None = None
     frames: list[int] = field(default_factory=list)
     frames_sampled: list[int] = field(default_factory=list)
+    frames_after: list[int] = field(default_factory=list)
     bytes: list[int] = field(default_factory=list)
     skew_us: int | None = None
     late: int = 0
@@ -62,11 +63,14 @@ class Run:
         self.checks = Invariants(self.kernel, self.plan)
         self.boards: list[Board] = []
         self.media: list[Medium] = []
+        # The baselines have neither our frames nor our promises: only their conclusions are looked at.
+        self._checked = options.protocol == "faction"
         self._node_class = node_class or baselines.CLASSES.get(options.protocol, Node)
         self._tags: dict[bytes, bytes] = {}
         self._sessions: dict[int, int] = {}
         self._concluded: dict[Board, int] = {}  # the life in which each has last concluded
         self._counted: list[tuple[int, int]] = []
+        self._frames_done: list[int] | None = None
         self._shown: dict[Board, tuple] = {}
         self._build()
 
@@ -86,7 +90,8 @@ class Run:
             longest = 24 + 2 * ((len(plan.ids) + 7) // 8) + 2 * 6 + _TAG
             self.imin_ms = max(self.imin_ms, -(-4 * self.bus.airtime_us(longest) // 1000))
         for place, member in enumerate(plan.members):
-            board = self.add(member.number, place, Clock(member.offset_us, member.ppm), self._make, self, member.frame_us)
+            clock = Clock(member.offset_us, member.ppm)
+            board = self.add(member.number, place, clock, self._make, self, member.frame_us)
             self.boards.append(board)
             if place not in plan.absent:
                 kernel.at(member.boot_us, board.boot, member.warmup_us)
@@ -126,7 +131,7 @@ class Run:
             lead_ms=options.lead_ms,
             imin_ms=self.imin_ms,
         )
-        if options.protocol == "faction":
+        if self._checked:
             node.frame._cmac = SharedCmac(DEMONSTRATION_KEY, node.frame.max_length - _TAG, self._tags)
             if options.imax_ms:
                 node.trickle.imax_ms = options.imax_ms
@@ -140,52 +145,57 @@ class Run:
         """A board's node has been made."""
         self.note(board, "boots", f"session {board.node.session}")
         self._shown.pop(board, None)
-        self.checks.booted(board)
+        if self._checked:
+            self.checks.booted(board)
 
     def lost_power(self, board: Board, life: int) -> None:
         """A board's life has ended."""
         self.note(board, "loses power")
-        self.checks.lost_power(board, life)
+        if self._checked:
+            self.checks.lost_power(board, life)
 
     def ready(self, board: Board) -> None:
         """A board's sensor is warm."""
         self.note(board, "ready")
-        self.checks.ready(board)
+        if self._checked:
+            self.checks.ready(board)
 
     def hearing(self, board: Board, payload: Any) -> None:
         """A board is about to be given a frame."""
-        self.checks.hearing(board, payload)
+        if self._checked:
+            self.checks.hearing(board, payload)
 
     def heard(self, board: Board, payload: Any) -> None:
         """A board has been given a frame."""
-        if self.options.protocol == "faction":
+        if self._checked:
             self.checks.heard(board, payload)
 
     def sends(self, board: Board, due: int) -> Any:
         """A board sends a frame; returns the payload."""
         if self.trace:
             self.trace(self.kernel.now, board.number, "sends", "")
-        return self.checks.sends(board, due) if self.options.protocol == "faction" else None
+        return self.checks.sends(board, due) if self._checked else None
 
     def sampled(self, board: Board, late_us: int) -> None:
         """A board has taken its first sample."""
         self.note(board, "samples", f"{late_us} us from the instant{', late' if board.sampled_late else ''}")
-        self.checks.sampled(board, late_us)
+        if self._checked:
+            self.checks.sampled(board, late_us)
         self._finish_if_done()
 
     def changed(self, board: Board) -> None:
         """Something has happened to a board."""
-        if self.options.protocol == "faction":
+        if self._checked:
             self.checks.changed(board)
         if board.concluded_at is not None and self._concluded.get(board) != board.life:
             self._concluded[board] = board.life
             self.note(board, "concludes")
             self._counted = [(one.frames, one.bytes) for one in self.boards]
             self._finish_if_done()
-        if self.trace and self.options.protocol == "faction":
-            self._show(board)
+        if self.trace and self._checked:
+            self._show(board, self.trace)
 
-    def _show(self, board: Board) -> None:
+    def _show(self, board: Board, trace: Callable) -> None:
         """Tell the trace what a node has come to know."""
         node = board.node
         heard = sum(byte.bit_count() for byte in node.bitmaps[: node.frame.width])
@@ -194,13 +204,13 @@ class Run:
         before = self._shown.get(board, (1, 0, 0, False, 0))
         self._shown[board] = shown
         if shown[:2] != before[:2]:
-            self.trace(self.kernel.now, board.number, "knows", f"{heard} members, {ready} of them ready")
+            trace(self.kernel.now, board.number, "knows", f"{heard} members, {ready} of them ready")
         if shown[2] != before[2]:
-            self.trace(self.kernel.now, board.number, "starts over", f"generation {node.generation}")
+            trace(self.kernel.now, board.number, "starts over", f"generation {node.generation}")
         if shown[3] and not before[3]:
-            self.trace(self.kernel.now, board.number, "stops", "another board has its id")
+            trace(self.kernel.now, board.number, "stops", "another board has its id")
         if shown[4] != before[4]:
-            self.trace(self.kernel.now, board.number, "times out")
+            trace(self.kernel.now, board.number, "times out")
 
     def note(self, board: Board, what: str, detail: str = "") -> None:
         """Something worth a line of the timeline and a place in the hash."""
@@ -217,11 +227,11 @@ class Run:
         # Two boards with one id that are out of each other's range cannot know it: neither is to be relied on.
         numbers = [board.number for board in on]
         working = [board for board in on if numbers.count(board.number) == 1]
+        there = sum(1 << board.place for board in working)
         near = [
-            sum(1 << other.place for other in working if (plan.radio[one.place] | plan.bus[one.place]) >> other.place & 1)
-            if one in working else 0
-            for one in self.boards
-        ]  # fmt: skip
+            (plan.radio[place] | plan.bus[place]) & there if there >> place & 1 else 0
+            for place in range(len(plan.radio))
+        ]
         expected = []
         for board in working:
             if board.ready_at is None:
@@ -237,7 +247,12 @@ class Run:
             return
         expected = self._expected()
         if expected and all(board.concluded_at is not None and board.sampled_at is not None for board in expected):
-            self.kernel.stop()
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._frames_done is None:
+            self._frames_done = [board.frames for board in self.boards]
+            self.kernel.at(self.kernel.now + 1000 * self.options.after_ms, self.kernel.stop)
 
     def _look(self) -> None:
         """At the end of everything that befalls the swarm: stop if there is nothing left to wait for."""
@@ -247,11 +262,11 @@ class Run:
 
     def _look_again(self) -> None:
         if not self._expected():
-            self.kernel.stop()
+            self._finish()
 
     def run(self) -> Result:
         """Simulate to the end."""
-        end = self.plan.settled_us + BOUND_US
+        end = self.plan.settled_us + BOUND_US + 1000 * ((self.options.lead_ms or 0) + self.options.after_ms)
         self.kernel.at(self.plan.settled_us + 1, self._look)
         try:
             self.kernel.run(end)
@@ -278,7 +293,9 @@ class Run:
         counted = self._counted or [(board.frames, board.bytes) for board in self.boards]
         result.frames = [frames for frames, _ in counted]
         result.bytes = [sent for _, sent in counted]
-        result.frames_sampled = [board.frames for board in self.boards]
+        frames = [board.frames for board in self.boards]
+        result.frames_sampled = self._frames_done or frames
+        result.frames_after = [end - done for end, done in zip(frames, result.frames_sampled, strict=True)]
         self._check_skew(result)
         result.false_conclusions = checks.violations[FALSE_CONCLUSION]
         result.violations = checks.violations
@@ -290,7 +307,7 @@ class Run:
     def _check_skew(self, result: Result) -> None:
         """In a swarm that nothing keeps apart all on-time samples fall within the stated skew."""
         bound = skew_bound_us(self.plan)
-        if self.options.protocol == "faction" and bound and result.skew_us is not None and result.skew_us > bound:
+        if self._checked and bound and result.skew_us is not None and result.skew_us > bound:
             self.checks.fail(SKEW, None, f"samples {result.skew_us} us apart, over {bound}")
 
 

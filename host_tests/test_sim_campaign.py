@@ -1,0 +1,147 @@
+"""Campaigns: the same seed gives the same run, the figures stay within their bars, and the command line says so."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from swarm.cli import main
+from swarm.sim import campaign, plot, report
+from swarm.sim import run as run_module
+from swarm.sim.device import Cmac
+from swarm.sim.plan import Options
+from swarm.sim.run import Run
+
+MIXED = Options(nodes=(2, 12), quorum=0, loss=0.1, topology="any", faults=("mixed",))
+
+
+def sums(options, count, first=1):
+    return campaign.summary(options, campaign.run(options, range(first, first + count), campaign.cores()))
+
+
+def test_mixed_faults_break_nothing():
+    found = campaign.run(MIXED, range(1, 301), campaign.cores())
+    assert not campaign.failures(found)
+    assert sum(result.converge_us is not None for result in found) > 150
+
+
+def test_the_same_seed_is_the_same_run():
+    assert [Run(MIXED, seed).run().event_hash for seed in range(20)] == [
+        Run(MIXED, seed).run().event_hash for seed in range(20)
+    ]
+    assert len({Run(MIXED, seed).run().event_hash for seed in range(20)}) == 20
+
+
+def test_processes_and_traces_change_nothing():
+    options = Options(nodes=(5, 5), loss=0.2)
+    one = campaign.run(options, range(1, 9), 1)
+    assert one == campaign.run(options, range(1, 9), 2)
+    assert one[0] == Run(options, 1, trace=report.Timeline()).run()
+
+
+def test_shared_tags_are_the_real_ones(monkeypatch):
+    quick = [Run(MIXED, seed).run() for seed in range(1, 9)]
+    monkeypatch.setattr(run_module, "SharedCmac", lambda key, capacity, _: Cmac(key, capacity))
+    assert quick == [Run(MIXED, seed).run() for seed in range(1, 9)]
+
+
+def test_twenty_nodes_keep_to_their_bars():
+    found = sums(Options(loss=0.1), 40)
+    assert found["stranded"] == found["false_conclusions"] == 0
+    assert found["converge_ms"]["p50"] <= 35 and found["converge_ms"]["p99"] <= 70
+    assert found["frames_per_node"]["mean"] <= 24
+    assert found["skew_us"]["p99"] <= 5000
+
+
+def test_twenty_nodes_on_a_link_that_says_when_it_is_free():
+    found = sums(Options(loss=0.1, hidden_wait_ms=0, stamp_us=1), 40)
+    assert found["stranded"] == found["false_conclusions"] == 0
+    assert found["frames_per_node"]["mean"] <= 18
+    assert found["skew_us"]["p99"] <= 100
+
+
+def test_the_instant_does_not_creep_over_a_long_lead():
+    for seed in range(1, 4):
+        run = Run(Options(nodes=(8, 8), lead_ms=20_000, boot_spread_ms=500), seed)
+        run.run()
+        first = min(board.concluded_at for board in run.boards)
+        # 20 s by the proposer's clock, less what a stamp of 1 ms and the drift between clocks can take away.
+        early_us = 20_000_000 - (min(board.sampled_at for board in run.boards) - first)
+        assert early_us < 8_000, f"seed {seed}: {early_us} us early"
+
+
+@pytest.mark.parametrize("protocol", ("published", "repeating", "heartbeat"))
+def test_the_published_protocol_strands_where_ours_and_the_others_do_not(protocol):
+    theirs = sums(Options(loss=0.3, protocol=protocol), 5)
+    assert theirs["stranded"] == (5 if protocol == "published" else 0)
+    assert sums(Options(loss=0.3), 5)["stranded"] == 0
+    if protocol != "published":
+        assert theirs["skew_us"]["p50"] > 10_000  # they sample when they conclude
+
+
+def test_percentiles():
+    assert [campaign.percentile(range(1, 101), share) for share in (0.5, 0.99, 1.0)] == [50, 99, 100]
+    assert campaign.percentile([7], 0.99) == 7 and campaign.percentile([], 0.5) is None
+
+
+# The command line
+
+
+def test_json_is_one_object_with_what_a_campaign_shows(capsys):
+    assert main(["sim", "--nodes", "4", "--seeds", "5", "--loss", "0.1", "--json", "--jobs", "1"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["runs"] == shown["concluded"] == 5
+    assert {
+        "stranded", "false_conclusions", "violations", "converge_ms", "frames_per_node", "bytes_per_node", "skew_us",
+        "event_hash",
+    } <= set(shown)  # fmt: skip
+    assert set(shown["converge_ms"]) == set(shown["skew_us"]) == {"p50", "p99", "max"}
+    assert set(shown["violations"].values()) == {0}
+
+
+def test_a_seed_alone_is_shown_as_a_timeline(capsys):
+    assert main(["sim", "--nodes", "3", "--seed", "5"]) == 0
+    shown = capsys.readouterr().out
+    for what in ("seed 5", "boots", "ready", "concludes", "samples", "hash"):
+        assert what in shown
+
+
+def test_a_campaign_is_shown_as_a_page(capsys):
+    assert main(["sim", "--nodes", "3", "--seed", "5", "--seeds", "3", "--jobs", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "3 concluded" in shown and "p50 / p99 / max" in shown
+
+
+def test_a_broken_run_fails_and_says_why(capsys, monkeypatch):
+    monkeypatch.setattr(run_module, "BOUND_US", 1_000)
+    assert main(["sim", "--nodes", "5", "--loss", "0.3", "--seeds", "2", "--jobs", "1"]) == 1
+    assert "concludes_within_bound" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "wrong", (["--nodes", "0"], ["--loss", "2"], ["--quorum", "30"], ["--faults", "fire"], ["--plot", "run.txt"])
+)
+def test_wrong_use_names_the_value(wrong, capsys):
+    assert main(["sim", *wrong]) == 2
+    assert wrong[1] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", (["--nodes", "many"], ["--seeds", "0"], ["--topology", "ring"]))
+def test_wrong_words_are_refused(wrong, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["sim", *wrong])
+    assert stopped.value.code == 2 and wrong[1] in capsys.readouterr().err
+
+
+def test_pictures_are_well_formed(tmp_path):
+    run_file, campaign_file = tmp_path / "run.svg", tmp_path / "campaign.svg"
+    assert main(["sim", "--nodes", "3", "--seed", "5", "--plot", str(run_file)]) == 0
+    assert main(["sim", "--nodes", "3", "--seeds", "4", "--jobs", "1", "--plot", str(campaign_file)]) == 0
+    for file in (run_file, campaign_file):
+        assert len(list(ElementTree.parse(file).getroot())) > 10
+
+
+@pytest.mark.parametrize("high", (0.04, 0.9, 3.0, 7.0, 10.0, 63.0, 680.0, 12345.0))
+def test_axes_are_divided_by_round_values(high):
+    values = plot.steps(0, high)
+    assert 2 <= len(values) <= 8 and values[0] == 0 and values[-1] <= high

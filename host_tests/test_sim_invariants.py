@@ -1,0 +1,194 @@
+"""Each invariant of the simulator catches a node that breaks it on purpose, and none accuses the real one."""
+
+import pytest
+
+from swarm.sim import invariants
+from swarm.sim.device import (
+    BOOTSTRAPPED,
+    LOCAL_PARTICIPATION_COMPLETED,
+    READY_OBSERVED,
+    Node,
+)
+from swarm.sim.plan import Options
+from swarm.sim.run import Run
+
+
+class Gullible(Node):
+    """Takes a frame's word for it that its sender is alive."""
+
+    def _prove(self, buffer):
+        return max(1, super()._prove(buffer))
+
+
+class Hasty(Node):
+    """Concludes without being ready itself."""
+
+    def start(self, now, now_us):
+        super().start(now, now_us)
+        self.machine.process(LOCAL_PARTICIPATION_COMPLETED)
+
+
+class Optimist(Node):
+    """Counts whoever participates as ready."""
+
+    def _feed(self, at, bits):
+        super()._feed(at, bits)
+        super()._feed(at % self.frame.width + self.frame.width, bits)
+
+
+class Fickle(Node):
+    """Gives its conclusion up after a while."""
+
+    def _hear(self, buffer):
+        super()._hear(buffer)
+        if self.machine.state == BOOTSTRAPPED and self.sequence > 20:
+            self.machine.reset()
+
+
+class Forgetful(Node):
+    """Forgets a member now and then."""
+
+    def _hear(self, buffer):
+        super()._hear(buffer)
+        if self.sequence % 8 == 7:
+            self.bitmaps[0] &= self.bitmaps[0] - 1
+
+
+class Silent(Node):
+    """Falls silent when it concludes, as in the published protocol."""
+
+    def poll(self, now, now_us, buffer):
+        length = super().poll(now, now_us, buffer)
+        return 0 if self.machine.state == BOOTSTRAPPED else length
+
+
+class Chatterbox(Node):
+    """Speaks again a little after each frame."""
+
+    def poll(self, now, now_us, buffer):
+        length = super().poll(now, now_us, buffer)
+        if length and self.sequence % 3:
+            self.trickle.start(now - 6 & (1 << 30) - 1)
+        return length
+
+
+class Rushed(Node):
+    """Has a shorter Imin than anybody agreed to."""
+
+    def start(self, now, now_us):
+        self.trickle.imin_ms = 5
+        super().start(now, now_us)
+
+
+class Eager(Node):
+    """Samples when it hears of the instant, not at it."""
+
+    def _settle(self):
+        super()._settle()
+        if self.machine.state == BOOTSTRAPPED and not self._sampled:
+            self.sample_due = True
+
+
+class Late(Node):
+    """Looks at the instant only when something comes in long after it."""
+
+    def _fire(self, late):
+        if self.first_sample.known and self.first_sample.remaining_us(self._now_us) < -5000:
+            super()._fire(False)
+
+
+class Stubborn(Node):
+    """Keeps its own instant whatever the others say."""
+
+    def start(self, now, now_us):
+        super().start(now, now_us)
+        self.first_sample.offer = lambda theirs_us, now_us: False
+
+
+class Hoarder(Node):
+    """Remembers every frame."""
+
+    def _hear(self, buffer):
+        super()._hear(buffer)
+        self._own.append(0)
+
+
+class Collector(Node):
+    """Grows by an attribute with every restart it hears of."""
+
+    def _hear(self, buffer):
+        super()._hear(buffer)
+        setattr(self, f"frame_{self.frame.sender}", 1)
+
+
+class Careless(Node):
+    """Does not check tags."""
+
+    def start(self, now, now_us):
+        self.frame._cmac.differs = lambda buffer, at: False
+        super().start(now, now_us)
+
+
+class Fragile(Node):
+    """Fails on a frame with an echo."""
+
+    def _hear(self, buffer):
+        if self.frame.echo_count > 1:
+            raise IndexError("echo")
+        super()._hear(buffer)
+
+
+class Parrot(Node):
+    """Believes a member that has been heard before whatever the session."""
+
+    def _receive(self, buffer, length):
+        if not self.frame.decode(buffer, length) and not self.frame.ready:
+            self.machine.process(READY_OBSERVED, self.machine.ids[self.frame.sender])
+        super()._receive(buffer, length)
+
+
+CASES = (
+    (invariants.FALSE_CONCLUSION, Gullible, {"faults": ("replay", "absent"), "quorum": 4}),
+    (invariants.FALSE_CONCLUSION, Hasty, {"quorum": 1}),
+    (invariants.FALSE_CONCLUSION, Optimist, {"faults": ("unready",)}),
+    (invariants.FALSE_CONCLUSION, Parrot, {"faults": ("unready",)}),
+    (invariants.CONCLUSION_CHANGES, Fickle, {}),
+    (invariants.COUNTS_FALL, Forgetful, {}),
+    (invariants.STRANDED, Silent, {"loss": 0.3}),
+    (invariants.TOO_FAST, Chatterbox, {}),
+    (invariants.TOO_FAST, Rushed, {}),
+    (invariants.SKEW, Eager, {}),
+    (invariants.SKEW, Late, {}),
+    (invariants.SKEW, Stubborn, {"loss": 0.3, "topology": "grid"}),
+    (invariants.GROWS, Hoarder, {}),
+    (invariants.GROWS, Collector, {}),
+    (invariants.INVALID, Careless, {"faults": ("corrupt",)}),
+    (invariants.INVALID, Gullible, {"faults": ("replay",)}),
+    (invariants.EXCEPTION, Fragile, {}),
+)
+SEEDS = range(1, 13)
+
+
+def options(wishes):
+    return Options(**{"nodes": (8, 8), "loss": 0.1, "boot_spread_ms": 300, **wishes})
+
+
+@pytest.mark.parametrize("name, broken, wishes", CASES, ids=lambda value: getattr(value, "__name__", str(value))[:40])
+def test_breaking_it_on_purpose_is_caught(name, broken, wishes):
+    for seed in SEEDS:
+        result = Run(options(wishes), seed, node_class=broken).run()
+        if result.violations[name]:
+            assert any(words.startswith(name) for words in result.words)
+            return
+    pytest.fail(f"{broken.__name__} went through seeds {SEEDS} without {name}")
+
+
+def test_every_invariant_has_a_node_that_breaks_it():
+    assert {name for name, _, _ in CASES} == set(invariants.NAMES)
+
+
+@pytest.mark.parametrize("wishes", [wishes for _, _, wishes in CASES], ids=str)
+def test_the_real_node_breaks_none(wishes):
+    for seed in (1, 2, 3):
+        result = Run(options(wishes), seed).run()
+        assert not result.words, f"seed {seed}: {result.words}"

@@ -1,0 +1,149 @@
+"""`swarm sim`: the simulator on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+
+from swarm.sim.plan import FAULTS, TOPOLOGIES, Options
+
+_EXAMPLES = """\
+examples:
+  swarm sim --nodes 20 --loss 0.1 --seeds 200 --json       two hundred runs, one object
+  swarm sim --nodes 2-12 --quorum random --topology any --faults mixed --loss 0.1 --seeds 10000
+  swarm sim --nodes 5 --faults reboot --seed 7             one run again, as a timeline
+  swarm sim --nodes 5 --seed 7 --plot run.svg              the same as a picture
+
+faults:
+"""
+
+
+def register(subparsers) -> None:
+    """Add the command to the command line."""
+    faults = "\n".join(f"  {name:12}{meaning}" for name, meaning in FAULTS.items())
+    parser = subparsers.add_parser(
+        "sim",
+        help="simulate whole swarms of the real nodes",
+        description="Simulate swarms of the real device code, check what must hold at every event, and sum up.",
+        epilog=_EXAMPLES + faults + "\n  mixed       none to four of these, another few for each seed",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(parser)
+    parser.add_argument("--seeds", type=_count, metavar="N", help="how many runs (default 100; 1 with --seed alone)")
+    parser.add_argument("--seed", type=int, metavar="S", help="the first run's seed (default 1); alone: show that run")
+    parser.add_argument("--jobs", type=_count, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--plot", metavar="FILE.svg", help="draw the run, or the campaign's distributions")
+    parser.set_defaults(run=_main)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that make an Options."""
+    default = Options()
+    parser.add_argument("--nodes", type=_nodes, default=default.nodes, metavar="N|A-B", help="members (default 20)")
+    parser.add_argument("--quorum", type=_quorum, metavar="N|all|random", help="how many must be ready (default all)")
+    parser.add_argument("--loss", type=float, default=0.0, help="share of frames lost at each hearer (default 0)")
+    parser.add_argument("--topology", choices=(*TOPOLOGIES, "any"), default="single", help="(default single)")
+    parser.add_argument("--boot-spread-ms", type=int, default=default.boot_spread_ms, help="boots fall in this time")
+    parser.add_argument("--warmup-ms", type=int, default=default.warmup_ms, help="longest time from boot to readiness")
+    parser.add_argument("--faults", type=_faults, default=(), metavar="NAME,...", help="see below")
+    parser.add_argument(
+        "--hidden-wait-ms", type=float, default=default.hidden_wait_ms,
+        help="longest wait inside the radio; 0: the link says when it is free (default 4)",
+    )  # fmt: skip
+    parser.add_argument("--stamp-us", type=int, default=default.stamp_us, help="grain of receive stamps (default 1000)")
+    parser.add_argument("--ppm", type=int, default=default.ppm, help="clocks are up to this much off (default 50)")
+    parser.add_argument("--frame-us", type=int, default=0, help="processing time of a frame (default 0)")
+    parser.add_argument("--lead-ms", type=int, help="from the first conclusion to the first sample (default by size)")
+    parser.add_argument("--imin-ms", type=int, help="Trickle's shortest interval")
+    parser.add_argument("--imax-ms", type=int, help="Trickle's longest interval")
+    parser.add_argument("--redundancy", type=int, help="Trickle's k")
+    parser.add_argument("--protocol", choices=("faction", "published", "repeating", "heartbeat"), default="faction")
+
+
+def options_from(arguments: argparse.Namespace) -> Options:
+    """The Options that the command line asks for. Raises ValueError, which names the value."""
+    names = [name for name in Options.__dataclass_fields__ if hasattr(arguments, name)]
+    return replace(Options(), **{name: getattr(arguments, name) for name in names})
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}: 1 or more")
+    return value
+
+
+def _nodes(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    try:
+        return int(low), int(high or low)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: a number, or the fewest and the most as in 2-12") from None
+
+
+def _quorum(text: str) -> int | None:
+    if text == "all":
+        return None
+    if text == "random":
+        return 0
+    try:
+        return _count(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: a number, all or random") from None
+
+
+def _faults(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
+@contextmanager
+def progress(total: int, what: str):
+    """A progress bar on standard error, if that is a terminal; yields a function to call after each step."""
+    if total < 10 or not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda *_: bar.advance(task)
+
+
+def _main(arguments: argparse.Namespace) -> int:
+    # Imported here, so that every other command starts without the simulator.
+    from swarm.sim import campaign, plot, report
+    from swarm.sim.run import Run
+
+    try:
+        options = options_from(arguments)
+        plot.check(arguments.plot)
+    except ValueError as error:
+        print(f"swarm sim: {error}", file=sys.stderr)
+        return 2
+    first = 1 if arguments.seed is None else arguments.seed
+    if arguments.seed is not None and arguments.seeds is None:
+        events = report.Timeline()
+        run = Run(options, first, trace=events)
+        found = [run.run()]
+        if not arguments.json:
+            print(report.timeline(run, events.events))
+            print(report.outcome(found[0]))
+        if arguments.plot:
+            plot.save(arguments.plot, plot.lanes(run, events.events))
+    else:
+        seeds = range(first, first + (arguments.seeds or 100))
+        with progress(len(seeds), "simulating") as done:
+            found = campaign.run(options, seeds, arguments.jobs or campaign.cores(), done)
+        if not arguments.json:
+            print(report.page(campaign.summary(options, found), campaign.failures(found)))
+        if arguments.plot:
+            plot.save(arguments.plot, plot.distributions(options, found))
+    if arguments.json:
+        print(json.dumps(campaign.summary(options, found)))
+    return 1 if any(sum(result.violations.values()) for result in found) else 0

@@ -1,0 +1,175 @@
+"""Pictures as SVG, written by hand: they need no library, and the same run gives the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from swarm.sim.plan import Options
+from swarm.sim.run import Result, Run
+
+_COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#555555")
+_MARKS = {
+    "boots": "#555555",
+    "hears": "#66ccee",
+    "ready": "#ccbb44",
+    "concludes": "#228833",
+    "samples": "#aa3377",
+    "loses power": "#ee6677",
+    "starts over": "#ee9944",
+    "times out": "#ee6677",
+    "stops": "#000000",
+}
+_LEFT, _TOP, _WIDTH = 70, 40, 900
+
+
+def check(path: str | None) -> None:
+    """ValueError when a picture cannot be written in the form that the file's name asks for."""
+    if path and not path.endswith(".svg"):
+        raise ValueError(f"plot {path!r}: pictures are SVG, name it something.svg")
+
+
+def save(path: str, picture: str) -> None:
+    """Write a picture."""
+    Path(path).write_text(picture, encoding="utf-8")
+
+
+class Canvas:
+    """SVG elements on a page of that size, in pixels."""
+
+    def __init__(self, width: int, height: int, title: str) -> None:
+        self._parts = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">',
+            f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+        ]
+        self.text(width / 2, 16, title, anchor="middle", size=13)
+
+    def text(self, x: float, y: float, words: str, anchor: str = "start", size: int = 11, colour: str = "#222") -> None:
+        """Words at a point."""
+        self._parts.append(
+            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">'
+            f"{escape(words)}</text>"
+        )
+
+    def line(self, x1: float, y1: float, x2: float, y2: float, colour: str = "#cccccc", width: float = 1) -> None:
+        """A straight line."""
+        self._parts.append(
+            f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="{width}"/>'
+        )
+
+    def dot(self, x: float, y: float, colour: str, radius: float = 4) -> None:
+        """A filled circle."""
+        self._parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}"/>')
+
+    def path(self, points: list[tuple[float, float]], colour: str) -> None:
+        """A line through points."""
+        places = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        self._parts.append(f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
+
+    def svg(self) -> str:
+        """The picture's text."""
+        return "\n".join([*self._parts, "</svg>", ""])
+
+
+def steps(low: float, high: float, count: int = 6) -> list[float]:
+    """Round values that divide a range."""
+    span = max(high - low, 1e-9)
+    size = 10.0 ** len(str(int(span / count))) / 10 if span >= count else 10.0**-3
+    while span / size > count:
+        size *= 2.5 if str(size).lstrip("0.").startswith("2") else 2
+    first = -(-low // size)
+    return [value * size for value in range(int(first), int(high / size) + 1)]
+
+
+def lanes(run: Run, events: list[tuple[int, int, str, str]]) -> str:
+    """One run: a lane a node, from boot to first sample, with a tick for each frame."""
+    numbers = sorted({node for _, node, _, _ in events})
+    height = _TOP + 18 * len(numbers) + 60
+    plan = run.plan
+    canvas = Canvas(_LEFT + _WIDTH + 30, height, f"seed {plan.seed}: {len(plan.ids)} nodes, {plan.required} required")
+    end = max((time for time, *_ in events), default=1) or 1
+    bottom = _TOP + 18 * len(numbers)
+    for value in steps(0, end / 1000, 8):
+        x = _LEFT + _WIDTH * value * 1000 / end
+        canvas.line(x, _TOP - 6, x, bottom, "#eeeeee")
+        canvas.text(x, bottom + 14, f"{value:g} ms", "middle")
+    rows = {number: _TOP + 18 * row + 9 for row, number in enumerate(numbers)}
+    for number, y in rows.items():
+        canvas.text(_LEFT - 8, y + 4, str(number), "end")
+        canvas.line(_LEFT, y, _LEFT + _WIDTH, y)
+    heard: set[int] = set()
+    for time, node, what, _ in events:
+        x, y = _LEFT + _WIDTH * time / end, rows[node]
+        if what == "sends":
+            canvas.line(x, y - 6, x, y, "#4477aa")
+        elif what == "knows" and node not in heard:
+            heard.add(node)
+            canvas.dot(x, y, _MARKS["hears"])
+        elif what in _MARKS:
+            canvas.dot(x, y, _MARKS[what])
+    x = float(_LEFT)
+    for what, colour in _MARKS.items():
+        canvas.dot(x, height - 18, colour)
+        canvas.text(x + 8, height - 14, what)
+        x += 90
+    canvas.line(x, height - 24, x, height - 18, "#4477aa")
+    canvas.text(x + 8, height - 14, "frame")
+    return canvas.svg()
+
+
+def distributions(options: Options, found: list[Result]) -> str:
+    """A campaign: how long swarms took, how many frames nodes sent, how far apart the first samples were."""
+    panels = [
+        ("last readiness to last conclusion, ms", [r.converge_us / 1000 for r in found if r.converge_us is not None]),
+        ("frames a node until the last conclusion", [float(frames) for r in found for frames in r.frames]),
+        ("spread of first samples, ms", [r.skew_us / 1000 for r in found if r.skew_us is not None]),
+    ]
+    low, high = options.nodes
+    size = str(low) if low == high else f"{low} to {high}"
+    canvas = Canvas(960, 300, f"{len(found)} runs of {size} nodes, {options.loss:.0%} loss, {options.topology}")
+    for index, (title, values) in enumerate(panels):
+        _cumulative(canvas, 40 + index * 310, 50, 260, 200, title, sorted(values), _COLOURS[index])
+    return canvas.svg()
+
+
+def _cumulative(canvas: Canvas, x: int, y: int, width: int, height: int, title: str, values, colour: str) -> None:
+    """The share of values at or below each value."""
+    canvas.text(x + width / 2, y - 8, title, "middle")
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        at = y + height * (1 - share)
+        canvas.line(x, at, x + width, at, "#eeeeee")
+        canvas.text(x - 4, at + 4, f"{share:.0%}", "end", 9)
+    if not values:
+        canvas.text(x + width / 2, y + height / 2, "none", "middle")
+        return
+    top = values[-1] or 1.0
+    for value in steps(0, top, 5):
+        canvas.text(x + width * value / top, y + height + 14, f"{value:g}", "middle", 9)
+    points = [(x + width * value / top, y + height * (1 - (i + 1) / len(values))) for i, value in enumerate(values)]
+    canvas.path([(x, float(y + height)), *points], colour)
+
+
+def curves(title: str, x_name: str, y_name: str, lines: dict[str, list[tuple[float, float]]]) -> str:
+    """Several named lines through points, on axes that start at zero."""
+    canvas = Canvas(640, 380, title)
+    x, y, width, height = 70, 40, 540, 260
+    right = max((px for points in lines.values() for px, _ in points), default=1) or 1
+    top = max((py for points in lines.values() for _, py in points), default=1) or 1
+    for value in steps(0, top):
+        at = y + height * (1 - value / top)
+        canvas.line(x, at, x + width, at, "#eeeeee")
+        canvas.text(x - 6, at + 4, f"{value:g}", "end")
+    for value in steps(0, right, 8):
+        canvas.text(x + width * value / right, y + height + 16, f"{value:g}", "middle")
+    canvas.text(x + width / 2, y + height + 34, x_name, "middle")
+    canvas.text(8, 32, y_name)
+    for index, (name, points) in enumerate(lines.items()):
+        colour = _COLOURS[index % len(_COLOURS)]
+        places = [(x + width * px / right, y + height * (1 - py / top)) for px, py in sorted(points)]
+        canvas.path(places, colour)
+        for px, py in places:
+            canvas.dot(px, py, colour, 2.5)
+        canvas.line(x + index * 130, 362, x + index * 130 + 16, 362, colour, 2)
+        canvas.text(x + index * 130 + 22, 366, name)
+    return canvas.svg()

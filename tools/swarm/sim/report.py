@@ -1,0 +1,85 @@
+"""What a person sees of runs: a timeline of one, a page of numbers of many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swarm.sim.run import Result, Run
+
+_QUIET = ("sends", "knows")
+
+
+class Timeline:
+    """Collects a run's events: a list of (microseconds, node, what, detail)."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[int, int, str, str]] = []
+
+    def __call__(self, time_us: int, node: int, what: str, detail: str) -> None:
+        """Add one."""
+        self.events.append((time_us, node, what, detail))
+
+
+def timeline(run: Run, events: list[tuple[int, int, str, str]]) -> str:
+    """The run in lines; what a node comes to know is shown with its next event, frames are counted."""
+    plan = run.plan
+    lines = [
+        f"seed {plan.seed}: {len(plan.ids)} nodes, {plan.required} required, {plan.topology}"
+        + (f", {', '.join(plan.faults)}" if plan.faults else ""),
+        f"{'ms':>10}  node   what",
+    ]
+    knows: dict[int, str] = {}
+    frames: dict[int, int] = {}
+    for time_us, node, what, detail in events:
+        if what == "sends":
+            frames[node] = frames.get(node, 0) + 1
+        elif what == "knows":
+            knows[node] = detail
+        else:
+            said = [part for part in (detail, knows.pop(node, "")) if part]
+            if frames.get(node):
+                said.append(f"{frames.pop(node)} frames sent")
+            lines.append(f"{time_us / 1000:10.3f}  {node:5}  {what}" + (": " + "; ".join(said) if said else ""))
+    return "\n".join(lines)
+
+
+def outcome(result: Result) -> str:
+    """A run's result in a few lines."""
+    wait = "nobody could conclude" if result.converge_us is None else f"{result.converge_us / 1000:.1f} ms"
+    skew = "none" if result.skew_us is None else f"{result.skew_us / 1000:.3f} ms"
+    count = max(1, len(result.frames))
+    lines = [
+        f"last conclusion after the last readiness: {wait}",
+        f"frames a node: {sum(result.frames) / count:.1f}, until the first sample "
+        f"{sum(result.frames_sampled) / count:.1f}",
+        f"spread of first samples: {skew}, {result.late} late",
+        f"events: {result.events}, hash {result.event_hash}",
+    ]
+    lines += result.words
+    return "\n".join(lines)
+
+
+def _ms(values: dict[str, Any], scale: float = 1.0) -> str:
+    return " / ".join("-" if values[key] is None else f"{values[key] / scale:.4g}" for key in ("p50", "p99", "max"))
+
+
+def page(summary: dict[str, Any], failures: list[str], shown: int = 10) -> str:
+    """A campaign's summary for reading."""
+    frames, sent, all_frames = (
+        summary[name] for name in ("frames_per_node", "bytes_per_node", "frames_per_node_until_sampled")
+    )
+    broken = {name: count for name, count in summary["violations"].items() if count}
+    lines = [
+        f"runs               {summary['runs']}, {summary['concluded']} concluded, {summary['stranded']} stranded, "
+        f"{summary['false_conclusions']} false conclusions",
+        f"violations         {broken or 'none'}",
+        f"wait, ms           {_ms(summary['converge_ms'])}   (p50 / p99 / max, last readiness to last conclusion)",
+        f"frames a node      {frames['mean']} mean, {frames['max']} max; until the first sample {all_frames['mean']}",
+        f"bytes a node       {sent['mean']} mean, {sent['max']} max",
+        f"first samples, ms  {_ms(summary['skew_us'], 1000)} apart, {summary['late_samples']} late",
+        f"event hash         {summary['event_hash']}",
+    ]
+    lines += failures[:shown]
+    if len(failures) > shown:
+        lines.append(f"... and {len(failures) - shown} more")
+    return "\n".join(lines)
