@@ -55,7 +55,9 @@ for node in nodes:
     node.start(now, 0)
     node.complete_local(now, 0)
 """
-_COMMANDS = "machine.reset()\nfor i in range(50):\n    machine.process(0, i)\n    machine.process(1, i)\nmachine.process(2)"
+_COMMANDS = (
+    "machine.reset()\nfor i in range(50):\n    machine.process(0, i)\n    machine.process(1, i)\nmachine.process(2)"
+)
 _EXCHANGE = """
 global now, sent
 for _ in range(100):
@@ -120,7 +122,9 @@ def measure() -> Iterator[Figure]:
     yield Figure("heap per command", allocation.per_call("wasm", _PAIR, _COMMANDS, calls=5), 0, "bytes")
     yield Figure("heap per frame sent, received and polled for", _per_frame(allocation), 0, "bytes")
     for n in MEMBERS:
-        held = allocation.held("wasm", f"from faction.core import Faction\nids = list(range({n}))", "Faction(0, ids, 1)")
+        held = allocation.held(
+            "wasm", f"from faction.core import Faction\nids = list(range({n}))", "Faction(0, ids, 1)"
+        )
         yield Figure(f"machine with {n} members", held, 256 + 2.5 * n, "bytes")
     for n in MEMBERS:
         held = allocation.held("wasm", _NODE_SETUP, f"make({n})")
@@ -164,8 +168,8 @@ def compile_all(folder: Path) -> dict[str, int]:
         _mpy_cross(source, name, compiled)
         if name.parent.parts:
             sizes[str(name.with_suffix(""))] = compiled.stat().st_size
-    # main.py's own import, without what it does: main.py is run and not imported.
-    (folder / "main_imports.py").write_text("import app, sensor\n")
+    # What main.py imports at once and later; main.py itself is run and not imported.
+    (folder / "main_imports.py").write_text("import autostart, app, sensor\n")
     (folder / "board.py").write_text((runtimes.ROOT / "boards" / "RPI_PICO" / "board.py").read_text())
     for module, text in _STAND_INS.items():
         (folder / f"{module}.py").write_text(text)
