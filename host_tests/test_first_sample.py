@@ -77,28 +77,28 @@ def test_held_at_minus_500_s_however_often_ticks_us_wraps(now_us):
 @pytest.mark.parametrize("later_us, lacks", ((-1000, False), (0, False), (500, False), (501, True), (100_000, True)))
 def test_a_neighbour_more_than_500_us_later_lacks_the_instant(later_us, lacks):
     first = knowing(50_000)
-    assert first.later(50_000 + later_us, 0) == lacks
+    assert (first.differs(50_000 + later_us, 0) == 1) == lacks
 
 
 def test_a_later_instant_matters_only_while_it_is_ahead():
     first = knowing(1000)
     first.advance(10_000)
-    assert first.later(1, 10_000)
-    assert not first.later(0, 10_000)
-    assert not first.later(-1, 10_000)
+    assert first.differs(1, 10_000) == 1
+    assert first.differs(0, 10_000) == 0
+    assert first.differs(-1, 10_000) == 0
 
 
 @pytest.mark.parametrize("earlier_us, claims", ((-1000, False), (0, False), (500, False), (501, True), (90_000, True)))
 def test_a_neighbour_more_than_500_us_earlier_claims_more(earlier_us, claims):
     first = knowing(50_000)
-    assert first.earlier(50_000 - earlier_us, 0) == claims
+    assert (first.differs(50_000 - earlier_us, 0) == -1) == claims
 
 
 def test_an_earlier_instant_matters_only_while_ones_own_is_ahead():
     first = knowing(1000)
-    assert first.earlier(-LIMIT_US, 999)
-    assert not first.earlier(-LIMIT_US, 1000)
-    assert not first.earlier(-LIMIT_US, 5000)
+    assert first.differs(-LIMIT_US, 999) == -1
+    assert first.differs(-LIMIT_US, 1000) == 0
+    assert first.differs(-LIMIT_US, 5000) == 0
 
 
 @given(st.integers(0, PERIOD - 1), st.lists(st.integers(-LIMIT_US, LIMIT_US), min_size=1, max_size=8))

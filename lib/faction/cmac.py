@@ -77,12 +77,12 @@ class Cmac:
 
     def differs(self, buffer, at):
         """Whether the eight bytes at that offset of buffer are not the first eight of the tag; in constant time."""
-        work = self._work
-        tag = self._at
+        tag = self._at - at
         difference = 0
-        for i in range(at, at + 8):
-            difference |= work[tag] ^ buffer[i]
-            tag += 1
+        i = at + 8
+        while i > at:
+            i -= 1
+            difference |= self._work[tag + i] ^ buffer[i]
         return difference != 0
 
     def _finish(self, rest):
@@ -98,6 +98,6 @@ class Cmac:
     def _add(self, subkey, length):
         work = self._work
         at = self._at
-        for i in range(length):
-            work[at] ^= subkey[i]
-            at += 1
+        while length:
+            length -= 1
+            work[at + length] ^= subkey[length]

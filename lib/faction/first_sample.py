@@ -6,7 +6,7 @@ from micropython import const
 
 LIMIT_US = const(500_000_000)  # ticks_us can tell instants apart that are less than 2^29 us = 536 s from now
 _EARLIER_US = const(200)  # take an instant that is more than this earlier: measuring noise must not make it creep
-_LATER_US = const(500)  # a neighbour whose instant is more than this later has not heard the better one
+_TOLERANCE_US = const(500)  # of two instants that are further apart than this, one node has not heard the better
 
 
 class FirstSample:
@@ -42,14 +42,15 @@ class FirstSample:
             return -LIMIT_US
         return ticks_diff(self._instant_us, now_us)
 
-    def later(self, theirs_us, now_us):
-        """Whether an instant theirs_us from now shows that its sender has not heard of this node's, earlier one."""
-        return theirs_us > 0 and theirs_us - self.remaining_us(now_us) > _LATER_US
-
-    def earlier(self, theirs_us, now_us):
-        """Whether an instant theirs_us from now shows that this node has not heard of its sender's, earlier one."""
+    def differs(self, theirs_us, now_us):
+        """Whether an instant theirs_us from now and this node's are so far apart that one of the two nodes has not
+        heard the better one: 1 its sender, -1 this node, 0 neither. What lies behind is not compared, since drift
+        would keep the swarm talking for ever.
+        """
         mine_us = self.remaining_us(now_us)
-        return mine_us > 0 and mine_us - theirs_us > _LATER_US
+        if theirs_us > 0 and theirs_us - mine_us > _TOLERANCE_US:
+            return 1
+        return -1 if mine_us > 0 and mine_us - theirs_us > _TOLERANCE_US else 0
 
     def offer(self, theirs_us, now_us):
         """Take the instant theirs_us from now if it is the better one; return whether it was taken."""

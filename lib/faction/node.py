@@ -90,7 +90,9 @@ class Node:
         self.session = session
         self.sequence = 0
         self.generation = 0
-        self.trickle = Trickle(imin_ms, max(imin_ms, _IMAX_MS), _REDUNDANCY, self._seed(node_id, session))
+        # A Trickle seed, spread so that neighbouring ids and sessions do not draw alike.
+        seed = 1 + (node_id * 15_485 + session % 65_521 * 15_271) % MAX_NUMBER
+        self.trickle = Trickle(imin_ms, max(imin_ms, _IMAX_MS), _REDUNDANCY, seed)
         self.first_sample = FirstSample(default_lead_ms(len(ids)) if lead_ms is None else lead_ms)
         self.counters = array("I", bytes(4 * _COUNTERS))
         self.conflict = False
@@ -121,10 +123,7 @@ class Node:
         self._lacks = self._claims = False
         self._news = 0  # the first byte of the bitmaps in which the frame claims more
         self._now = self._now_us = self._sent_us = 0
-
-    def _seed(self, node_id, session):
-        """A Trickle seed, spread so that neighbouring ids and sessions do not draw alike."""
-        return 1 + (node_id * 15_485 + session % 65_521 * 15_271) % MAX_NUMBER
+        self._theirs_us = 0  # from now to the instant that the frame names
 
     # What the application and the runner call
 
@@ -282,16 +281,11 @@ class Node:
         self._count(verdict)
         if verdict:
             return
-        if self.frame.sender == self._me:
-            self._hear_own_id()
-        else:
+        if self.frame.sender != self._me:
             self._hear(buffer)
             self._settle()
-
-    def _hear_own_id(self):
-        session = self.frame.session
-        if session > self.session or session == self.session and self.frame.sequence > self.sequence:
-            self.conflict = True
+        elif (self.frame.session - self.session or self.frame.sequence - self.sequence) > 0:
+            self.conflict = True  # nobody but a second board with this id can have made it
         else:
             self._count(_OWN)
 
@@ -320,7 +314,7 @@ class Node:
                 return
             self._merge(buffer)
         news = self._claims
-        if frame.flags & INSTANT_FLAG and self.first_sample.offer(self._theirs_us(), self._now_us):
+        if frame.flags & INSTANT_FLAG and self.first_sample.offer(self._theirs_us, self._now_us):
             news = True
         if news or self._lacks:
             self.trickle.reset(self._now)
@@ -374,16 +368,11 @@ class Node:
         first = self.first_sample
         if not self.frame.flags & INSTANT_FLAG:
             self._lacks = self._lacks or first.known
-        elif not first.known:
-            self._claims = True
-        else:
-            theirs_us = self._theirs_us()
-            self._lacks = self._lacks or first.later(theirs_us, self._now_us)
-            self._claims = self._claims or first.earlier(theirs_us, self._now_us)
-
-    def _theirs_us(self):
-        """Microseconds from now to the instant that the frame names."""
-        return ticks_diff(self._sent_us, self._now_us) + self.frame.offset_us
+            return
+        self._theirs_us = ticks_diff(self._sent_us, self._now_us) + self.frame.offset_us
+        differs = first.differs(self._theirs_us, self._now_us) if first.known else -1
+        self._lacks = self._lacks or differs > 0
+        self._claims = self._claims or differs < 0
 
     def _hear_unproved(self):
         """Nothing in the frame counts; but its sender may need to hear this node, to be proved or to prove."""
@@ -409,8 +398,11 @@ class Node:
         return found
 
     def _settle_doubts(self, buffer):
-        for i in range(self.frame.width):
-            self._doubted[i] &= ~self._stale(buffer, i)
+        i = self.frame.width
+        while i:
+            i -= 1
+            stale = self._stale(buffer, i)
+            self._doubted[i] &= ~stale
 
     def _stale(self, buffer, i):
         """Byte i of the readiness that the frame has of doubted members other than its sender."""
@@ -422,10 +414,12 @@ class Node:
     def _merge(self, buffer):
         """Step 4: take every bit that is new to this node."""
         mine = self.bitmaps
-        for i in range(self._news, len(mine)):
+        i = self._news
+        while i < len(mine):
             if buffer[_BITMAPS + i] & ~mine[i]:
                 self._feed(i, buffer[_BITMAPS + i] & ~mine[i])
                 mine[i] |= buffer[_BITMAPS + i]
+            i += 1
 
     # Generations
 
@@ -512,12 +506,18 @@ class Node:
         frame = self.frame
         self.sequence += 1
         frame.ready = self.ready()
-        frame.flags = self._flags()
+        frame.flags = TIMED_OUT_FLAG if self._timed_out else 0
+        if self.machine.state == BOOTSTRAPPED:
+            frame.flags |= BOOTSTRAPPED_FLAG
+        if self.first_sample.known:
+            frame.flags |= INSTANT_FLAG
+            frame.offset_us = self.first_sample.remaining_us(self._now_us)
+        else:
+            frame.offset_us = 0
         frame.sender = self._me
         frame.session = self.session
         frame.sequence = self.sequence
         frame.generation = self.generation
-        frame.offset_us = self.first_sample.remaining_us(self._now_us) if frame.flags & INSTANT_FLAG else 0
         frame.echo_count = min(self._echo_count, MAX_ECHOES)
         self._put_echoes(buffer)
         self._count(_SENT)
@@ -529,14 +529,6 @@ class Node:
             i -= 1
             self.frame.put_echo(buffer, i, self.machine.ids[self._echo_members[i]], self._echo_sessions[i])
         self._drop_echoes(0, self.frame.echo_count)
-
-    def _flags(self):
-        flags = TIMED_OUT_FLAG if self._timed_out else 0
-        if self.machine.state == BOOTSTRAPPED:
-            flags |= BOOTSTRAPPED_FLAG
-        if self.first_sample.known:
-            flags |= INSTANT_FLAG
-        return flags
 
     # Bits and counters
 

@@ -30,7 +30,18 @@ NAMES = (FALSE_CONCLUSION, CONCLUSION_CHANGES, COUNTS_FALL, STRANDED, TOO_FAST, 
 
 _UNPROVED = COUNTERS.index("unproved")
 # sampled_late means something only with sample_due.
-_SCRATCH = ("counters", "_now", "_now_us", "_sent_us", "_lacks", "_claims", "_news", "_busy", "sampled_late")
+_SCRATCH = (
+    "counters",
+    "_now",
+    "_now_us",
+    "_sent_us",
+    "_lacks",
+    "_claims",
+    "_news",
+    "_theirs_us",
+    "_busy",
+    "sampled_late",
+)
 _KEPT = 5  # violations of one name that are kept in words
 
 
