@@ -100,7 +100,7 @@ class Remote:
             if _is_full(error):
                 raise NoRoom(f"its flash is full: {_MAKE_ROOM}") from None
             # Nothing of the error is shown: it may hold what was sent, and that may be the key.
-            raise DeployError(f"it stopped answering while {path} was sent: {_TRY_AGAIN}") from None
+            raise Silent(f"it stopped answering while {path} was sent: {_TRY_AGAIN}") from None
 
     def forget(self) -> None:
         """Give the board's memory back."""
@@ -111,7 +111,7 @@ class Remote:
         try:
             self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
         except _FAILURES:
-            raise DeployError(f"it stopped answering before its restart: {_TRY_AGAIN}") from None
+            raise Silent(f"it stopped answering before its restart: {_TRY_AGAIN}") from None
 
     def _run(self, code: str) -> str:
         try:
@@ -121,11 +121,15 @@ class Remote:
                 raise NoRoom(f"its flash is full: {_MAKE_ROOM}") from None
             raise DeployError(f"it reports: {error.error_output.strip().splitlines()[-1]}") from None
         except _FAILURES:
-            raise DeployError(f"it stopped answering: {_TRY_AGAIN}") from None
+            raise Silent(f"it stopped answering: {_TRY_AGAIN}") from None
 
 
 class NoRoom(DeployError):
     """The board's file system is full."""
+
+
+class Silent(DeployError):
+    """The board stopped answering."""
 
 
 def _is_full(error: Exception) -> bool:
@@ -169,7 +173,6 @@ class Deployment:
                 else:
                     remote.forget()
             if restart:
-                self._tell("waiting for its word", None)
                 stored = self._await_word(ports, transport, slot, stored)
         return Result(tuple(self._uploaded), self._bytes, self._copied, restart, stored)
 
@@ -269,11 +272,12 @@ class Deployment:
         said = ""
         while True:
             try:
+                self._tell("waiting for its word", None)
                 said = _listen(transport, deadline)
                 with prompt(transport, self._port):
                     word = Remote(transport).ask("word")
                 return self._judge(word, slot, stored, said)
-            except (BoardError, OSError, serial.SerialException) as error:
+            except (BoardError, Silent, OSError, serial.SerialException) as error:
                 # A board with USB of its own takes the port away at its restart.
                 if time.monotonic() > deadline:
                     raise DeployError(f"the new version is on it, and no node has said that it runs: {error}") from None
@@ -285,9 +289,9 @@ class Deployment:
         while True:
             try:
                 return ports.enter_context(open_port(self._port))
-            except BoardError:
+            except BoardError as error:
                 if time.monotonic() > deadline:
-                    raise
+                    raise DeployError(f"the new version is on it, and its port did not come back: {error}") from None
                 time.sleep(_REOPEN_S)
 
     def _judge(self, word: dict, slot: str, stored: int, said: str) -> int:
@@ -319,14 +323,16 @@ def _listen(transport: SerialTransport, deadline: float) -> str:
 
     Returns the last line that looks like an error. DeployError when the board says that its node does not start.
     """
-    transport.serial.timeout = _LISTEN_S
+    port = transport.serial
+    usual, port.timeout = port.timeout, _LISTEN_S
     heard = ""
     patience = time.monotonic() + QUIET_S
-    while time.monotonic() < min(patience, deadline) and not heard.endswith(_PROMPT):
-        data = transport.serial.read(max(1, transport.serial.in_waiting)).decode("utf-8", "replace")
+    while time.monotonic() < min(patience, deadline) and _PROMPT not in heard:
+        data = port.read(max(1, port.in_waiting)).decode("utf-8", "replace")
         if data and not _STARTED.search(heard):
             patience = time.monotonic() + QUIET_S
         heard = (heard + data)[-_HEARD_MAX:]
+    port.timeout = usual
     if refused := _NOT_STARTED.search(heard):
         raise DeployError(f"the new version is on it, and its node does not start: {refused[1].strip()}")
     errors = [line.strip() for line in heard.splitlines() if _ERROR.match(line)]

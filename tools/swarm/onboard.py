@@ -227,11 +227,11 @@ def sync():
 
 def word():
     """Answer what runs here: the node's status, its swarm's digest, and the file its library came from."""
-    import faction
-
     try:
+        import faction
+
         status = faction.status_dict()
-    except RuntimeError as error:
+    except (ImportError, RuntimeError) as error:
         answer({"error": str(error)})
         return
     digest = hexlify(faction.app.node.frame.digest).decode()
