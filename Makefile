@@ -14,7 +14,7 @@ WASM := build/wasm/ready
 STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint size firmware clean
+.PHONY: help setup demo test lint size firmware debian clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -25,12 +25,20 @@ setup: $(TESTS) $(STUBS) $(WASM) ## make .venv and fetch the MicroPython runtime
 demo: $(TOOLS) ## start five MicroPython nodes and watch them agree and sample together
 	$(BIN)/swarm demo
 
-test: $(TESTS) $(WASM) lint ## lint, then run every test on CPython and both MicroPython runtimes
+test: $(TESTS) $(WASM) lint debian ## lint, then run every test on CPython and both MicroPython runtimes
 	$(BIN)/python -m pytest --cov
 
 lint: $(TESTS) $(STUBS) ## ruff, and type checks of the device code against MicroPython's stubs
 	$(BIN)/ruff check .
-	$(BIN)/python -m mypy --config-file lib/mypy.ini
+	$(BIN)/python -m swarm.stubs check
+
+# QEMU and the micro:bit's firmware are Debian packages: on a CI machine they are installed, and the tests require them.
+# Elsewhere the tests that need them are skipped, and name this command.
+DEBIAN := qemu-system-arm firmware-microbit-micropython
+debian:
+	@if [ -n "$$CI" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(DEBIAN) >/dev/null 2>&1; then \
+		echo "Installing the Debian packages $(DEBIAN)"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(DEBIAN) >/dev/null; fi
 
 size: $(TESTS) $(WASM) ## measure the device code's size and memory against their limits
 	@$(BIN)/swarm size
@@ -63,11 +71,9 @@ $(TESTS): $(TOOLS)
 	@$(PIP) install --editable '.[test]'
 	@touch $@
 
-# Beside the environment, not in it: they would hide modules of CPython's own from mypy.
-$(STUBS): $(MADE) Makefile
+$(STUBS): $(TOOLS) tools/swarm/stubs.py
 	@echo "Fetching MicroPython's type stubs from PyPI into build/stubs"
-	@rm -rf build/stubs
-	@$(PIP) install --no-warn-conflicts --target build/stubs 'micropython-esp32-stubs>=1.28,<1.30'
+	@$(BIN)/python -m swarm.stubs install
 	@touch $@
 
 $(WASM): package.json tools/swarm/wasm/install.py $(TOOLS)
