@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import re
 import signal
 import subprocess
 import time
@@ -306,3 +308,24 @@ def test_recorded_frames_never_make_a_node_count_a_peer(tmp_path):
         for message in recorded:
             table.medium.do("inject", channel=message["channel"], frame=message["frame"])
         table.wait(lambda: all(node.succeeded() for node in table.run.nodes.values()), what="the second boot's samples")
+
+
+def test_power_cuts_around_the_writing_of_the_session_number_never_repeat_one(tmp_path):
+    """Cut at moments spread over the start of a boot; whatever was announced before is never announced again."""
+    require("unix")
+    chance = random.Random(SEED)
+    with Table(lay_boards(tmp_path, [1], required=1), SEED) as table:
+        said = []
+        for cut in range(25):
+            table.start(1)
+            table.wait(lambda boots=cut + 1: table.run.nodes[1].boots == boots, what="a boot")
+            table.power(1, False, chance.uniform(15, 90))
+            table.wait(lambda: not table.run.nodes[1].powered, what="a power cut")
+        table.start(1)
+        table.wait(lambda: table.run.nodes[1].succeeded(), what="the first sample")
+        for line in table.run.nodes[1].output:
+            assert "error" not in line, line
+            found = re.search(r"started session (\d+)", line)
+            if found:
+                said.append(int(found[1]))
+        assert len(said) >= 5 and said == sorted(set(said)), f"seed {SEED}: {said}"

@@ -150,13 +150,15 @@ def prompt(transport: SerialTransport, port: str) -> Iterator[None]:
 
 def _enter(transport: SerialTransport) -> None:
     """Enter the raw REPL; asked again after a while, since a board that just starts may have thrown the first away."""
+    transport.serial.timeout = ANSWER_S / _ATTEMPTS
     for attempt in range(_ATTEMPTS):
         try:
             transport.enter_raw_repl(soft_reset=False, timeout_overall=ANSWER_S / _ATTEMPTS)
-            return
+            break
         except TransportError:
             if attempt == _ATTEMPTS - 1:
                 raise
+    transport.serial.timeout = ANSWER_S
 
 
 _STATUS = """
