@@ -219,6 +219,7 @@ class Board:
         return "nothing" if self.node.trickle.heard == before else "consistent"
 
 
+_PASSING = ("_now", "_now_us", "_sent_us", "_theirs_us", "_lacks", "_claims", "_news")
 _PARTS = ("machine", "frame", "trickle", "first_sample")
 
 
@@ -241,10 +242,11 @@ def restore(node, saved):
 
 
 def memory(node):
-    """The part of snapshot() that a frame which fails a check must not change: no counter, no decoded field."""
+    """The part of snapshot() that a frame which fails a check must not change: neither a counter nor what lasts no
+    longer than the call, that is the decoded fields and what has been made of them."""
     saved = snapshot(node)
     del saved[2]
-    for name in ("counters", "_now", "_now_us", "_sent_us"):
+    for name in ("counters", *_PASSING):
         del saved[0][name]
     return saved
 

@@ -3,6 +3,8 @@
 import pytest
 
 import allocation
+import frames_on_stack
+from swarm import runtimes
 from swarm_fixture import Swarm
 
 CALLS = 20
@@ -307,3 +309,14 @@ def test_the_measurement_sees_what_allocates():
     assert taken["node"] > 500
     assert taken["view"] >= 16
     assert "missing" in taken["fails"]
+
+
+@pytest.mark.parametrize("module", ("cmac", "first_sample", "frame", "node", "trickle"))
+def test_no_function_takes_its_frame_from_the_heap(module):
+    words = frames_on_stack.words(runtimes.LIB / "faction" / f"{module}.py")
+    # What is called once, or on request, may take memory.
+    cold = ("__init__", "__init__.<listcomp>", "missing", "missing.<listcomp>", "digest")
+    hot = {name: count for name, count in words.items() if name.split(".", 1)[-1] not in cold}
+    assert len(hot) >= 6
+    too_many = {name: count for name, count in hot.items() if count > frames_on_stack.LIMIT}
+    assert not too_many, f"more than {frames_on_stack.LIMIT} words of state: {too_many}"
