@@ -76,6 +76,6 @@ $(STUBS): $(TOOLS) tools/swarm/stubs.py
 	@$(BIN)/python -m swarm.stubs install
 	@touch $@
 
-$(WASM): package.json tools/swarm/wasm/install.py $(TOOLS)
+$(WASM): tools/swarm/wasm/package.json tools/swarm/wasm/install.py $(TOOLS)
 	@$(BIN)/python -m swarm.wasm.install
 	@touch $@

