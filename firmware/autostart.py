@@ -70,4 +70,4 @@ def _fail(error):
     signs = Signs()
     signs.pattern = FAILED
     _timer = machine.Timer(board.TIMER)
-    _timer.init(mode=machine.Timer.PERIODIC, period=SLOT_MS, callback=lambda _: signs.tick(ticks_ms()))
+    _timer.init(mode=machine.Timer.PERIODIC, period=SLOT_MS // 4, callback=lambda _: signs.tick(ticks_ms()))
