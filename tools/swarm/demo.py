@@ -296,7 +296,7 @@ def _problem(run: Run, ended: bool, required: int) -> str | None:
     if len(live) < required:
         return f"{len(live)} nodes have power and {required} are required: node {names} cannot bootstrap"
     if not ended:
-        return f"node {names} neither bootstrapped nor timed out; last words: {_last_words(bad[0].output)}"
+        return f"node {names} did not bootstrap and sample in time; last words: {_last_words(bad[0].output)}"
     return f"node {names} did not bootstrap and sample"
 
 
