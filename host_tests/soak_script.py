@@ -1,14 +1,14 @@
 """24 simulated hours of two nodes on the runtime that executes this file; prints one JSON line about them.
 
-The clocks start an hour before ticks_ms wraps; ticks_us wraps every 18 minutes. Frames are lost one in ten; now and then
-comes a flood of recorded, damaged and foreign ones. Each part, 15 minutes, must not take a byte of memory: nothing is
+The clocks start an hour before ticks_ms wraps; ticks_us wraps every 18 minutes. Frames are lost one in ten; now and
+then comes a flood of recorded and damaged ones. Each part, 15 minutes, must not take a byte of memory: nothing is
 collected during one, so even garbage would show.
 """
 
 import gc
 import json
 import sys
-from time import ticks_add, ticks_diff
+from time import ticks_add
 
 from faction.core import BOOTSTRAPPED
 from faction.node import Node
