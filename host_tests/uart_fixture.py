@@ -13,7 +13,6 @@ from swarm.runtimes import LIB, SHIMS
 
 DEVICE = SHIMS / "device"
 PERIOD_US = 4_000  # of the runner's timer
-STEP_US = 100
 BAUD = 115_200
 
 
@@ -81,6 +80,7 @@ class Board:
         self.chip.air.poll = line.deliver
 
     def ticks_us(self):
+        self.line.true_us += 1  # a call takes time, so that a loop that waits for a tick ends
         return (self.line.true_us + self.offset_us) % ticks.PERIOD
 
     def ticks_ms(self):
@@ -102,12 +102,12 @@ class Board:
     def tick(self):
         """What the runner does at each tick of its timer."""
         self.receive()
-        if self.outbox and self.link.free():
-            before = self.line.bus.stations[self.node].sent
+        if self.link.free() and self.outbox:
+            before, now_us = self.line.bus.stations[self.node].sent, self.line.true_us
             frame = bytearray(self.outbox.pop(0))
             self.link.send(frame, len(frame))
             if self.line.bus.stations[self.node].sent > before:
-                self.sent_us.append(self.line.true_us)
+                self.sent_us.append(now_us)
 
     def receive(self):
         while True:
@@ -173,9 +173,12 @@ class Line:
     def run(self, ms, tick=Board.tick):
         """Let time pass, with tick(board) at each tick of each board's timer."""
         end_us = self.true_us + ms * 1000
-        while self.true_us < end_us:
-            self.true_us += STEP_US
-            for board in self.boards:
-                if self.true_us >= board.next_us:
-                    board.next_us += (self.true_us - board.next_us) // PERIOD_US * PERIOD_US + PERIOD_US
-                    tick(board)
+        while True:
+            board = min(self.boards, key=lambda board: board.next_us)
+            if board.next_us > end_us:
+                break
+            # A call that took time makes the ticks behind it late, and those that were missed are not made up for.
+            self.true_us = max(self.true_us, board.next_us)
+            board.next_us += (self.true_us - board.next_us) // PERIOD_US * PERIOD_US + PERIOD_US
+            tick(board)
+        self.true_us = max(self.true_us, end_us)
