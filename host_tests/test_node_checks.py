@@ -166,6 +166,20 @@ def test_with_a_second_board_of_its_id_a_node_takes_no_further_part():
     assert counted(board) == {"received": 1}
 
 
+def test_with_a_second_board_of_its_id_a_node_neither_times_out_nor_samples():
+    board = board_of(deadline_ms=100)
+    own(board, 8, 1)
+    board.pass_ms(200)
+    assert board.counter("timeouts") == 0
+    board = board_of(lead_ms=100)
+    board.complete()
+    board.hear(SWARM.frame(9, 5, echoes=[(3, 7)], ready=(9, 12)))
+    assert board.state == "Bootstrapped"
+    own(board, 8, 1)
+    board.pass_ms(200)
+    assert board.samples == []
+
+
 @pytest.mark.parametrize("session", (-1, 0, MAX_NUMBER + 1, 1 << 32))
 def test_refuses_a_session_out_of_range(session):
     with pytest.raises(ValueError, match=f"session {session}: "):

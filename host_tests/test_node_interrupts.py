@@ -349,6 +349,28 @@ def test_interrupted_again_and_again(seed):
     lives_on(air, boards)
 
 
+def test_a_start_that_was_interrupted_may_be_made_again():
+    for at in itertools.count():
+        air = Air(SWARM, "start")
+        board = Board(SWARM, 1, SESSION, start=False, deadline_ms=1000)
+        came = interrupt(lambda board=board: board.node.start(*board.now), at)
+        board.node.start(*board.now)
+        air.join(board)
+        for node_id in SWARM.members[1:]:
+            air.boot(node_id, SESSION)
+        assert board.heard == {1}
+        assert board.state == "Pinging"
+        air.run(990)
+        assert board.counter("timeouts") == 0
+        air.run(20)
+        assert board.counter("timeouts") == 1
+        air.complete(*SWARM.members)
+        air.converge(1000)
+        if not came:
+            break
+    assert at > 10
+
+
 def test_an_interrupted_halt_is_a_halt():
     for at in itertools.count():
         board = Board(SWARM, 1, SESSION, deadline_ms=100, retry=False)

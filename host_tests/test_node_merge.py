@@ -209,6 +209,11 @@ def test_wait_ms_is_until_poll_has_something_to_do():
         assert wait == 0 or (board.node.trickle.due, board.node.trickle.interval_ms) != before
 
 
+def test_wait_ms_is_never_negative(board):
+    board.true_us += 5_000_000
+    assert board.node.wait_ms(*board.now) == 0
+
+
 def test_wait_ms_knows_the_deadline_and_the_first_sample():
     board = Board(SWARM, A, deadline_ms=1000)
     board.settle()
@@ -217,7 +222,8 @@ def test_wait_ms_knows_the_deadline_and_the_first_sample():
     board.complete()
     board.prove(2, 5, ready=(2, 7))
     board.pass_ms(490)
-    assert board.node.wait_ms(*board.now) <= 10
+    board.node.trickle.due = board.now[0] + 1000
+    assert board.node.wait_ms(*board.now) == 10
     board.pass_ms(10)
     assert board.samples
     board.settle()
