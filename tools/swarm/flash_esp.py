@@ -99,13 +99,13 @@ def loader(port: str, chip: str, *, stub: bool = True, baud: int = BAUD, progres
 
 
 def _refuse_other_chip(esp: ESPLoader, chip: str, port: str) -> None:
-    if isinstance(esp, CHIP_DEFS[chip]):
+    found, expected = esp.CHIP_NAME, CHIP_DEFS[chip].CHIP_NAME
+    if found == expected:  # their classes inherit from each other
         return
-    found = esp.CHIP_NAME
     reset_chip(esp)
     raise FlashError(
-        f"{port}: the board has an {found}, not the {CHIP_DEFS[chip].CHIP_NAME} that is expected; nothing was written: "
-        "check --board and the port"
+        f"{port}: the board has an {found}, not the {expected} that is expected; nothing was written: check "
+        "--board and the port"
     )
 
 

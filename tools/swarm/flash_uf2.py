@@ -160,7 +160,7 @@ def copy(volume: Path, image: bytes, progress: Progress) -> None:
             raise FlashError(f"{volume}: {error.strerror}; the board is only partly written: {_BOOTSEL}") from None
     progress("Waiting for the board to restart", 0, 0)
     if not _wait_for(lambda: not (volume / _INFO).exists(), RETURN_S):
-        raise FlashError(f"{volume}: the board did not start what was written: {_BOOTSEL}")
+        raise FlashError(f"{volume}: the board did not start what was copied: {_BOOTSEL}")
 
 
 def wait_for_board(find_port: Callable[[], str | None]) -> tuple[str, str]:
@@ -186,7 +186,7 @@ def wait_for_board(find_port: Callable[[], str | None]) -> tuple[str, str]:
 
     found = _wait_for(answer, RETURN_S)
     if not found:
-        raise FlashError(f"the firmware was written, but MicroPython does not answer: {last}")
+        raise FlashError(f"the firmware was copied, but MicroPython does not answer: {last}")
     return found
 
 
