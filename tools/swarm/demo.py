@@ -25,6 +25,8 @@ from swarm.serial_repl import BoardError, raw_repl, read_runtime, read_status
 from swarm.virtual_board import RUNTIMES, prepare, unix_port_missing
 
 NODES_MAX = 100
+LINKS = ("espnow", "uart", "mixed")
+NODES = {"espnow": 5, "uart": 5, "mixed": 8}
 BOOT_SPREAD_MS = 1500
 REBOOT_OFF_MS = 50  # how long --reboot leaves a board without power
 JITTER_MS = 1.0  # a message comes up to this much later than its air time
@@ -38,6 +40,8 @@ _REFRESH_S = 0.1
 _EXAMPLES = """examples:
   swarm demo                                 five nodes, a tenth of the messages lost
   swarm demo --nodes 8 --loss 0.3 --seed 7
+  swarm demo --link uart                     five nodes on one serial bus of 115200 baud
+  swarm demo --link mixed                    1 to 3 have a radio, 5 to 8 the bus, and 4 has both and joins them
   swarm demo --reboot 2@900                  node 2 loses power for a moment at 900 ms
   swarm demo --nodes 5 --kill 3@1000         node 3 goes for good: the others time out and say who is missing
   swarm demo --nodes 3 --keep                leave the boards running; then swarm status, and swarm demo --stop
@@ -64,10 +68,21 @@ def register(subparsers) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--nodes", type=int, default=5, metavar="N", help="how many nodes (default: %(default)s)")
+    parser.add_argument("--nodes", type=int, metavar="N", help="how many nodes (default: 5, with --link mixed 8)")
+    parser.add_argument(
+        "--link",
+        choices=LINKS,
+        default="espnow",
+        help="what joins the nodes: a radio (the default), one serial bus, or a radio for the first half of them and "
+        "the bus for the others, with both at the last node of the first half",
+    )
     parser.add_argument("--quorum", type=int, metavar="N", help="how many must be ready (default: all)")
     parser.add_argument(
-        "--loss", type=float, default=0.1, metavar="P", help="share of messages lost on a link (default: %(default)s)"
+        "--loss",
+        type=float,
+        default=0.1,
+        metavar="P",
+        help="share of messages that a listener loses (default: %(default)s)",
     )
     parser.add_argument(
         "--deadline", type=int, default=DEADLINE_MS, metavar="MS", help="when nodes give up (default: %(default)s)"
@@ -94,6 +109,8 @@ def register(subparsers) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     """Raise WrongUse for options that do not fit."""
+    if options.link == "mixed" and options.nodes < 2:
+        raise WrongUse(f"--nodes {options.nodes}: --link mixed needs a node on either side: 2 or more")
     if not 1 <= options.nodes <= NODES_MAX:
         raise WrongUse(f"--nodes {options.nodes} is outside 1 ... {NODES_MAX}")
     if options.quorum is not None and not 1 <= options.quorum <= options.nodes:
@@ -123,6 +140,14 @@ def _choose_runtime(options: argparse.Namespace) -> str:
     return options.runtime or "unix"
 
 
+def links_of(link: str, node: int, nodes: int) -> list[str]:
+    """The links of one of so many nodes in a demo with that --link."""
+    if link != "mixed":
+        return [link]
+    joint = nodes // 2
+    return ["espnow"] * (node <= joint) + ["uart"] * (node >= joint)
+
+
 def plan(
     seed: int, nodes: int, kills: list[tuple[int, int]], reboots: list[tuple[int, int]]
 ) -> list[tuple[float, int, bool]]:
@@ -143,6 +168,8 @@ def _run(options: argparse.Namespace) -> int:
         stopped = kept.stop()
         print("stopped" if stopped else "no demo is running", file=sys.stderr)
         return 0 if stopped else 1
+    if options.nodes is None:
+        options.nodes = NODES[options.link]
     try:
         _check(options)
         runtime = _choose_runtime(options)
@@ -180,7 +207,7 @@ def _demo(options: argparse.Namespace, runtime: str) -> int:
         }
         boards = {node: directory / f"node-{node}" for node in nodes}
         for node, home in boards.items():
-            prepare(home, {**config, "node": node})
+            prepare(home, {**config, "node": node, "links": links_of(options.link, node, options.nodes)})
         weather = {"loss": options.loss, "delay_ms": JITTER_MS}
         bench = Bench(boards, seed, runtime, weather, remove=directory, silent=options.keep)
         cleanup.callback(bench.close)
@@ -211,7 +238,7 @@ def _follow(options: argparse.Namespace, bench: Bench, run: Run, seed: int) -> b
         bench.power(node, on, after_ms)
     deadlines = RETRIES if options.on_timeout == "retry" else 1
     patience_s = (switches[-1][0] + options.deadline * deadlines + GRACE_MS) / 1000
-    title = f"{options.nodes} nodes, {options.loss:.0%} of messages lost, seed {seed}"
+    title = f"{options.nodes} nodes, {options.link}, {options.loss:.0%} of messages lost, seed {seed}"
     show_table = not options.json and sys.stdout.isatty()
     told = 0
     with ExitStack() as stack:
