@@ -74,6 +74,15 @@ def test_held_at_minus_500_s_however_often_ticks_us_wraps(now_us):
         assert first.passed == (second >= 0)
 
 
+@pytest.mark.parametrize("pause_s", (31, 37, 100, 499))
+def test_a_pause_does_not_bring_a_passed_instant_back(pause_s):
+    first = knowing(1000)
+    for second in (0, 499, 499 + pause_s, 499 + 2 * pause_s):
+        at = (1000 + second * 1_000_000) % PERIOD
+        first.advance(at)
+        assert first.remaining_us(at) == -min(second * 1_000_000, LIMIT_US)
+
+
 THEIRS, NEITHER, OURS = 1, 0, -1  # whose node has not heard the better instant
 
 

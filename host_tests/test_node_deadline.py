@@ -165,7 +165,9 @@ def test_linger_is_counted_from_the_conclusion(ms):
     assert board.pass_ms(4000), "not from completion, and not from the start"
     board.prove(2, 5, ready=(2, 4))
     assert board.state == "Bootstrapped"
-    assert board.pass_ms(2999)
+    assert board.pass_ms(1999)
+    board.prove(2, 5, 2, ready=(2, 4, 5))
+    assert board.pass_ms(1000), "and not from the last frame heard"
     assert not board.node._silent
     board.pass_ms(1)
     assert board.node._silent

@@ -28,13 +28,14 @@ class FirstSample:
         self._take(self.lead_ms * 1000, now_us)
 
     def advance(self, now_us):
-        """Note the passing of time; call it at least every 30 s."""
+        """Note the passing of time; call it at least every 500 s."""
         if self.known and not self._old:
             remaining_us = ticks_diff(self._instant_us, now_us)
+            # What has passed and is ahead again has seen ticks_us wrap between two calls.
+            if remaining_us <= -LIMIT_US or self.passed and remaining_us > 0:
+                self._old = True
             if remaining_us <= 0:
                 self.passed = True
-            if remaining_us <= -LIMIT_US:
-                self._old = True
 
     def remaining_us(self, now_us):
         """Microseconds from now to the instant: negative once it is past, and never below -LIMIT_US."""
