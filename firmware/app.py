@@ -12,15 +12,13 @@ from time import ticks_diff, ticks_ms
 import board
 import machine
 import signs
-from config import load, load_key, make_node
 from micropython import const
-from store import next_session, open_store
 from tracing import Trace
 
 import faction
 from faction.core import BOOTSTRAPPED
 from faction.frame import DEMONSTRATION_KEY
-from faction.node import TIMEOUTS
+from faction.node import TIMEOUTS, Node
 from faction.runner import Runner
 
 _FOLDER = __file__.rpartition("app.")[0]  # of this version: faction.json and faction.key are there too
@@ -211,6 +209,24 @@ def append_bounded(path, line):
         file.write(data)
 
 
+def make_node(config, key, session, imin_ms, observer=None):
+    """The node that a configuration describes; imin_ms: of its slowest link."""
+    return Node(
+        config["swarm"],
+        config["members"],
+        config["node"],
+        config["required"],
+        key,
+        session,
+        deadline_ms=config["deadline_ms"],
+        retry=config["on_timeout"] == "retry",
+        lead_ms=config["lead_ms"],
+        linger_ms=config["linger_ms"],
+        imin_ms=imin_ms,
+        observer=observer,
+    )
+
+
 def load_sensor():
     """The user's sensor module, afresh: a restart begins its warm-up again. Raises ValueError, naming what is wrong."""
     sys.modules.pop("sensor", None)
@@ -229,8 +245,19 @@ def make():
 
     Raises ValueError or OSError, which say what to do, when that is not possible.
     """
-    config = load(_FOLDER + "faction.json", machine.unique_id())
-    key = load_key(_FOLDER + "faction.key")
     sensor = load_sensor()
-    faction.app = App(config, key, next_session(open_store(sys.platform)), sensor)  # type: ignore[assignment]
+    faction.app = App(*_settings(), sensor)  # type: ignore[assignment]
     return faction.app
+
+
+def _settings():
+    """This board's configuration, key and new session. What reads them is needed no more, and gives its memory back."""
+    try:
+        from config import load, load_key
+        from store import next_session, open_store
+
+        config = load(_FOLDER + "faction.json", machine.unique_id())
+        return config, load_key(_FOLDER + "faction.key"), next_session(open_store(sys.platform))
+    finally:
+        sys.modules.pop("config", None)
+        sys.modules.pop("store", None)

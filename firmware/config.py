@@ -5,7 +5,6 @@ from binascii import unhexlify
 from errno import ENOENT
 
 from faction.frame import DEMONSTRATION_KEY, MAX_MEMBERS
-from faction.node import Node
 
 # Whole numbers: lowest, highest, default; None: no default, or one that the members decide.
 NUMBERS = {
@@ -173,20 +172,3 @@ def load_key(path):
         raise ValueError("%s: not 32 hexadecimal digits: write the swarm's key again" % path)
     return key
 
-
-def make_node(config, key, session, imin_ms, observer=None):
-    """The node that a configuration of check() describes; imin_ms: of its slowest link."""
-    return Node(
-        config["swarm"],
-        config["members"],
-        config["node"],
-        config["required"],
-        key,
-        session,
-        deadline_ms=config["deadline_ms"],
-        retry=config["on_timeout"] == "retry",
-        lead_ms=config["lead_ms"],
-        linger_ms=config["linger_ms"],
-        imin_ms=imin_ms,
-        observer=observer,
-    )
