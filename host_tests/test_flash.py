@@ -1,6 +1,7 @@
 """swarm flash, against the real esptool and a mock of the chips' loaders, and against a board that shows a drive."""
 
 import errno
+import io
 import os
 import random
 import re
@@ -11,9 +12,10 @@ from contextlib import suppress
 
 import pytest
 from esp32_mock_bootloader import mock_bootloader
+from rich.console import Console
 
 from fake_pico import INFO, RP2040, FakePico, uf2
-from swarm import boards, cli, firmware_cache, flash_esp, flash_uf2, project
+from swarm import boards, cli, firmware_cache, flash, flash_esp, flash_uf2, project
 from swarm.flash_error import FlashError
 
 BOARDS = {"esp32": "ESP32_GENERIC", "esp32s3": "ESP32_GENERIC_S3", "esp32c3": "ESP32_GENERIC_C3"}
@@ -203,7 +205,14 @@ def test_a_connection_cut_before_anything_is_written(capsys, tmp_path, chip):
 def test_no_port(capsys, tmp_path):
     options = ("--board", "ESP32_GENERIC", "--port", "/dev/ttyNONE", "--firmware", make_image(tmp_path, "esp32"))
     status, _, err = swarm(capsys, *options)
-    assert status == 1 and "/dev/ttyNONE" in err and "nothing was written" in err
+    assert status == 1 and "/dev/ttyNONE: no such port; plug the board in" in err and "nothing was written" in err
+
+
+def test_progress_is_shown_in_a_terminal(tmp_path, chip):
+    wire, image = chip("esp32"), make_image(tmp_path, "esp32")
+    console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    flash.flash(flash.Target("ESP32_GENERIC", wire.url), flash.Settings(firmware=image), console)
+    assert "Writing" in console.file.getvalue() and "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in console.file.getvalue()
 
 
 def test_erase_is_done_when_asked_for_only(capsys, tmp_path, chip):
@@ -437,6 +446,13 @@ def test_a_drive_that_does_not_appear(capsys, tmp_path, quick):
         options = ("--board", "RPI_PICO", "--port", pico.port, "--volume", elsewhere, "--firmware", file)
         status, _, err = swarm(capsys, *options)
         assert status == 1 and f"{elsewhere}: no loader's drive is mounted there: mount it" in err
+
+
+def test_neither_a_port_nor_a_drive(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(flash_uf2, "_mount_points", list)
+    file = write_uf2(tmp_path)
+    status, _, err = swarm(capsys, "--board", "RPI_PICO", "--port", "/dev/ttyNONE", "--firmware", file)
+    assert status == 1 and "there is no port /dev/ttyNONE, and a drive RPI-RP2: no loader's drive is mounted" in err
 
 
 def test_a_board_of_another_platform_is_not_asked_into_a_loader(capsys, tmp_path):

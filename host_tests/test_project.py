@@ -96,6 +96,13 @@ def test_one_file_suits_all_boards_whose_hardware_is_known(path):
     assert first == second == third
 
 
+def test_what_a_board_would_refuse_is_not_given_to_it(path):
+    loaded = project.load(path)
+    loaded.channel = 99
+    with pytest.raises(ProjectError, match="member 3: faction.json: channel: 99: write a whole number from 1 to 14"):
+        loaded.config_for(loaded.member(3))
+
+
 def test_digest_is_that_of_the_frames(path):
     loaded = project.load(path)
     assert loaded.digest() == device_config.digest("greenhouse", [1, 3, 700], 2).hex()

@@ -248,7 +248,12 @@ def _write_uf2(target: Target, facts: dict, firmware: Firmware, settings: Settin
 
     # A board that is in its loader already has no serial port.
     has_prompt = port is not None and ("://" in port or Path(port).exists())
-    volume = flash_uf2.find_volume(facts["flash"]["drive"], settings.volume, ask if has_prompt else None)
+    try:
+        volume = flash_uf2.find_volume(facts["flash"]["drive"], settings.volume, ask if has_prompt else None)
+    except FlashError as error:
+        if port is None or has_prompt:
+            raise
+        raise FlashError(f"there is no port {port}, and {error}") from None
     flash_uf2.copy(volume, image, progress)
     said = f"{len(image)} bytes copied to {volume}"
     if port is None and target.serial is None:

@@ -30,6 +30,7 @@ from esptool.targets import CHIP_DEFS
 from esptool.util import FatalError
 
 from swarm.flash_error import FlashError, Progress
+from swarm.serial_repl import BoardError, open_port
 
 BAUD = 460_800  # most USB bridges carry it; a chip's own USB does not care
 _ROM_BAUD = 115_200
@@ -72,6 +73,8 @@ def loader(port: str, chip: str, *, stub: bool = True, baud: int = BAUD, progres
     stub: load esptool's own faster loader into RAM. FlashError when no chip answers, it is another chip than `chip`,
     or the connection is lost inside the block. The chip is reset into its program at the end.
     """
+    if "://" not in port:
+        _try_port(port)
     with _esptool_tells(progress):
         chip_found: Loader | None = None
         esp: ESPLoader | None = None
@@ -96,6 +99,15 @@ def loader(port: str, chip: str, *, stub: bool = True, baud: int = BAUD, progres
             if esp:
                 with contextlib.suppress(Exception):
                     esp._port.close()
+
+
+def _try_port(port: str) -> None:
+    """Why a port does not open, and what to type, is known better here than by esptool."""
+    try:
+        with open_port(port):
+            pass
+    except BoardError as error:
+        raise FlashError(f"{error}; nothing was written") from None
 
 
 def _refuse_other_chip(esp: ESPLoader, chip: str, port: str) -> None:

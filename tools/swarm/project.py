@@ -118,7 +118,7 @@ class Project:
         """What a member's faction.json holds.
 
         Where a hardware id is known the board finds itself by it, so that the same file suits every such board;
-        else the file says which `node` the board is.
+        else the file says which `node` the board is. ProjectError when a board would refuse it.
         """
         listed = [{"id": one.id, "hardware": one.hardware} if one.hardware else one.id for one in self.members]
         made: dict[str, Any] = {"swarm": self.name, "members": listed}
@@ -130,7 +130,10 @@ class Project:
         made["lead_ms"] = self.agreed_lead_ms
         if member.links is not None:
             made["links"] = member.links
-        device_config.check(dict(made), member.hardware)  # whatever happened to the fields since load()
+        try:
+            device_config.check(dict(made), member.hardware)
+        except ValueError as error:  # of fields that were changed since load()
+            raise ProjectError(f"{self.path}: member {member.id}: {error}") from None
         return made
 
     def save(self) -> None:
