@@ -1,5 +1,6 @@
 """The UART link: who talks when, what noise costs, RS-485 drivers, single wires, both chips, and no memory."""
 
+import contextlib
 import random
 import statistics
 import sys
@@ -333,6 +334,28 @@ def test_a_line_that_takes_nothing_is_given_up_in_bounded_time():
     assert other.frames == [frame]
 
 
+def test_without_memory_for_a_view_the_frame_is_lost_and_the_line_free():
+    class Full(dict):
+        def __setitem__(self, *_):
+            raise MemoryError
+
+    def tick(board):
+        with contextlib.suppress(MemoryError):
+            board.tick()
+
+    line = Line(1)
+    one, other = line.linked((1, 2), de=DE)
+    one.link._views = Full()
+    one.outbox.append(some_frame(random.Random(1), 1))
+    line.run(80, tick)
+    assert one.link.counters()["stuck"] == 1 and one.link.free() and line.levels[-1][2] == 0
+    one.link._views = {}
+    frame = some_frame(random.Random(2), 1)
+    one.outbox.append(frame)
+    line.run(50)
+    assert other.frames == [frame]
+
+
 # Echo of a single wire
 
 
@@ -416,10 +439,11 @@ def interrupted(at, single_wire):
 @pytest.mark.parametrize("single_wire", [False, True])
 def test_a_link_that_is_interrupted_anywhere_goes_on(single_wire):
     lines = interrupted(None, single_wire)
-    first = {line: at for at, line in reversed(list(enumerate(lines, 1)))}
-    last = {line: at for at, line in enumerate(lines, 1)}
-    assert len(first) > 50, "most lines of the link are executed"
-    for at in sorted({*first.values(), *last.values()}):
+    # Each line at its first execution; on the single wire at its last.
+    places = enumerate(lines, 1) if single_wire else reversed(list(enumerate(lines, 1)))
+    at_line = {line: at for at, line in places}
+    assert len(at_line) > 50, "most lines of the link are executed"
+    for at in sorted(at_line.values()):
         assert len(interrupted(at, single_wire)) == at
 
 

@@ -79,17 +79,13 @@ class UartLink:
     def send(self, buffer, length):
         """Send the first length bytes of buffer, unless somebody has begun to talk while they were made."""
         length = encode(buffer, length, self._wire)
-        self._view(length)  # what takes memory comes before the driver is on
         if self._uart.any():
             self.yielded += 1
             return
-        # In this order: an interrupt in between must leave no driver on that nobody turns off.
         self._end_us = self._before(ticks_us(), -length)
         self._left = length
         if self._single:
             self._echo = length
-        if self._de:
-            self._de.value(1)
         self._go_on()
 
     def receive(self, buffer):
@@ -113,9 +109,6 @@ class UartLink:
             self._fill = -1
             if 0 < length < len(buffer) and decode(buffer, length):
                 self.received += 1
-                start_us = self._before(self._read_us, length + _OVERHEAD + self._end - self._at)
-                if ticks_diff(start_us, self.sent_us) < 0:
-                    self.sent_us = start_us
                 return length
             self.noise += length >= 0
         return 0
@@ -173,19 +166,18 @@ class UartLink:
         self._fill = fill
         self._at = stop
 
-    def _view(self, length):
-        """The first bytes of the wire's buffer; a view for each of the few lengths that frames have is made once."""
-        if length not in self._views:
-            self._views[length] = memoryview(self._wire)[:length]
-        return self._views[length]
-
     def _go_on(self):
         """Write, or write what a short write has left, and free the line once the last bit has gone."""
         while True:
             late_us = ticks_diff(ticks_us(), self._end_us)
             left = self._left
             if left and late_us <= _SLACK_US:
-                written = self._uart.write(self._view(left)) or 0
+                if left not in self._views:
+                    # A view for each of the few lengths that frames have, made once: a new one takes memory.
+                    self._views[left] = memoryview(self._wire)[:left]
+                if self._de:
+                    self._de.value(1)
+                written = self._uart.write(self._views[left]) or 0
                 self._left = left = left - written
                 for i in range(left):
                     self._wire[i] = self._wire[i + written]
