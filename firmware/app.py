@@ -6,22 +6,16 @@ is said once, kept for the status and shown by the LED; the node goes on.
 
 import json
 import os
-import sys
 from time import ticks_diff, ticks_ms
 
 import board
-import machine
 import signs
 from micropython import const
-from tracing import Trace
 
-import faction
 from faction.core import BOOTSTRAPPED
-from faction.frame import DEMONSTRATION_KEY
-from faction.node import TIMEOUTS, Node
+from faction.node import TIMEOUTS
 from faction.runner import Runner
 
-_FOLDER = __file__.rpartition("app.")[0]  # of this version: faction.json and faction.key are there too
 SAMPLES_FILE = "samples.jsonl"
 _SAMPLES_BYTES = const(4096)  # of samples on flash; the file before that is kept as well
 _ERRORS = const(4)  # last errors kept for the status
@@ -29,19 +23,19 @@ _BREAK_IN_MS = const(10_000)  # no watchdog before that: time to stop a board th
 
 
 class App:
-    """One board's application. sensor: the module with warm_up() and sample(); config: of config.load().
+    """One board's application. assembly.make() makes it.
 
-    Raises ValueError or OSError, which say what to do, when a link cannot be opened.
+    config: of config.load(); is_open: whether the swarm uses the published key; node, links (by name) and trace: what
+    it is about; sensor: the module with warm_up() and sample().
     """
 
-    def __init__(self, config, key, session, sensor):
+    def __init__(self, config, is_open, node, links, trace, sensor):
         self.config = config
-        self.open = key == DEMONSTRATION_KEY
-        self.trace = Trace(config["node"], config["members"], config["required"], config["trace"])
-        self.links = {name: open_link(name, config) for name in config["links"] or board.LINKS}
-        imin_ms = max(link.imin_ms for link in self.links.values())
-        self.node = make_node(config, key, session, imin_ms, self.trace)
-        self.runner = Runner(self.node, list(self.links.values()), self)
+        self.open = is_open
+        self.node = node
+        self.links = links
+        self.trace = trace
+        self.runner = Runner(node, list(links.values()), self)
         self.sample = None  # the first sample's record, once it is taken
         self.errors = []
         self.spawn = None  # how to run a coroutine of the sensor: faction.aio sets it
@@ -176,21 +170,6 @@ def check_json(value):
         raise TypeError("%s: JSON cannot hold it: return numbers, text, lists or dicts" % type(value).__name__)
 
 
-def open_link(name, config):
-    """Open the link of that name, `espnow` or `uart`. Raises OSError or ValueError when the board cannot have it."""
-    try:
-        if name == "espnow":
-            from faction.links.espnow import EspNowLink as Link
-        else:
-            from faction.links.uart import UartLink as Link  # type: ignore[assignment]
-    except ImportError as error:
-        raise ValueError("%s cannot have the link %s (%s): write another in links" % (board.NAME, name, error))
-    try:
-        return Link(config, board)
-    except OSError as error:
-        raise OSError("link %s did not start (%s): reset the board, by power if need be" % (name, error))
-
-
 def append_bounded(path, line):
     """Append a line to a file on flash; a full file takes the place of the one before it.
 
@@ -207,57 +186,3 @@ def append_bounded(path, line):
         os.rename(path, path + ".old")
     with open(path, "ab") as file:
         file.write(data)
-
-
-def make_node(config, key, session, imin_ms, observer=None):
-    """The node that a configuration describes; imin_ms: of its slowest link."""
-    return Node(
-        config["swarm"],
-        config["members"],
-        config["node"],
-        config["required"],
-        key,
-        session,
-        deadline_ms=config["deadline_ms"],
-        retry=config["on_timeout"] == "retry",
-        lead_ms=config["lead_ms"],
-        linger_ms=config["linger_ms"],
-        imin_ms=imin_ms,
-        observer=observer,
-    )
-
-
-def load_sensor():
-    """The user's sensor module, afresh: a restart begins its warm-up again. Raises ValueError, naming what is wrong."""
-    sys.modules.pop("sensor", None)
-    try:
-        import sensor
-    except Exception as error:
-        raise ValueError("sensor.py: %s: %s: mend it, then reset" % (type(error).__name__, error))
-    for name in ("warm_up", "sample"):
-        if not hasattr(sensor, name):
-            raise ValueError("sensor.py: has no %s(): write it" % name)
-    return sensor
-
-
-def make():
-    """The application that faction.json, faction.key, board.py and sensor.py describe, in a new session.
-
-    Raises ValueError or OSError, which say what to do, when that is not possible.
-    """
-    sensor = load_sensor()
-    faction.app = App(*_settings(), sensor)  # type: ignore[assignment]
-    return faction.app
-
-
-def _settings():
-    """This board's configuration, key and new session. What reads them is needed no more, and gives its memory back."""
-    try:
-        from config import load, load_key
-        from store import next_session, open_store
-
-        config = load(_FOLDER + "faction.json", machine.unique_id())
-        return config, load_key(_FOLDER + "faction.key"), next_session(open_store(sys.platform))
-    finally:
-        sys.modules.pop("config", None)
-        sys.modules.pop("store", None)

@@ -42,9 +42,9 @@ def start():
         if faction.app:
             faction.app.runner.stop()
             faction.app = None
-        import app
+        import assembly
 
-        app.make().start_timer()
+        assembly.make().start_timer()
     except Exception as error:
         _fail(error)
 

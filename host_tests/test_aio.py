@@ -17,7 +17,7 @@ ASYNC, PLAIN, ON_A_TIMER = MEMBERS
 MAIN = """
 import asyncio
 
-import app
+import assembly
 from faction.aio import Swarm
 
 turns = 0
@@ -33,7 +33,7 @@ async def work():
 async def main():
     global swarm
     other = asyncio.create_task(work())
-    swarm = Swarm(app.make())
+    swarm = Swarm(assembly.make())
     await swarm.bootstrapped()
     print("application: bootstrapped")
     print("application: sampled", (await swarm.first_sample())["value"])

