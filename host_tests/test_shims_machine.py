@@ -78,7 +78,7 @@ show([count, len(ticks), len(once), ticks[0] is machine.Timer(0), error_of(machi
 """,
     )
     count, after, once, same, no_such, short, hard = shown
-    assert 8 <= count <= 11 and after == count and once == 1 and same
+    assert 4 <= count <= 11 and after == count and once == 1 and same
     assert no_such == ["ValueError", "Timer(4) doesn't exist, there are only 4 hardware timers"]
     assert short == ["ValueError", "Timer period is too short for this timer"]
     assert hard == ["ValueError", "hard Timers are not implemented"]

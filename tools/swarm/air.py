@@ -7,8 +7,9 @@ more or one less receiver changes nothing for the others.
 
 from __future__ import annotations
 
-import random
+import struct
 from dataclasses import dataclass, fields
+from hashlib import blake2b
 
 BROADCAST = b"\xff" * 6
 
@@ -19,6 +20,10 @@ BIT_US = 1
 
 REORDER_US = (3_000, 15_000)  # how much later than the others a reordered message comes
 DUPLICATE_US = (200, 5_000)  # how much later the second copy comes
+
+
+_DRAWS = struct.Struct("<8I")
+_DRAW_RANGE = 1 << 32
 
 
 def airtime_us(length: int) -> int:
@@ -56,26 +61,29 @@ class Copy:
     message: bytes
 
 
+def _between(limits: tuple[int, int], draw: float) -> int:
+    low, high = limits
+    return low + int(draw * (high - low))
+
+
 def arrivals(seed: int, weather: Weather, source: bytes, target: bytes, number: int, message: bytes) -> list[Copy]:
     """The copies of the `number`-th message from source that reach target; none when it is lost."""
-    chance = random.Random(f"{seed}/{source.hex()}/{target.hex()}/{number}")
-    # Always draw everything, in one order, so that changing one rate leaves the other decisions as they were.
-    lost = chance.random() < weather.loss
-    doubled = chance.random() < weather.duplicate
-    late = chance.random() < weather.reorder
-    broken = chance.random() < weather.corrupt
-    after_us = int(chance.random() * weather.delay_ms * 1000)
-    late_us = chance.randint(*REORDER_US)
-    second_us = chance.randint(*DUPLICATE_US)
-    bit = chance.randrange(len(message) * 8) if message else 0
-    if lost:
+    # A hash rather than a random generator, which takes several times as long; each decision has its own part of it, so
+    # that changing one rate leaves the others as they were.
+    key = source + target + number.to_bytes(8, "little") + str(seed).encode()
+    draws = _DRAWS.unpack(blake2b(key, digest_size=_DRAWS.size).digest())
+    lost, doubled, late, broken, delay, later, second, bit = (draw / _DRAW_RANGE for draw in draws)
+    if lost < weather.loss:
         return []
-    if broken and message:
+    after_us = int(delay * weather.delay_ms * 1000)
+    if broken < weather.corrupt and message:
         changed = bytearray(message)
-        changed[bit // 8] ^= 1 << bit % 8
+        at = int(bit * 8 * len(message))
+        changed[at // 8] ^= 1 << at % 8
         message = bytes(changed)
-    after_us += late_us if late else 0
+    if late < weather.reorder:
+        after_us += _between(REORDER_US, later)
     copies = [Copy(after_us, message)]
-    if doubled:
-        copies.append(Copy(after_us + second_us, message))
+    if doubled < weather.duplicate:
+        copies.append(Copy(after_us + _between(DUPLICATE_US, second), message))
     return copies

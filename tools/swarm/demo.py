@@ -24,7 +24,7 @@ from swarm.demo_view import summary, table
 from swarm.serial_repl import BoardError, raw_repl, read_runtime, read_status
 from swarm.virtual_board import RUNTIMES, prepare, unix_port_missing
 
-NODES_MAX = 100
+NODES_MAX = 32  # what an ordinary computer can run in real time
 LINKS = ("espnow", "uart", "mixed")
 NODES = {"espnow": 5, "uart": 5, "mixed": 8}
 BOOT_SPREAD_MS = 1500
@@ -112,7 +112,10 @@ def _check(options: argparse.Namespace) -> None:
     if options.link == "mixed" and options.nodes < 2:
         raise WrongUse(f"--nodes {options.nodes}: --link mixed needs a node on either side: 2 or more")
     if not 1 <= options.nodes <= NODES_MAX:
-        raise WrongUse(f"--nodes {options.nodes} is outside 1 ... {NODES_MAX}")
+        raise WrongUse(
+            f"--nodes {options.nodes} is outside 1 ... {NODES_MAX}, what a computer can run in real time; "
+            "`swarm sim` simulates larger swarms"
+        )
     if options.quorum is not None and not 1 <= options.quorum <= options.nodes:
         raise WrongUse(
             f"--quorum {options.quorum} is outside 1 ... {options.nodes}: it counts nodes; "
@@ -180,6 +183,9 @@ def _run(options: argparse.Namespace) -> int:
         signal.signal(number, _end)
     try:
         return _demo(options, runtime)
+    except OSError as error:
+        print(f"swarm demo: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("swarm demo: interrupted; every board is off", file=sys.stderr)
         return 130

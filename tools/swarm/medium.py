@@ -281,7 +281,9 @@ class MediumClient:
             if "error" in reply:
                 raise ValueError(reply["error"])
             return reply
-        raise OSError(f"no answer from the medium on 127.0.0.1:{self.port}: it is not running")
+        raise OSError(
+            f"no answer from the medium on 127.0.0.1:{self.port}: it is not running, or this computer is too busy"
+        )
 
     def recorded(self) -> list[dict]:
         """Every recorded message."""
