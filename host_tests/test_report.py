@@ -7,12 +7,14 @@ import random
 from types import SimpleNamespace
 
 import pytest
+import report
 
 import faction
-from faction import names, report
+from faction import names
 from faction.node import Node
 from swarm import runtimes
 
+FIRMWARE = runtimes.ROOT / "firmware"
 ROWS, COLUMNS = 24, 80
 KEYS = {
     *("swarm", "node", "open", "session", "state", "heard", "ready", "missing", "required", "generation", "restarts"),
@@ -162,14 +164,16 @@ LOADED = """
 import sys
 import faction
 import faction.runner
-lazy = ("faction.report", "faction.names", "faction.aio")
+lazy = ("report", "faction.names", "faction.aio")
 assert not any(name in sys.modules for name in lazy), "the status is loaded before anybody asks"
 faction.status()
-assert "faction.report" in sys.modules
+assert "report" in sys.modules
 """
 
 
 def test_the_status_costs_nothing_until_it_is_asked_for(runtime, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(LOADED)
-    assert runtimes.run(runtime, script) == "no node runs on this board: main.py has not started one\n"
+    paths = [FIRMWARE, runtimes.LIB] + [runtimes.SHIMS / "wasm"] * (runtime == "wasm")
+    printed = runtimes.run(runtime, script, paths=paths)
+    assert printed == "no node runs on this board: main.py has not started one\n"

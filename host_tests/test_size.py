@@ -57,7 +57,7 @@ def test_what_a_board_needs_is_what_gets_loaded(tmp_path):
     for link, other in (("espnow", "uart"), ("uart", "espnow")):
         modules = size.loaded(tmp_path, link)
         assert {"faction/__init__", "faction/node", "faction/core", f"faction/links/{link}", "app"} <= set(modules)
-        assert not {"faction/report", "faction/names", "faction/aio", f"faction/links/{other}"} & set(modules)
+        assert not {"report", "faction/names", "faction/aio", f"faction/links/{other}"} & set(modules)
 
 
 @pytest.fixture

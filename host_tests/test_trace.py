@@ -7,11 +7,12 @@ import random
 from types import SimpleNamespace
 
 import pytest
+import report
 from tracing import Trace
 
 import allocation
 import frames_on_stack
-from faction import core, names, report
+from faction import core, names
 from swarm import replay, runtimes
 from swarm.cli import main
 
@@ -260,7 +261,7 @@ def test_no_note_takes_its_frame_from_the_heap():
 def test_the_trace_on_a_device_replays_here(micropython, tmp_path, capsys):
     script = tmp_path / "script.py"
     script.write_text(
-        SETUP.format(size=5) + HOT + "\nfrom faction import report\n"
+        SETUP.format(size=5) + HOT + "\nimport report\n"
         "class app:\n    pass\napp.trace = trace\nreport.trace(app, '')\nreport.trace(None, 'why')\n"
     )
     lines = runtimes.run(micropython, script, paths=PATHS).splitlines()

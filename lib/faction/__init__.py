@@ -20,28 +20,28 @@ start = _not_run  # starts the application again; main.py sets it
 
 def status():
     """Print one screen about this board's node."""
-    from faction import report
+    import report
 
     report.screen(app, failure)
 
 
 def status_line():
     """Print one line about this board's node."""
-    from faction import report
+    import report
 
     report.line(app, failure)
 
 
 def status_dict():
     """What status() shows, as a dict. Raises RuntimeError when no node runs."""
-    from faction import report
+    import report
 
     return report.facts(app, failure)
 
 
 def trace():
     """Print the last transitions of this node's machine as lines of JSON, for `swarm replay`."""
-    from faction import report
+    import report
 
     report.trace(app, failure)
 

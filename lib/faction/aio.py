@@ -84,7 +84,7 @@ class Swarm:
                 self._line = (self._line + byte)[-_LINE_MAX:]
                 continue
             if self._line.strip() == b"status":
-                from faction import report
+                import report
 
                 print(json.dumps(report.facts(self._app, "")))
             self._line = b""

@@ -74,8 +74,7 @@ class Runner:
             self._sample()
         if not node.ready() and self._app.warm_up():
             node.complete_local(ticks_ms(), ticks_us())
-        if self._free():
-            self._send(node.poll(ticks_ms(), ticks_us(), self._tx))
+        self._speak()
         told = (node.counters[TIMEOUTS] & 0xFFFF) << 5 | node.conflict << 4 | node.ready() << 3 | node.machine.state
         if told != self._told:
             self._app.changed()
@@ -92,13 +91,11 @@ class Runner:
                 return
             self.node.receive(buffer, length, ticks_ms(), ticks_us(), link.sent_us)
 
-    def _free(self):
-        for link in self.links:  # noqa: SIM110 - all() would need a generator, which takes memory
+    def _speak(self):
+        for link in self.links:
             if not link.free():
-                return False
-        return True
-
-    def _send(self, length):
+                return
+        length = self.node.poll(ticks_ms(), ticks_us(), self._tx)
         if length:
             for link in self.links:
                 link.send(self._tx, length)
