@@ -186,7 +186,7 @@ def tree(tmp_path, monkeypatch):
     for port in ("esp32", "rp2"):
         folder = tmp_path / "micropython" / "ports" / port
         folder.mkdir(parents=True)
-        recipe = "\t@echo build $(BOARD) from $(BOARD_DIR) in $(BUILD)\n\t@exit $(FAILS)\n"
+        recipe = "\t@echo build $(BOARD) from $(BOARD_DIR)\n\t@exit $(FAILS)\n"
         (folder / "Makefile").write_text(f"FAILS ?= 0\nall:\n{recipe}")
     for library in ("micropython-lib", "pico-sdk"):
         (tmp_path / "micropython" / "lib" / library).mkdir(parents=True)
@@ -206,9 +206,11 @@ def test_make_firmware_calls_the_ports_own_make(name, tree, capfd, monkeypatch):
     assert firmware.main(["--board", name, "--micropython", str(tree / "micropython")]) == 0
     out = capfd.readouterr().out
     # With this make's own flag -n the port's would only print its commands.
-    assert f"build {name} from {ROOT / 'boards' / name} in {ROOT / 'build' / 'firmware' / name}" in out.splitlines()
+    assert f"build FACTION_{name} from {ROOT / 'boards' / name}" in out.splitlines()
     flash = boards.facts(name)["flash"]
-    assert flash.get("offset", flash.get("drive")) in out and flash["file"] in out
+    assert flash.get("offset", flash.get("drive")) in out
+    port = tree / "micropython" / "ports" / boards.facts(name)["port"]
+    assert str(port / f"build-FACTION_{name}" / flash["file"]) in out
 
 
 def test_make_firmware_fails_as_the_port_does(tree, capfd, monkeypatch):

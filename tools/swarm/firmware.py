@@ -1,7 +1,8 @@
 """Builds a board's firmware with the node frozen in: `make firmware BOARD=NAME MICROPY_DIR=...`.
 
 The work is the port's own: this calls `make` in MICROPY_DIR/ports/PORT with the board's folder, and says beforehand
-what that would miss. The result goes to build/firmware/NAME.
+what that would miss. The board is built under a name of its own, so that its build folder, which lies in the port's, is
+not that of the official board.
 """
 
 import argparse
@@ -12,9 +13,8 @@ import sys
 from pathlib import Path
 
 from swarm import boards
-from swarm.runtimes import ROOT
 
-OUTPUT = ROOT / "build" / "firmware"
+_PREFIX = "FACTION_"
 _PROGRAMS = {
     "esp32": {"idf.py": "install ESP-IDF in the version that ports/esp32/README.md names, then `. export.sh` in it"},
     "rp2": {
@@ -33,8 +33,8 @@ class BuildError(Exception):
     """The firmware cannot be built; the message says what is missing and how to get it."""
 
 
-def command(board: str, micropython: str) -> list[str]:
-    """The command line that builds a board's firmware in a MicroPython tree.
+def command(board: str, micropython: str) -> tuple[list[str], Path]:
+    """The command line that builds a board's firmware in a MicroPython tree, and the file that will be made.
 
     Raises BuildError, which names what is missing, and boards.BoardError for a board that does not exist.
     """
@@ -54,16 +54,16 @@ def command(board: str, micropython: str) -> list[str]:
     for program, remedy in _PROGRAMS[port].items():
         if not shutil.which(program):
             raise BuildError(f"{program} is not on PATH, and MicroPython's {port} port needs it: {remedy}")
-    where = ["-C", str(port_folder), f"BOARD={board}", f"BOARD_DIR={boards.folder(board)}"]
+    # BUILD is left alone: make would hand it on to the build of mpy-cross, which then is not where the port looks.
+    where = ["-C", str(port_folder), f"BOARD={_PREFIX}{board}", f"BOARD_DIR={boards.folder(board)}"]
     if not all((tree / file).exists() for file in _SUBMODULES[port]):
         raise BuildError(f"{tree} lacks the {port} port's libraries: make {' '.join(where)} submodules")
-    return ["make", *where, f"BUILD={OUTPUT / board}"]
+    return ["make", *where], port_folder / f"build-{_PREFIX}{board}" / facts["flash"]["file"]
 
 
-def how_to_flash(board: str) -> str:
+def how_to_flash(board: str, file: Path) -> str:
     """How the file that was built gets onto the board, in one line."""
     flash = boards.facts(board)["flash"]
-    file = OUTPUT / board / flash["file"]
     if flash["tool"] == "uf2":
         return f"hold BOOTSEL while plugging in, then copy {file} to the drive {flash['drive']}"
     return f"esptool --chip {flash['chip']} --port PORT write_flash {flash['offset']} {file}"
@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not options.board:
             raise BuildError(f"BOARD is not set: make firmware BOARD=..., one of {', '.join(boards.names())}")
-        line = command(options.board, options.micropython)
+        line, file = command(options.board, options.micropython)
     except (BuildError, boards.BoardError) as error:
         print(f"make firmware: {error}", file=sys.stderr)
         return 2
@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
     if subprocess.run(line, env=environment).returncode:
         print(f"make firmware: the port's build failed, see above: {' '.join(line)}", file=sys.stderr)
         return 1
-    print(f"to flash it: {how_to_flash(options.board)}")
+    print(f"to flash it: {how_to_flash(options.board, file)}")
     return 0
 
 

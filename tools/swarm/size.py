@@ -20,7 +20,8 @@ Measures the device code and prints each figure beside its limit.
 
 Memory is that of the 32-bit MicroPython (webassembly port), where an object takes what it takes on a board. Files are
 compiled with mpy-cross -O3, which leaves out line numbers and nothing else, and with their bare names. What main.py
-needs is what is loaded once it has opened its link; the status and the runner for asyncio load when asked for.
+needs is what is loaded once it has opened its link; the status and the runner for asyncio load when asked for, and what
+only a start needs is let go after it.
 """
 _EPILOG = "exit status: 0 all within their limits, 1 something above, 2 a runtime or mpy-cross is missing"
 
@@ -31,6 +32,17 @@ _STAND_INS = {
     "espnow": "",
     "network": "",
 }
+# What main.py imports, in its order; itself it is run and not imported. What only a start needs is let go after it, as
+# firmware/assembly.py does; the names that it brought stay, since MicroPython keeps all names.
+_MAIN_IMPORTS = """
+import sys
+import autostart
+import assembly
+import sensor
+del assembly
+for name in ("assembly", "config", "store"):
+    del sys.modules[name]
+"""
 _NODE_SETUP = """
 from faction.node import Node
 class Both:
@@ -169,8 +181,7 @@ def compile_all(folder: Path) -> dict[str, int]:
         if name.parent.parts:
             sizes[str(name.with_suffix(""))] = compiled.stat().st_size
     # What main.py has loaded once the node runs; main.py itself is run and not imported, and what puts the application
-    # together (assembly, config, store) is let go again.
-    (folder / "main_imports.py").write_text("import autostart, app, tracing, sensor\n")
+    (folder / "main_imports.py").write_text(_MAIN_IMPORTS)
     (folder / "board.py").write_text((runtimes.ROOT / "boards" / "RPI_PICO" / "board.py").read_text())
     for module, text in _STAND_INS.items():
         (folder / f"{module}.py").write_text(text)
