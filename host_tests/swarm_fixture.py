@@ -88,6 +88,7 @@ class Swarm:
         assert cmac(self.key, bytes(data[:-8]))[:8] == bytes(data[-8:]), bytes(data).hex()
         kind, flags, digest, sender, session, sequence, generation, offset = struct.unpack_from("<BB4sHIIIi", data)
         assert digest == self.digest
+        assert flags & 2 or not offset, "an offset without an instant"
         middle, end = 24 + self.width, 24 + 2 * self.width
         echoes = [struct.unpack_from("<HI", data, end + 6 * i) for i in range(flags >> 4)]
         assert len(data) == end + 6 * len(echoes) + 8

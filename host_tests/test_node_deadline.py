@@ -2,7 +2,7 @@
 
 import pytest
 
-from faction.core import DEADLINE_EXPIRED, PARTICIPATION_OBSERVED, TIMED_OUT
+from faction.core import DEADLINE_EXPIRED, PARTICIPATION_OBSERVED, READY_OBSERVED, TIMED_OUT
 from swarm_fixture import IMIN_MS, PERIOD, Board, Swarm
 
 SWARM = Swarm(range(1, 6), 3)
@@ -87,6 +87,7 @@ def test_retry_begins_with_a_fresh_machine_that_knows_what_the_node_knows(ms):
 
         def observe(self, machine, before, command, peer_id):
             self.expired += command == DEADLINE_EXPIRED and machine.state == TIMED_OUT
+            assert (command, peer_id) != (READY_OBSERVED, A), "of itself a node says that it has completed"
 
         def observe_rejection(self, machine, command, peer_id):
             assert command == PARTICIPATION_OBSERVED, "collecting, the machine takes no participation in"

@@ -194,6 +194,26 @@ def test_an_unproved_frame_names_no_instant():
     board = Board(SWARM, A, SESSION)
     board.hear(SWARM.frame(2, 5, offset_us=1000))
     assert not board.node.first_sample.known
+    assert board.speak().offset_us is None
+
+
+def test_an_unproved_frame_with_a_better_instant_claims():
+    board = Board(SWARM, A, SESSION)
+    board.prove(2, 5, heard=SWARM.members)
+    assert board.reaction(SWARM.frame(4, 5, heard=SWARM.members, offset_us=20_000_000)) == "reset"
+    hear(board, 2, 20_000_000, ready=())
+    assert board.reaction(SWARM.frame(4, 5, 2, heard=SWARM.members, offset_us=10_000_000)) == "reset"
+    board.settle()
+    frame = SWARM.frame(4, 5, 3, heard=SWARM.members, offset_us=remaining(board))
+    assert board.reaction(frame) == "consistent"
+    assert board.echoes == []
+
+
+def test_bits_are_merged_whatever_the_instant():
+    for offset_us in (None, 100_000, 500_000, 900_000):
+        board = concluded()
+        hear(board, 2, offset_us, ready=(2, 4, 5))
+        assert board.ready == {2, 3, 4, 5}
 
 
 def test_an_offset_beyond_500_s_is_ignored_and_the_rest_of_the_frame_is_used():

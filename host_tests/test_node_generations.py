@@ -27,6 +27,14 @@ def test_a_newer_generation_is_adopted_with_own_bits_only_and_the_frame_is_merge
     assert board.ready == {A}
 
 
+def test_all_of_the_frame_is_merged_whatever_was_news_before(board):
+    board.prove(2, 5, heard=SWARM.members)
+    hear(board, 2, 5, 2, heard=SWARM.members, ready=(10,))
+    hear(board, 2, 5, 3, generation=4, heard=(1, 9), ready=(4, 10))
+    assert board.heard == {1, 2, A, 4, 9, 10}
+    assert board.ready == {4, 10}
+
+
 def test_adopting_while_not_ready_keeps_participation(board):
     board.prove(2, 5, generation=LAST, ready=(2,))
     assert board.node.generation == LAST

@@ -203,6 +203,15 @@ def test_who_says_that_it_is_ready_before_itself_has_begins_a_generation_once(bo
     assert board.ready == {rebooted, 5}
 
 
+def test_the_word_of_any_other_member_raises_the_doubt(board, rebooted):
+    for sender in set(SWARM.members) - {A, rebooted}:
+        generation = board.node.generation
+        board.prove(sender, 7, 1, generation=generation, heard=(A,))
+        hear(board, sender, 7, 2, generation=generation, ready=(rebooted,))
+        assert board.node.generation == generation + 1
+        hear(board, rebooted, 10 + sender, generation=generation + 1)
+
+
 def test_its_own_ready_ends_the_doubt(board, rebooted):
     hear(board, rebooted, 6, 2, ready=(rebooted,))
     hear(board, 4, 1, 2, ready=(rebooted, 5))
