@@ -34,19 +34,28 @@ def start():
 
     When that is not possible it says why on the serial line and by the LED.
     """
+    try:
+        _stop()
+        import assembly
+
+        assembly.make().start_timer()
+    except BaseException as error:
+        _stop()
+        _fail(error)
+        if not isinstance(error, Exception):
+            raise  # a Ctrl-C
+
+
+def _stop():
+    """Stop whatever runs: a node, even one half started, or the timer that shows that none does."""
     global _timer
     if _timer:
         _timer.deinit()
         _timer = None
-    try:
-        if faction.app:
-            faction.app.runner.stop()
-            faction.app = None
-        import assembly
-
-        assembly.make().start_timer()
-    except Exception as error:
-        _fail(error)
+    if faction.app:
+        app = faction.app
+        faction.app = None
+        app.runner.stop()
 
 
 def _skipped():
@@ -63,7 +72,6 @@ def _skipped():
 def _fail(error):
     """Say why no node runs, on the serial line and by the LED."""
     global _timer
-    faction.app = None
     gc.collect()
     faction.failure = "%s: %s" % (type(error).__name__, error)
     print("faction: error:", faction.failure)

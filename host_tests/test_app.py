@@ -5,6 +5,7 @@ import random
 import time
 
 import pytest
+import serial
 
 from bench_fixture import Table, lay_boards
 from conftest import require
@@ -117,6 +118,46 @@ def test_restarts_one_after_the_other_leave_one_node(table):
     assert now["errors"] == []
     assert execute(table, 3, "import machine\nprint(len(machine.Timer._running))").strip() == "1"
     until(table, 1, lambda now: now["ready"] == MEMBERS)
+
+
+def test_a_soft_reset_starts_the_node_again_whatever_the_radio_was_left_in(table):
+    before = status(table, 1)
+    restarts = status(table, 3)["restarts"]
+    execute(table, 1, "import network\nnetwork.WLAN(0).config(channel=9)\nnetwork.WLAN(1).active(True)")
+    with serial.Serial(table.ports[1], timeout=5) as port:
+        port.write(b"\r\x03\x04")
+        assert b"MPY: soft reboot" in port.read_until(b"started session")
+    now = until(table, 1, lambda now: now["state"] == "Bootstrapped" and now["sample"])
+    assert now["session"] == before["session"] + 1
+    now = until(table, 3, lambda now: now["ready"] == MEMBERS and now["restarts"] > restarts)
+    assert now["restarts"] == restarts + 1
+
+
+def test_a_restart_that_is_interrupted_leaves_a_whole_node_or_none(table):
+    chance = random.Random(SEED)
+    outcomes = set()
+    session = status(table, 2)["session"]
+    for _ in range(INTERRUPTS // 2):
+        with raw_repl(table.ports[2]) as transport:
+            transport.exec("import faction")
+            transport.exec_raw_no_follow("faction.restart()")
+            time.sleep(chance.uniform(0, 0.04))
+            transport.serial.write(b"\x03")
+            transport.follow(5)
+            runs = transport.eval("faction.app is not None")
+            assert transport.exec("import machine\nprint(len(machine.Timer._running))").strip() == b"1"
+            outcomes.add(runs)
+            if runs:
+                assert transport.eval("faction.status_dict()['session']") > session
+                session = transport.eval("faction.status_dict()['session']")
+            else:
+                assert transport.eval("faction.failure").startswith("KeyboardInterrupt")
+    assert outcomes == {True, False}
+    execute(table, 2, "faction.restart()")
+    now = until(table, 2, lambda now: now["state"] == "Bootstrapped" and now["sample"])
+    assert now["session"] > session and now["errors"] == []
+    for node in (1, 3):
+        until(table, node, lambda now: now["ready"] == MEMBERS)
 
 
 def test_a_radio_that_is_turned_off_at_the_prompt_is_an_error_said_once(table):

@@ -52,7 +52,7 @@ class Runner:
         if self._timer:
             self._timer.deinit()
         links = self.links
-        self.links = None
+        self.links = ()
         for link in links:
             link.close()
 
