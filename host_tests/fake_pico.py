@@ -86,8 +86,14 @@ class FakePico:
             self._master = -1
 
     def _show_drive(self):
-        self.volume.mkdir()
-        (self.volume / "INFO_UF2.TXT").write_text(self.info)
+        unmounted = self.volume.with_name("unmounted")
+        unmounted.mkdir()
+        (unmounted / "INFO_UF2.TXT").write_text(self.info)
+        unmounted.rename(self.volume)  # a drive is there at once
+
+    def _hide_drive(self):
+        gone = self.volume.rename(self.volume.with_name("gone"))
+        shutil.rmtree(gone)
 
     def _load(self):
         """The loader: wait for a whole file, then start it."""
@@ -96,7 +102,7 @@ class FakePico:
             data = files[0].read_bytes() if files else b""
             if len(data) >= BLOCK.size and len(data) == BLOCK.size * BLOCK.unpack_from(data)[6]:
                 self.received = data
-                shutil.rmtree(self.volume)
+                self._hide_drive()
                 if self.returns:
                     self._to_loader = False
                     self._show_port()

@@ -8,7 +8,7 @@ import re
 import socket
 import struct
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from esp32_mock_bootloader import mock_bootloader
@@ -101,20 +101,24 @@ def _close(*ends):
         end.close()
 
 
+@pytest.fixture(scope="module")
+def mocks():
+    """One mock of each chip: it forgets its state, but for the flash, from one connection to the next."""
+    with ExitStack() as running:
+        yield {name: running.enter_context(mock_bootloader(name)) for name in BOARDS}
+
+
 @pytest.fixture
-def chip():
-    """Start mocks of chips, each with a wire to it; stopped in the end."""
-    started = []
+def chip(mocks):
+    """Give wires to chips."""
+    with ExitStack() as wires:
 
-    def start(name, **how):
-        mock = mock_bootloader(name)
-        wire = Wire(mock.port(), **how)
-        started.extend([wire.close, mock.stop])
-        return wire
+        def connect(name, **how):
+            wire = Wire(mocks[name].port(), **how)
+            wires.callback(wire.close)
+            return wire
 
-    yield start
-    for stop in started:
-        stop()
+        yield connect
 
 
 @pytest.fixture
