@@ -53,7 +53,7 @@ class UartLink:
         self._wire = bytearray(longest)
         self._views = {}
         self._left = 0  # bytes still to be written
-        self._end_us = None  # when the frame that is being sent should have left
+        self._end_us = None  # when the frame that is being sent can have left at the earliest
         self._echo = 0  # own bytes that are still to come back
         self._chunk = bytearray(ring)
         self._at = self._end = 0  # what of the chunk is still to be looked at
@@ -181,7 +181,8 @@ class UartLink:
                 self._left = left = left - written
                 for i in range(left):
                     self._wire[i] = self._wire[i + written]
-            if not left and self._uart.txdone():
+            # Not before it can have left: a chip that has not begun may seem to be done.
+            if not left and late_us >= 0 and self._uart.txdone():
                 self.sent += 1
                 break
             if late_us > _SLACK_US:
