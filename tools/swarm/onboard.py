@@ -167,12 +167,15 @@ def clear(slot):
 
 
 def open_store(slot):
-    """This board's session store, as a slot's firmware has it."""
+    """This board's session store, as a slot's firmware has it. The program that runs does not see the import."""
+    loaded = "store" in sys.modules
     sys.path.insert(0, slot)
     try:
         import store
     finally:
-        sys.path.remove(slot)  # what the program that runs now imports later comes from where it came from
+        sys.path.remove(slot)
+    if not loaded:
+        del sys.modules["store"]
     return store.open_store(sys.platform)
 
 
