@@ -89,14 +89,15 @@ def test_eight_nodes_agree_and_sample_together(tmp_path):
 
 
 def test_a_member_lost_below_the_quorum_makes_the_others_time_out_and_name_it():
+    """It goes before it can be ready: one that was ready counts on, until a live member hears it again."""
     require("unix")
-    code, result, error = demo("--nodes", "3", "--kill", "2@400", "--deadline", "2500")
+    code, result, error = demo("--nodes", "3", "--kill", "2@100", "--deadline", "2500")
     assert code == 1
     assert (result["bootstrapped"], result["timed_out"]) == (0, 2)
     assert result["samples"] == [] and result["converged_ms"] is None and result["skew_us"] is None
     assert "2 nodes have power and 3 are required" in error and f"seed {SEED}" in error
     assert wait_gone(result["pids"])
-    done = swarm("demo", "--nodes", "3", "--kill", "2@400", "--deadline", "2500", "--seed", str(SEED))
+    done = swarm("demo", "--nodes", "3", "--kill", "2@100", "--deadline", "2500", "--seed", str(SEED))
     assert done.returncode == 1
     for node in (1, 3):
         line = next(line for line in done.stdout.splitlines() if line.startswith(f"node   {node}"))
