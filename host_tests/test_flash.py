@@ -206,6 +206,28 @@ def test_a_connection_cut_before_anything_is_written(capsys, tmp_path, chip):
     assert status == 1 and "nothing was written: check the cable" in err and wire.writes() == 0
 
 
+def test_a_connection_lost_after_the_verified_write(tmp_path, chip):
+    wire = chip("esp32")
+    image = make_image(tmp_path, "esp32").read_bytes()
+    lost = pytest.raises(FlashError, match="it was written and verified before")
+    with lost, flash_esp.loader(wire.url, "esp32", progress=lambda *_: None) as loader:
+        flash_esp.write(loader, image, 0x1000)
+        wire.cut_after = 0
+        flash_esp.read_back(loader, image, 0x1000, 4096)
+
+
+def test_interrupted(capsys, tmp_path, chip, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(flash_esp, "write_flash", interrupt)
+    resets = []
+    monkeypatch.setattr(flash_esp, "reset_chip", resets.append)
+    wire, image = chip("esp32"), make_image(tmp_path, "esp32")
+    status, _, err = swarm(capsys, "--board", "ESP32_GENERIC", "--port", wire.url, "--firmware", image)
+    assert status == 1 and err.endswith("interrupted: write this board again\n") and len(resets) == 1
+
+
 def test_no_port(capsys, tmp_path):
     options = ("--board", "ESP32_GENERIC", "--port", "/dev/ttyNONE", "--firmware", make_image(tmp_path, "esp32"))
     status, _, err = swarm(capsys, *options)
@@ -283,12 +305,14 @@ def test_all_members_and_a_summary(capsys, tmp_path, chip):
     assert err.startswith("swarm flash: node 2 at /dev/ttyNONE: ") and len(err.splitlines()) == 1
 
 
-def test_another_board_than_the_members_is_refused_before_writing(capsys, tmp_path, chip):
+def test_another_board_than_the_members_is_refused_before_writing(capsys, tmp_path, chip, monkeypatch):
     wire = chip("esp32")
     described = write_swarm(tmp_path, ("ESP32_GENERIC", wire.url, "240ac4000001"))
+    resets = []
+    monkeypatch.setattr(flash_esp, "reset_chip", resets.append)
     status, _, err = swarm(capsys, "1", "--swarm", described, "--firmware", make_image(tmp_path, "esp32"))
     assert status == 1 and f"the board is {HARDWARE['esp32']}, and 240ac4000001 is listed; nothing was written" in err
-    assert wire.writes() == 0
+    assert wire.writes() == 0 and len(resets) == 1  # it runs on
 
 
 def test_the_key_is_nowhere(capsys, tmp_path, chip):
@@ -315,6 +339,8 @@ WRONG = [
     (("--board", "RPI_PICO", "--read-back"), "--read-back: RPI_PICO has no such thing"),
     (("--board", "ESP32_GENERIC", "--port", "a", "--volume", "b"), "--volume b: ESP32_GENERIC shows no drive"),
     (("--board", "RPI_PICO", "--firmware", "a", "--micropython", "1.27.0"), "--micropython 1.27.0: --firmware names"),
+    (("--board", "ESP32_GENERIC", "--port", "a", "--erase", "--no-stub"), "--no-stub: the chip's own loader cannot"),
+    (("--board", "ESP32_GENERIC", "--port", "a", "--baud", "7"), "--baud 7: write a whole number from 9600 to 4000000"),
     (("1", "--board", "RPI_PICO"), "--board RPI_PICO: members' boards are in"),
     (("7",), "7: no such member in"),
     (("1", "--all"), "--all: all members are meant"),

@@ -129,6 +129,9 @@ def _run(options: argparse.Namespace) -> int:
         except (FlashError, project.ProjectError, OSError) as error:
             failed += 1
             print(f"swarm flash: {target.label}: {error}", file=sys.stderr)
+        except KeyboardInterrupt:
+            print(f"swarm flash: {target.label}: interrupted: write this board again", file=sys.stderr)
+            return 1
     if len(targets) > 1:
         console.print(f"{len(targets) - failed} of {len(targets)} boards written")
     return 1 if failed else 0
@@ -179,6 +182,13 @@ def _refuse_unfit(options: argparse.Namespace, targets: list[Target]) -> None:
         raise _WrongUse(f"--firmware {options.firmware}: the members have different boards: flash each kind by itself")
     if options.firmware and options.micropython:
         raise _WrongUse(f"--micropython {options.micropython}: --firmware names the file already: leave one out")
+    if options.erase and options.no_stub:
+        raise _WrongUse(
+            "--no-stub: the chip's own loader cannot erase the whole flash: leave out --no-stub, or --erase"
+        )
+    low, high = flash_esp.BAUDS
+    if not low <= options.baud <= high:
+        raise _WrongUse(f"--baud {options.baud}: write a whole number from {low} to {high}")
     if "uf2" in tools:
         for name in ("erase", "no_stub", "read_back"):
             if getattr(options, name):

@@ -33,11 +33,18 @@ from swarm.flash_error import FlashError, Progress
 from swarm.serial_repl import BoardError, open_port
 
 BAUD = 460_800  # most USB bridges carry it; a chip's own USB does not care
+BAUDS = (9_600, 4_000_000)
 _ROM_BAUD = 115_200
 _MAGIC = 0xE9  # of an ESP image
 _CHIP_ID = struct.Struct("<H")
 _CHIP_ID_AT = 12
 _HEADER_BYTES = 24
+_UNTOUCHED = (
+    "nothing was written: check the cable and that no other program has the port; on a board without automatic reset "
+    "hold BOOT, press RESET, and try again"
+)
+_PARTLY = "the board is only partly written: run the same command again"
+_WRITTEN = "it was written and verified before"
 
 
 @dataclass
@@ -47,7 +54,7 @@ class Loader:
     esp: ESPLoader
     chip: str  # what esptool calls it
     hardware: str  # what machine.unique_id().hex() will be: the chip's base address
-    touched: bool = False  # something was erased or written
+    remedy: str = _UNTOUCHED  # what to do when the connection is lost now
 
 
 def check_image(path: Path, chip: str) -> bytes:
@@ -71,7 +78,7 @@ def loader(port: str, chip: str, *, stub: bool = True, baud: int = BAUD, progres
     """The chip at a port, in its loader; nothing has been written when this yields.
 
     stub: load esptool's own faster loader into RAM. FlashError when no chip answers, it is another chip than `chip`,
-    or the connection is lost inside the block. The chip is reset into its program at the end.
+    or the connection is lost inside the block. Unless it is, the chip is reset into its program at the end.
     """
     if "://" not in port:
         _try_port(port)
@@ -80,21 +87,22 @@ def loader(port: str, chip: str, *, stub: bool = True, baud: int = BAUD, progres
         esp: ESPLoader | None = None
         try:
             esp = detect_chip(port, _ROM_BAUD)
-            _refuse_other_chip(esp, chip, port)
+            _refuse_other_chip(esp, chip)
             chip_found = Loader(esp, esp.get_chip_description(), bytes(esp.read_mac()).hex())
             if stub:
                 chip_found.esp = run_stub(esp)
             if baud != _ROM_BAUD:
                 chip_found.esp.change_baud(baud)
             attach_flash(chip_found.esp)
-            yield chip_found
+            try:
+                yield chip_found
+            except (FlashError, KeyboardInterrupt):
+                reset_chip(chip_found.esp)
+                raise
             reset_chip(chip_found.esp)
         except (FatalError, serial.SerialException, OSError) as error:
-            remedy = "nothing was written: check the cable and that no other program has the port; on a board without "
-            remedy += "automatic reset hold BOOT, press RESET, and try again"
-            if chip_found and chip_found.touched:
-                remedy = "the board is only partly written: run the same command again"
-            raise FlashError(f"{port}: {_reason(error)}; {remedy}") from None  # let go of the port
+            remedy = chip_found.remedy if chip_found else _UNTOUCHED
+            raise FlashError(f"{_reason(error)}; {remedy}") from None  # let go of the port
         finally:
             if esp:
                 with contextlib.suppress(Exception):
@@ -110,13 +118,13 @@ def _try_port(port: str) -> None:
         raise FlashError(f"{error}; nothing was written") from None
 
 
-def _refuse_other_chip(esp: ESPLoader, chip: str, port: str) -> None:
+def _refuse_other_chip(esp: ESPLoader, chip: str) -> None:
     found, expected = esp.CHIP_NAME, CHIP_DEFS[chip].CHIP_NAME
     if found == expected:  # their classes inherit from each other
         return
     reset_chip(esp)
     raise FlashError(
-        f"{port}: the board has an {found}, not the {expected} that is expected; nothing was written: check "
+        f"the board has an {found}, not the {expected} that is expected; nothing was written: check "
         "--board and the port"
     )
 
@@ -129,11 +137,12 @@ def _reason(error: Exception) -> str:
 
 def write(chip: Loader, image: bytes, offset: int, *, erase: bool = False) -> None:
     """Write an image at an offset, the whole flash erased before if asked for, and have the chip compare checksums."""
-    chip.touched = True
+    chip.remedy = _PARTLY
     if erase:
         erase_flash(chip.esp)
     write_flash(chip.esp, [(offset, image)])
     verify_flash(chip.esp, [(offset, image)])
+    chip.remedy = _WRITTEN
 
 
 def read_back(chip: Loader, image: bytes, offset: int, size: int) -> None:
