@@ -6,7 +6,7 @@ import random
 import pytest
 
 from interruption import interrupt
-from swarm_fixture import Air, Board, Swarm, restore, snapshot
+from swarm_fixture import IMIN_MS, Air, Board, Swarm, restore, snapshot
 
 SWARM = Swarm(range(1, 5))
 SESSION = 100
@@ -39,16 +39,23 @@ def hear(air, sender, **fields):
 
 
 def receive(air, frame):
-    board, buffer = air.boards[1], bytearray(frame)
+    return received_by(air.boards[1], frame)
+
+
+def received_by(board, frame):
     now, now_us = board.now
-    return lambda: board.node.receive(buffer, len(frame), now, now_us, now_us)
+    return lambda: board.node.receive(bytearray(frame), len(frame), now, now_us, now_us)
+
+
+def polled(board):
+    return lambda: board.node.poll(*board.now, board.buffer)
 
 
 def after(air, ms):
     """The poll of board 1 some time later."""
     board = air.boards[1]
     board.true_us = air.true_us = air.true_us + ms * 1000
-    return lambda: board.node.poll(*board.now, board.buffer)
+    return polled(board)
 
 
 def complete(air):
@@ -397,3 +404,57 @@ def test_an_interrupted_meeting_with_a_second_board_of_the_id_is_heard_again():
         if not came:
             break
     assert at > 3
+
+
+@pytest.mark.parametrize("scenario", ("forgotten", "queued", "sent"))
+def test_an_interrupt_never_mixes_echoes_up(scenario):
+    swarm = Swarm(range(1, 12))
+    true = {member: 10 * member for member in swarm.members}
+    for at in itertools.count():
+        board = Board(swarm, 1, SESSION)
+        board.prove(11, true[11], heard=(1,))
+        for member in range(2, 7):
+            board.hear(swarm.frame(member, true[member]))
+        if scenario == "forgotten":
+            echoes = [(2, true[2]), (4, true[4])]
+            call = received_by(board, swarm.frame(11, true[11], 2, heard=(1,), echoes=echoes))
+        elif scenario == "queued":
+            call = received_by(board, swarm.frame(7, true[7]))
+        else:
+            board.true_us += 16_000
+            call = polled(board)
+        came = interrupt(call, at)
+        for member in (8, 9):
+            board.hear(swarm.frame(member, true[member]))
+        said = [echo for _ in range(3) for echo in board.speak().echoes]
+        assert set(said) <= set(true.items()), at
+        assert len(said) == len(set(said)), at
+        if not came:
+            break
+    assert at > 10
+
+
+def test_an_interrupted_reboot_does_not_keep_the_last_boots_sequence():
+    for at in itertools.count():
+        board = Board(SWARM, 1, SESSION)
+        board.prove(2, 5, 1_000_000)
+        came = interrupt(received_by(board, SWARM.frame(2, 6, 1)), at)
+        board.hear(SWARM.frame(2, 6, 2, ready=(2,)))
+        assert board.ready == {2}, at
+        if not came:
+            break
+    assert at > 10
+
+
+def test_after_an_interrupt_a_node_speaks_soon():
+    for at in itertools.count():
+        board = Board(SWARM, 1, SESSION, deadline_ms=100_000)
+        board.prove(2)
+        board.settle()
+        came = interrupt(received_by(board, SWARM.frame(2, 1, 2, ready=(2,))), at)
+        under_way = board.node._busy
+        board.poll()
+        if not came:
+            break
+        assert not under_way or board.node.trickle.interval_ms == IMIN_MS, at
+    assert at > 10
