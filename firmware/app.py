@@ -18,6 +18,7 @@ from faction.runner import Runner
 
 SAMPLES_FILE = "samples.jsonl"
 _SAMPLES_BYTES = const(4096)  # of samples on flash; the file before that is kept as well
+_NAMED = const(20)  # missing members named on the serial line, which is slow; the status names more
 _ERRORS = const(4)  # last errors kept for the status
 _BREAK_IN_MS = const(10_000)  # no watchdog before that: time to stop a board that resets itself
 
@@ -109,7 +110,9 @@ class App:
             self._told_ready = True
         timeouts = node.counters[TIMEOUTS]
         if timeouts != self._told_timeouts:
-            self.say("TimedOut, missing %s" % " ".join(str(i) for i in node.missing()))
+            missing = node.missing()
+            more = " ..." if len(missing) > _NAMED else ""
+            self.say("TimedOut, missing %s" % " ".join(str(i) for i in missing[:_NAMED]) + more)
             self._told_timeouts = timeouts
         if state == BOOTSTRAPPED:
             self.say("Bootstrapped")
