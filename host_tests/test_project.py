@@ -280,6 +280,17 @@ def test_a_link_to_the_file_stays_a_link(path, tmp_path):
     assert link.is_symlink() and project.load(path).quorum == 1
 
 
+def test_files_of_other_editors(path):
+    path.write_bytes(b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").encode())
+    loaded = project.load(path)
+    assert loaded.ids == [1, 3, 700]
+    loaded.save()
+    assert project.load(path) == loaded
+    path.write_bytes(b"\xff\xfe" + TEXT.encode("utf-16-le"))
+    with pytest.raises(ProjectError, match="cannot be read as text"):
+        project.load(path)
+
+
 def test_a_missing_file_says_what_writes_one(tmp_path):
     with pytest.raises(ProjectError, match="no such file: `swarm init` writes one"):
         project.load(tmp_path / "swarm.toml")

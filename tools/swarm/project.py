@@ -173,7 +173,7 @@ def load(path: Path | str = FILE) -> Project:
     """Read and check a swarm.toml. ProjectError with a line for each mistake."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark in front
     except FileNotFoundError:
         raise ProjectError(f"{path}: no such file: `swarm init` writes one, --swarm FILE names another") from None
     except (OSError, UnicodeDecodeError) as error:
