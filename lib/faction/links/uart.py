@@ -46,7 +46,7 @@ class UartLink:
             self._uart = UART(
                 data["id"], baudrate=baud, tx=data["tx"], rx=data["rx"], txbuf=2 * longest + _RING, rxbuf=ring
             )
-        except (AttributeError, KeyError, ValueError, OSError) as error:
+        except Exception as error:
             raise ValueError("board.py: UART: %r: %s: give id, tx and rx that this chip has free" % (data, error))
         self.imin_ms = max(16, longest * 40_000 // baud + 1)  # four frames
         self._byte_us64 = _BYTE_US64 // baud
@@ -82,7 +82,7 @@ class UartLink:
         if self._uart.any():
             self.yielded += 1
             return
-        self._end_us = self._before(ticks_us(), -length)
+        self._end_us = ticks_add(ticks_us(), length * self._byte_us64 >> 6)
         self._left = length
         if self._single:
             self._echo = length
@@ -99,7 +99,7 @@ class UartLink:
             self._read()  # once a call, so that a line that never falls silent does not hold the caller
         while self._at < self._end:
             if self._fill < 0:
-                self.sent_us = self._before(self._read_us, self._end - self._at)
+                self.sent_us = ticks_add(self._read_us, -((self._end - self._at) * self._byte_us64 >> 6))
             mark = self._chunk.find(b"\0", self._at, self._end)
             self._take(buffer, self._end if mark < 0 else mark)
             if mark < 0:
@@ -130,10 +130,6 @@ class UartLink:
         if self._de:
             self._de.value(0)
 
-    def _before(self, us, count):
-        """ticks_us that many bytes before us."""
-        return ticks_add(us, -(count * self._byte_us64 >> 6))
-
     def _read(self):
         """Read what has come in, and leave out the echo of what was sent: as many bytes, whatever became of them."""
         count = self._uart.any()
@@ -149,7 +145,7 @@ class UartLink:
         if self._hold is None and self._fill >= 0:
             self._fill = -1  # the line was silent in between: what came before belongs to nothing
             self.noise += 1
-        # A linear congruential generator of full period within small ints: no two nodes' sequences meet. Silence is two
+        # A linear congruential generator of full period within small ints, begun with the node's id. Silence is two
         # steps of the clock and a few bytes, the random time at most that of two frames.
         self._random = self._random * 20077 + 12345 & 0x7FFF
         self._hold = ticks_add(ticks_ms(), 2 + (self.imin_ms * (self._random + 2048) >> 16))
