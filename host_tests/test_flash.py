@@ -28,13 +28,13 @@ FRAME = re.compile(rb"\xc0\x00([^\xc0])")  # its start, to the chip, operation c
 WRITES = {0x02, 0x03, 0x10, 0x11, 0xD0, 0xD1}
 
 
-def make_image(folder, chip, size=IMAGE_BYTES):
-    """A firmware file that says it is for a chip; its contents come from a seed in its name."""
+def make_image(folder, chip, size=IMAGE_BYTES, least_revision=0):
+    """A firmware file that says it is for a chip of a least revision; its contents come from a seed in its name."""
     seed = random.randrange(1 << 32)
     image = bytearray(random.Random(seed).randbytes(size))
-    image[0] = 0xE9
-    image[1] = 0  # segments
-    struct.pack_into("<H", image, 12, CHIP_IDS[chip])
+    # The header of an image without segments, as esptool documents it, and the checksum that belongs to it.
+    struct.pack_into("<BBBBIB3xHBHH4xB", image, 0, 0xE9, 0, 0, 0, 0, 0, CHIP_IDS[chip], 0, least_revision, 0xFFFF, 0)
+    image[24:40] = bytes(15) + b"\xef"
     file = folder / f"firmware-{seed}.bin"
     file.write_bytes(image)
     return file
@@ -174,6 +174,13 @@ def test_a_file_for_another_chip_is_refused_without_asking_the_board(capsys, tmp
     assert wire.commands == []
 
 
+def test_a_file_for_a_later_revision_of_the_chip_is_refused(capsys, tmp_path, chip):
+    wire, image = chip("esp32"), make_image(tmp_path, "esp32", least_revision=301)
+    status, _, err = swarm(capsys, "--board", "ESP32_GENERIC", "--port", wire.url, "--firmware", image)
+    assert status == 1 and "requires chip revision v3.1 or higher (this chip is revision v0.0); " in err
+    assert "--force" not in err and wire.writes() == 0
+
+
 @pytest.mark.parametrize("content", [b"", b"\xe9", b"UF2\n" * 200, b"\x7fELF" * 200])
 def test_files_that_are_no_firmware(capsys, tmp_path, content):
     file = tmp_path / "a.bin"
@@ -194,7 +201,7 @@ def test_a_cut_connection_is_told_and_a_retry_succeeds(capsys, tmp_path, chip, a
     status, out, err = swarm(capsys, *options)
     assert status == 1 and "written and verified" not in out
     assert err.startswith(f"swarm flash: ESP32_GENERIC at {wire.url}: ") and len(err.splitlines()) == 1
-    assert "the board is only partly written: run the same command again" in err
+    assert "the board may be only partly written: put that right and run" in err
     wire.cut_after = None
     status, out, err = swarm(capsys, *options)
     assert (status, err) == (0, "") and "written and verified" in out

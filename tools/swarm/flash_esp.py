@@ -43,7 +43,7 @@ _UNTOUCHED = (
     "nothing was written: check the cable and that no other program has the port; on a board without automatic reset "
     "hold BOOT, press RESET, and try again"
 )
-_PARTLY = "the board is only partly written: run the same command again"
+_PARTLY = "the board may be only partly written: put that right and run the same command again"
 _WRITTEN = "it was written and verified before"
 
 
@@ -130,8 +130,8 @@ def _refuse_other_chip(esp: ESPLoader, chip: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what esptool or the port says."""
-    lines = str(error).strip().splitlines()
+    """The first line of what esptool or the port says, without advice about esptool's own options."""
+    lines = str(error).partition("Use --force")[0].strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
