@@ -103,7 +103,7 @@ def test_a_board_for_each_member(swarm, tmp_path):
     with foreground("--swarm", "swarm.toml", "--dir", "boards") as lines:
         assert sorted(os.listdir("boards/ports")) == ["4", "9"]
         assert "  swarm deploy 4 --swarm swarm.toml --port boards/ports/4" in lines
-        assert "running" in swarm("deploy", "4", "--port", "boards/ports/4")
+        assert "runs session" in swarm("deploy", "4", "--port", "boards/ports/4")
     with foreground("--swarm", "swarm.toml", "--node", "9", "--dir", "boards"):
         assert os.listdir("boards/ports") == ["9"]
 

@@ -7,6 +7,7 @@ import queue
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import serial
 from mpremote import transport_serial
 from mpremote.transport import TransportError
 
@@ -96,7 +98,7 @@ def test_fresh_boards_become_a_swarm(box):
         box.wait_line(node, '"value": 1')
         held = box.slot(node, box.pointed(node))
         assert held == payload.build(described, described.member(node), TARGET), node
-        assert re.search(rf"node {node}: {len(held) + 1} files uploaded .*, restarted and running", box.told)
+        assert re.search(rf"node {node}: {len(held) + 1} files uploaded .*, runs session", box.told)
         assert oct((box.flash(node) / box.pointed(node) / "faction.key").stat().st_mode)[-3:] == "600"
         told = status(box, node)
         assert (told["state"], told["ready"], told["sample"]["late"]) == ("Bootstrapped", box.nodes, False), told
@@ -133,7 +135,7 @@ def test_a_lost_session_number_and_a_stopped_node_are_mended_without_an_upload(b
     with raw_repl(box.ports[3]) as transport:
         transport.exec("import faction\nfaction.app.runner.stop()\nfaction.app = None")
     told = run(box, "1", "2", "3")
-    assert count_uploaded(told) == 0 and told.count("nothing uploaded, 0 kept, restarted and running") == 3
+    assert count_uploaded(told) == 0 and told.count("nothing uploaded, restarted, runs session") == 3
     assert all(status(box, node)["session"] > deployment.seconds_since_2020() - 600 for node in (1, 2, 3))
 
 
@@ -146,7 +148,7 @@ def test_a_board_copied_by_hand_is_taken_over(box):
     box.power(4, True)
     box.wait_line(4, "started session 1")
     assert status(box, 4)["session"] == 1
-    assert "restarted and running" in run(box, "4")
+    assert "runs session" in run(box, "4")
     assert (box.flash(4) / "main.py.old").read_text() == "import autostart\nautostart.main()\n"
     with raw_repl(box.ports[4]) as transport:
         assert transport.eval("__import__('faction').__file__").startswith("faction.a/")
@@ -184,6 +186,7 @@ def test_a_sensor_that_does_not_compile_changes_nothing(box):
     (box.file.parent / "sensor.py").write_text("def warm_up():\n    return True\n\ndef sample(:\n    pass\n")
     pointed = [box.pointed(node) for node in box.nodes]
     told = run(box, "--all", status=1)
+    assert "swarm deploy: node 1, 2, 3, 4, 5, 6, 7, 8: " in told
     assert "sensor.py:4: does not compile: SyntaxError: invalid syntax" in told and "0 of 8 boards" in told
     assert pointed == [box.pointed(node) for node in box.nodes]
 
@@ -196,7 +199,7 @@ def test_a_node_that_does_not_start_says_why(box):
     write_sensor(box.file.parent, 5)
     assert "its node does not start: not started: the file faction.skip is there" in run(box, "6", status=1)
     (box.flash(6) / "faction.skip").unlink()
-    assert "restarted and running" in run(box, "6")
+    assert "runs session" in run(box, "6")
 
 
 ROOM = """
@@ -312,6 +315,24 @@ def test_wrong_use(box, arguments, says, capsys):
         arguments = [*arguments, "--swarm", str(box.file)]
     assert cli.main(["deploy", *arguments]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_port_that_goes_away_with_its_board_is_opened_again(box, monkeypatch):
+    """As that of a board with USB of its own does at each restart."""
+    listen, times = deployment._listen, []
+
+    def vanishing(transport, deadline):
+        times.append(time.monotonic())
+        if len(times) == 1:
+            raise serial.SerialException("device disconnected")
+        return listen(transport, deadline)
+
+    monkeypatch.setattr(deployment, "_listen", vanishing)
+    box.power(1, False)
+    (box.flash(1) / "faction.session").unlink()
+    box.power(1, True)
+    assert "runs session" in run(box, "1")
+    assert len(times) == 2
 
 
 def test_a_wrong_clock_is_refused(monkeypatch):
@@ -522,16 +543,19 @@ def test_a_cut_at_any_point_leaves_the_old_version_or_the_new_one(box, tmp_path,
     assert len(left) == CUTS and 5 < left.count("old") < CUTS - 5, "cuts fell on both sides of the rename"
 
 
-def test_a_killed_deploy_of_a_whole_box_is_repaired_by_the_next(box):
-    """SIGKILL in the middle of the real command, for all boards at once."""
+@pytest.mark.parametrize(("how", "ends"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)], ids=["killed", "interrupted"])
+def test_a_deploy_of_a_whole_box_that_is_ended_is_repaired_by_the_next(box, how, ends):
+    """In the middle of the real command, for all boards at once."""
     write_sensor(box.file.parent, 9)
     run(box, "--all")
     compiled, sources = files_of_all(box, TARGET), files_of_all(box, None)
-    command = [*COMMAND, "--all", "--source", "--swarm", str(box.file)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*COMMAND, "--all", "--source", "--swarm", str(box.file)], **PIPES) as process:
         sent = [box.flash(node) / slot / "lib/faction/core.py" for node in box.nodes for slot in SLOTS]
         assert eventually(lambda: any(file.exists() for file in sent))
-        process.kill()
+        process.send_signal(how)
+        told = process.communicate(timeout=60)[0]
+    assert process.returncode == ends, told
+    assert how == signal.SIGKILL or "interrupted; each board runs its old version or the new one" in told
     for node in box.nodes:
         assert box.slot(node, box.pointed(node)) in (compiled[node], sources[node]), node
     write_sensor(box.file.parent, 10)

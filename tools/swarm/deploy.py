@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from swarm import boards, project
 from swarm.deployment import DeployError, Deployment, Result
@@ -79,7 +80,7 @@ def _wrong_use(text: str) -> int:
 def deploy(described: Project, members: list[Member], port: str | None, from_source: bool) -> int:
     """Deploy members' boards at the same time, showing how far each is; the exit status."""
     stop = threading.Event()
-    failed: dict[int, str] = {}
+    failed: dict[str, list[int]] = {}  # reason -> nodes
     uploaded = 0
     with _display(members, stop) as display, ThreadPoolExecutor(min(len(members), _AT_ONCE)) as pool:
         jobs = {pool.submit(_deploy_one, described, member, port, from_source, display): member for member in members}
@@ -89,8 +90,8 @@ def deploy(described: Project, members: list[Member], port: str | None, from_sou
                 try:
                     result = job.result()
                 except (DeployError, BoardError, PayloadError, ProjectError, boards.BoardError) as error:
-                    failed[member.id] = str(error)
-                    display.done(member, f"failed: {error}", False)
+                    failed.setdefault(str(error), []).append(member.id)
+                    display.done(member, "failed", False)
                 else:
                     uploaded += len(result.uploaded)
                     display.done(member, _say(result), True)
@@ -99,10 +100,10 @@ def deploy(described: Project, members: list[Member], port: str | None, from_sou
     if stop.is_set():
         print("swarm deploy: interrupted; each board runs its old version or the new one", file=sys.stderr)
         return 130
-    count = len(members) - len(failed)
+    count = len(members) - sum(len(nodes) for nodes in failed.values())
     print(f"{count} of {len(members)} boards run the current version, {uploaded} files were uploaded")
-    for node, reason in sorted(failed.items()):
-        print(f"swarm deploy: node {node}: {reason}", file=sys.stderr)
+    for reason, nodes in failed.items():
+        print(f"swarm deploy: node {', '.join(map(str, sorted(nodes)))}: {reason}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -114,11 +115,11 @@ def _deploy_one(described: Project, member: Member, port: str | None, from_sourc
 def _say(result: Result) -> str:
     if not result.uploaded and not result.restarted:
         return f"up to date, nothing uploaded, not restarted; session {result.session}"
-    sent = "nothing uploaded"
-    if result.uploaded:
-        shown = ", ".join(result.uploaded) if len(result.uploaded) <= 3 else f"{len(result.uploaded)} files"
-        sent = f"{shown} uploaded ({result.uploaded_bytes / 1000:.1f} KB)"
-    return f"{sent}, {result.copied} kept, restarted and running; session {result.session}"
+    if not result.uploaded:
+        return f"nothing uploaded, restarted, runs session {result.session}"
+    shown = ", ".join(result.uploaded) if len(result.uploaded) <= 2 else f"{len(result.uploaded)} files"
+    size = f"{result.uploaded_bytes / 1000:.1f} KB"
+    return f"{shown} uploaded ({size}), {result.kept} kept, runs session {result.session}"
 
 
 class _Lines:
@@ -161,6 +162,11 @@ def _display(members: list[Member], stop: threading.Event) -> Iterator[_Lines]:
     if not console.is_terminal:
         yield _Lines(stop)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[said]}"))
+    name, said = Column(no_wrap=True, min_width=8), Column(no_wrap=True, overflow="ellipsis")
+    columns = (
+        TextColumn("{task.description}", table_column=name),
+        BarColumn(10),
+        TextColumn("{task.fields[said]}", table_column=said),
+    )
     with Progress(*columns, console=console) as progress:
         yield _Bars(stop, progress, members)

@@ -61,7 +61,7 @@ class Result:
 
     uploaded: tuple[str, ...]  # paths
     uploaded_bytes: int
-    copied: int  # files taken from the version before
+    kept: int  # files that were on the board already
     restarted: bool
     session: int
 
@@ -168,7 +168,7 @@ class Deployment:
         self._tell = tell
         self._from_source = from_source
         self._uploaded: list[str] = []
-        self._bytes = self._copied = 0
+        self._bytes = self._kept = 0
 
     def run(self) -> Result:
         """Deploy. Raises DeployError, and BoardError, PayloadError or ProjectError, with what to do."""
@@ -185,7 +185,7 @@ class Deployment:
                     remote.forget()
             if restart:
                 stored = self._await_word(ports, transport, slot, stored)
-        return Result(tuple(self._uploaded), self._bytes, self._copied, restart, stored)
+        return Result(tuple(self._uploaded), self._bytes, self._kept, restart, stored)
 
     def _install(self, remote: Remote, least: int) -> tuple[str, int, bool]:
         """Have the board hold the new version and point to it.
@@ -195,7 +195,8 @@ class Deployment:
         facts = remote.ask("survey")
         files = self._build(facts)
         remote.call("expect", {path: payload.hash_of(data) for path, data in files.items()})
-        active, running = facts["pointed"], _slot_of(facts["runs_from"])
+        active = facts["pointed"] if facts["pointed"] in _SLOTS else None
+        running = _slot_of(facts["runs_from"])
         if running and running != active:
             # A deploy was cut between its rename and the restart. What runs may load more files of its slot, so that
             # slot cannot be the one to fill.
@@ -248,7 +249,7 @@ class Deployment:
         self._tell("comparing", None)
         arranged = remote.ask("arrange", slot, active or slot)
         missing, free, block = arranged["missing"], arranged["free"], arranged["block"]
-        self._copied = arranged["copied"]
+        self._kept = len(files) - len(missing)
         total = sum(len(files[path]) for path in missing)
         needed = sum(-(-len(files[path]) // block) * block for path in missing)
         if needed > free:
@@ -325,8 +326,8 @@ class Deployment:
 
 def _slot_of(file: str | None) -> str | None:
     """The slot that a file of the library is in; None for one outside, and for a board where no node runs."""
-    slot, _, rest = (file or "").partition("/")
-    return slot if rest and slot.startswith("faction.") else None
+    slot = (file or "").partition("/")[0]
+    return slot if slot in _SLOTS else None
 
 
 def _listen(transport: SerialTransport, deadline: float) -> str:

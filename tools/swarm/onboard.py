@@ -115,7 +115,7 @@ def arrange(slot, other):
     """Bring a slot as near to what it is to be as this board can by itself.
 
     What does not belong there goes, what the other slot has is copied from it. Answers the paths that are still
-    missing, the number of files that were copied, and the bytes that are free and in a block of the file system.
+    missing, and the bytes that are free and in a block of the file system.
     """
     held = hashes(slot)
     source = hashes(other)
@@ -124,18 +124,16 @@ def arrange(slot, other):
             os.remove(slot + "/" + path)
     remove_empty(slot)
     missing = []
-    copied = 0
     for path in sorted(wanted):
         make_folders(slot + "/" + path)
         if held.get(path) != wanted[path]:
             if source.get(path) == wanted[path]:
                 copy_file(other + "/" + path, slot + "/" + path)
-                copied += 1
             else:
                 missing.append(path)
     statistics = os.statvfs(slot)
     block = statistics[1]
-    answer({"missing": missing, "copied": copied, "free": block * statistics[3], "block": block})
+    answer({"missing": missing, "free": block * statistics[3], "block": block})
 
 
 def make_folders(path):
