@@ -458,3 +458,17 @@ def test_after_an_interrupt_a_node_speaks_soon():
             break
         assert not under_way or board.node.trickle.interval_ms == IMIN_MS, at
     assert at > 10
+
+
+def test_no_interrupt_carries_readiness_into_a_newer_generation():
+    for at in itertools.count():
+        board = Board(SWARM, 1, SESSION)
+        board.complete()
+        board.prove(2, ready=(2, 4))
+        came = interrupt(received_by(board, SWARM.frame(2, 1, 2, generation=5, ready=(3,))), at)
+        board.poll()
+        assert board.node.generation == 0 or board.ready <= {1, 3}, at
+        assert SWARM.ids(board.node.machine.collecting) <= board.ready, at
+        if not came:
+            break
+    assert at > 10
