@@ -1,0 +1,65 @@
+"""The comparison with other protocols, and the timing of the device code."""
+
+import json
+
+import pytest
+
+from swarm import device_bench
+from swarm.cli import main
+from swarm.sim import bench
+
+
+@pytest.fixture(scope="module")
+def compared():
+    return bench.compare((5, 12), (0.0, 0.3), 4, 1, 2)
+
+
+def test_every_protocol_stands_beside_ours_on_the_same_seeds(compared):
+    assert len(compared) == 2 * 2 * len(bench.PROTOCOLS)
+    for at in range(0, len(compared), len(bench.PROTOCOLS)):
+        row = compared[at : at + len(bench.PROTOCOLS)]
+        assert tuple(case["protocol"] for case in row) == bench.PROTOCOLS
+        assert len({(case["nodes"], case["loss"], case["runs"]) for case in row}) == 1
+
+
+def test_ours_is_never_stranded_where_the_published_one_is(compared):
+    stranded = {(case["nodes"], case["loss"], case["protocol"]): case["stranded"] for case in compared}
+    assert not any(count for (_, _, protocol), count in stranded.items() if protocol == "faction")
+    assert stranded[12, 0.3, "published"] == 4
+
+
+def test_a_settled_swarm_is_quieter_than_a_heartbeat(compared):
+    settled = {case["protocol"]: case["frames_per_node_settled_minute"] for case in compared if case["nodes"] == 12}
+    assert settled["faction"] < settled["heartbeat"] / 5 and settled["published"] < settled["faction"]
+
+
+def test_the_table_has_a_row_for_each_case_and_ratios(compared):
+    shown = bench.table(compared)
+    assert sum(" of 4" in line for line in shown.splitlines()) == len(compared)
+    assert "1.0" in shown and "heartbeat" in shown
+
+
+def test_the_command_prints_the_table_and_writes_json(tmp_path, capsys):
+    file = tmp_path / "bench.json"
+    assert main(["bench", "--sizes", "3", "--loss", "0.1", "--seeds", "2", "--jobs", "1", "--output", str(file)]) == 0
+    assert "published" in capsys.readouterr().out
+    assert [case["protocol"] for case in json.loads(file.read_text())] == list(bench.PROTOCOLS)
+
+
+def test_wrong_use_names_the_value(capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", "--sizes", "some"])
+    assert "'some'" in capsys.readouterr().err
+    assert main(["bench", "--sizes", "900"]) == 2 and "900" in capsys.readouterr().err
+    assert main(["bench", "--device-code", "--runtimes", "esp32"]) == 2 and "esp32" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("runtime", ("unix", "wasm"))
+def test_device_code_takes_no_memory_and_its_ratios_are_shown(runtime, monkeypatch):
+    monkeypatch.setattr(device_bench, "_ROUNDS", 1)
+    found = device_bench.measure([runtime])
+    taken = found[runtime]["bytes"]
+    assert taken["command"] < 1 < taken["command_textbook"]
+    assert taken["receive"] < 1 and taken["build"] < 1
+    shown = device_bench.table(found)
+    assert "times the textbook" in shown and "XOR loops" in shown

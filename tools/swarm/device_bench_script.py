@@ -1,0 +1,198 @@
+"""Runs on a MicroPython runtime for `swarm bench --device-code`; prints one JSON object. See device_bench.py."""
+
+import gc
+import json
+import sys
+from time import ticks_diff, ticks_us
+
+from faction.core import (
+    LOCAL_PARTICIPATION_COMPLETED,
+    PARTICIPATION_OBSERVED,
+    READY_OBSERVED,
+    Faction,
+)
+from faction.node import Node
+
+MEMBERS = list(range(1, 33))
+KEY = bytes(16)
+ROUNDS = int(sys.argv[1])
+
+
+class Textbook:
+    """The readiness machine as one would write it first: sets, and a list of outcomes for each command."""
+
+    def __init__(self, peer_id, peers, required_count):
+        self.peer_id = peer_id
+        self.peers = set(peers)
+        self.required_count = required_count
+        self.reset()
+
+    def reset(self):
+        self.state = "Initial"
+        self.pinging = set()
+        self.collecting = set()
+
+    def process(self, command, peer_id=0):
+        if self.state in ("Bootstrapped", "TimedOut"):
+            return "Rejected", []
+        if command == "ParticipationObserved" and self.state != "Collecting":
+            return "Accepted", [self._participation(peer_id)]
+        if command == "ReadyObserved":
+            return "Accepted", self._ready(peer_id)
+        if command == "LocalParticipationCompleted" and self.state == "Pinging":
+            return "Accepted", self._completed()
+        if command == "DeadlineExpired" and self.state != "Initial":
+            self.state = "TimedOut"
+            return "Accepted", [("Concluded", "TimedOut")]
+        return "Rejected", []
+
+    def _participation(self, peer_id):
+        self.state = "Pinging"
+        if peer_id not in self.peers:
+            return "NonMemberIgnored", peer_id
+        if peer_id in self.pinging:
+            return "DuplicateParticipationIgnored", peer_id
+        self.pinging.add(peer_id)
+        return "ParticipationAccepted", peer_id
+
+    def _ready(self, peer_id):
+        if self.state == "Initial":
+            self.state = "Pinging"
+        if peer_id not in self.peers:
+            return [("NonMemberIgnored", peer_id)]
+        if peer_id in self.collecting:
+            return [("DuplicateReadyIgnored", peer_id)]
+        self.collecting.add(peer_id)
+        return [("ReadyAccepted", peer_id)] + self._conclusion()
+
+    def _completed(self):
+        self.collecting.add(self.peer_id)
+        self.state = "Collecting"
+        outcomes = [("LocalParticipationCompleted", self.peer_id), ("BroadcastLocalReady", self.peer_id)]
+        return outcomes + self._conclusion()
+
+    def _conclusion(self):
+        if self.state == "Collecting" and len(self.collecting) >= self.required_count:
+            self.state = "Bootstrapped"
+            return [("Concluded", "Bootstrapped")]
+        return []
+
+
+def commands(participation, ready, completed):
+    """A swarm's start as one machine sees it: everybody's participation, its own completion, everybody's readiness."""
+    series = [(participation, member) for member in MEMBERS]
+    series.append((completed, 0))
+    series += [(ready, member) for member in MEMBERS]
+    return series
+
+
+def run_commands(machine, series):
+    for command, member in series:
+        machine.process(command, member)
+
+
+def xor_loop(one, other):
+    for i in range(16):
+        one[i] ^= other[i]
+
+
+def repeat_xor(count):
+    one = bytearray(16)
+    other = bytes(range(16))
+    while count:
+        xor_loop(one, other)
+        count -= 1
+
+
+def nothing(*_):
+    pass
+
+
+def member(number):
+    return Node("bench", MEMBERS, number, len(MEMBERS), KEY, 1000)
+
+
+def started(number):
+    node = member(number)
+    node.start(0, 0)
+    node.complete_local(0, 0)
+    node._build(bytearray(250))  # the first frame makes the cipher, which stays
+    return node
+
+
+def recorded():
+    """Frames of 46 bytes from one sender, each with one bit more than the one before and an echo of the receiver."""
+    sender = started(2)
+    frames = []
+    width = sender.frame.width
+    for half in (0, width):
+        for i in range(2, len(MEMBERS)):
+            sender.bitmaps[half + (i >> 3)] |= 1 << (i & 7)
+            if half:
+                sender.bitmaps[i >> 3] |= 1 << (i & 7)
+            sender._queue_echo(0, 1000)
+            buffer = bytearray(250)
+            length = sender._build(buffer)
+            frames.append(bytes(buffer[:length]))
+    return frames
+
+
+def receive_all(node, frames):
+    for frame in frames:
+        node.receive(frame, 46, 5, 5000, 4000)
+
+
+def build_all(node, count):
+    buffer = node.spare
+    while count:
+        node._queue_echo(1, 1000)
+        node._build(buffer)
+        count -= 1
+
+
+def timed(make, call, argument, count):
+    """(microseconds, bytes taken) per step of call(make(), argument), which makes count steps."""
+    best = None
+    taken = 0
+    for _ in range(ROUNDS):
+        total = 0
+        repeats = 0
+        while total < 30_000:
+            subject = make()
+            gc.collect()
+            before = gc.mem_alloc()
+            start = ticks_us()
+            call(subject, argument)
+            total += ticks_diff(ticks_us(), start)
+            taken = gc.mem_alloc() - before
+            repeats += 1
+        each = total / repeats / count
+        best = each if best is None else min(best, each)
+    return [best, taken / count]
+
+
+def measure():
+    frames = recorded()
+    if len(frames[0]) != 46:
+        raise ValueError("the frames are to be of 46 bytes: " + str(len(frames[0])))
+    ours = commands(PARTICIPATION_OBSERVED, READY_OBSERVED, LOCAL_PARTICIPATION_COMPLETED)
+    book = commands("ParticipationObserved", "ReadyObserved", "LocalParticipationCompleted")
+
+    def spare():
+        node = started(2)
+        node.spare = bytearray(250)
+        return node
+
+    return {
+        "xor_loop": timed(lambda: 0, lambda _, count: repeat_xor(count), 2000, 2000),
+        "command": timed(lambda: Faction(1, MEMBERS, 32), run_commands, ours, len(ours)),
+        "command_textbook": timed(lambda: Textbook(1, MEMBERS, 32), run_commands, book, len(book)),
+        "receive": timed(lambda: started(1), receive_all, frames, len(frames)),
+        "build": timed(spare, build_all, 100, 100),
+    }
+
+
+gc.collect()
+if sys.implementation.name == "micropython" and sys.platform != "webassembly":
+    gc.disable()
+print(json.dumps(measure()))
