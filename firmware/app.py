@@ -110,9 +110,11 @@ class App:
             self._told_ready = True
         timeouts = node.counters[TIMEOUTS]
         if timeouts != self._told_timeouts:
-            missing = node.missing()
-            more = " ..." if len(missing) > _NAMED else ""
-            self.say("TimedOut, missing %s" % " ".join(str(i) for i in missing[:_NAMED]) + more)
+            from faction.names import missing  # only a time-out needs the names
+
+            ids = missing(node)
+            more = " ..." if len(ids) > _NAMED else ""
+            self.say("TimedOut, missing %s" % " ".join(str(i) for i in ids[:_NAMED]) + more)
             self._told_timeouts = timeouts
         if state == BOOTSTRAPPED:
             self.say("Bootstrapped")

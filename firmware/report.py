@@ -6,7 +6,7 @@ from time import ticks_diff, ticks_ms, ticks_us
 from micropython import const
 
 from faction.core import BOOTSTRAPPED
-from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, view
+from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, missing, view
 
 _COLUMNS = const(80)
 
@@ -27,7 +27,7 @@ def facts(app, failure):
         "state": STATES[node.machine.state],
         "heard": members(ids, node.bitmaps),
         "ready": members(ids, node.bitmaps[node.frame.width :]),
-        "missing": node.missing(),
+        "missing": missing(node),
         "required": node.machine.required_count,
         "generation": node.generation,
         "restarts": counters["restarts"],

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faction.core import ACCEPTED, PARTICIPATION_OBSERVED, READY_OBSERVED
+from faction.names import missing
 from swarm_fixture import IMIN_MS, Board, Swarm
 
 SWARM = Swarm(range(1, 11), 3)
@@ -168,10 +169,10 @@ def test_what_a_node_says_of_itself(board):
 
 
 def test_who_is_missing_is_who_is_not_known_to_be_ready(board):
-    assert board.node.missing() == SWARM.members
+    assert missing(board.node) == SWARM.members
     board.complete()
     board.prove(2, 5, ready=(2, 9, 10))
-    assert board.node.missing() == [1, 4, 5, 6, 7, 8]
+    assert missing(board.node) == [1, 4, 5, 6, 7, 8]
 
 
 def test_start_speaks_within_imin(board):

@@ -51,6 +51,12 @@ def members(ids, bitmap):
     return [ids[i] for i in range(len(ids)) if bitmap[i >> 3] >> (i & 7) & 1]
 
 
+def missing(node):
+    """Ids of the members that a node does not know to be ready, as a list."""
+    ready = members(node.machine.ids, node.bitmaps[node.frame.width :])
+    return [peer_id for peer_id in node.machine.ids if peer_id not in ready]
+
+
 def view(machine):
     """The machine's view, as a dict with the keys of a vector's `view`."""
     name = STATES[machine.state]

@@ -45,10 +45,10 @@ TIMEOUTS = const(14)  # deadlines expired
 _COUNTERS = const(15)
 
 
-def default_lead_ms(members):
+def default_lead_ms(members, imin_ms=IMIN_MS):
     """How far ahead a swarm of that many members agrees on its first sample, in milliseconds: the news takes longer
-    to reach everybody in a larger swarm."""
-    return 500 + 20 * max(0, members - 20)
+    to reach everybody in a larger swarm and on a slower link."""
+    return 500 + 20 * max(0, members - 20) + 10 * (imin_ms - IMIN_MS)
 
 
 class Node:
@@ -93,7 +93,7 @@ class Node:
         # A Trickle seed, spread so that neighbouring ids and sessions do not draw alike.
         seed = 1 + (node_id * 15_485 + session % 65_521 * 15_271) % MAX_NUMBER
         self.trickle = Trickle(imin_ms, max(imin_ms, _IMAX_MS), _REDUNDANCY, seed)
-        self.first_sample = FirstSample(default_lead_ms(len(ids)) if lead_ms is None else lead_ms)
+        self.first_sample = FirstSample(lead_ms or default_lead_ms(len(ids), imin_ms))
         self.counters = array("I", bytes(4 * _COUNTERS))
         self.conflict = False
         self.sample_due = False
@@ -196,11 +196,6 @@ class Node:
     def ready(self):
         """Whether this node itself is ready."""
         return self._own[self.frame.width + (self._me >> 3)] != 0
-
-    def missing(self):
-        """Ids of the members that are not known to be ready, as a list: takes memory."""
-        ids = self.machine.ids
-        return [ids[i] for i in range(len(ids)) if not self._has(i + 8 * self.frame.width)]
 
     def take_sample(self, now_us):
         """Acknowledge sample_due; returns late_us, microseconds from the agreed instant to now_us."""

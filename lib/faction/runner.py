@@ -10,6 +10,7 @@ from faction.node import TIMEOUTS
 PERIOD_MS = const(4)
 _FRAMES = const(32)  # handled in one call, so that a flood does not hold up the rest
 _AWAIT_US = const(10_000)  # this close to the first sample's instant, wait for it
+_TALKATIVE = const(255)  # Trickle's redundancy where nobody else says the same
 _SPIN_US = const(300)  # the last of it awake
 
 
@@ -27,6 +28,9 @@ class Runner:
         self.node = node
         self.links = links
         self._app = app
+        if len(links) > 1:
+            # What one side says must not silence this node, from which the other side has yet to hear it.
+            node.trickle.redundancy = _TALKATIVE
         self._rx = [link.receive_buffer() for link in links]
         self._tx = bytearray(node.frame.max_length)
         self._told = -1
