@@ -47,10 +47,11 @@ class Box:
         if not after_ms:
             self.wait(lambda: self.boots[node] > boots if on else node not in self.pids, f"power of {node}")
 
-    def start(self):
-        """Switch all boards on."""
-        for node in self.nodes:
-            self.power(node, True)
+    def boot(self, node):
+        """Switch a board on, and wait for its prompt: until then an interrupt would hit its main.py."""
+        since = len(self.lines[node])
+        self.power(node, True)
+        self.wait_line(node, 'Type "help()"', since)
 
     def wait(self, done, what, seconds=20):
         """Wait until done() is true; fails, showing what the boards said, when it takes too long."""

@@ -41,7 +41,8 @@ def box(tmp_path_factory):
     require("unix")
     home = tmp_path_factory.mktemp("box")
     with Box(home, 8, SEED) as box:
-        box.start()
+        for node in box.nodes:
+            box.boot(node)
         box.file = describe(home / "swarm", box)
         box.told = run(box, "--all")
         yield box
@@ -145,8 +146,7 @@ def test_a_board_copied_by_hand_is_taken_over(box):
     described = project.load(box.file)
     prepare(box.flash(4), described.config_for(described.member(4)), described.key())
     (box.flash(4) / "main.py").write_text("import autostart\nautostart.main()\n")
-    box.power(4, True)
-    box.wait_line(4, "started session 1")
+    box.boot(4)
     assert status(box, 4)["session"] == 1
     assert "runs session" in run(box, "4")
     assert (box.flash(4) / "main.py.old").read_text() == "import autostart\nautostart.main()\n"
@@ -248,10 +248,8 @@ def small_flash(box, node, room, blocks):
 
 
 def restart(box, node):
-    since = len(box.lines[node])
     box.power(node, False)
-    box.power(node, True)
-    box.wait_line(node, "started session", since)
+    box.boot(node)
 
 
 @pytest.mark.parametrize(
@@ -330,7 +328,7 @@ def test_a_port_that_goes_away_with_its_board_is_opened_again(box, monkeypatch):
     monkeypatch.setattr(deployment, "_listen", vanishing)
     box.power(1, False)
     (box.flash(1) / "faction.session").unlink()
-    box.power(1, True)
+    box.boot(1)
     assert "runs session" in run(box, "1")
     assert len(times) == 2
 
@@ -514,10 +512,8 @@ def test_a_cut_at_any_point_leaves_the_old_version_or_the_new_one(box, tmp_path,
             points.put((number, replace(cut, write=cut.write - 5)))
             return []
         if cut.off_ms is not None:
-            since = len(box.lines[node])
             box.wait(lambda: node not in box.pids, "power off")
-            box.power(node, True)
-            box.wait_line(node, "started session", since)
+            box.boot(node)
         pointed = box.slot(node, box.pointed(node))
         left = next((name for name in (old, new) if pointed == files[name]), "mixture")
         assert left in (old, new), f"{ended}: flash"
