@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
 
 import pytest
@@ -25,12 +24,9 @@ def swarm(tmp_path, monkeypatch):
 
     def run(*arguments, status=0):
         command = [sys.executable, "-c", START, *arguments]
-        with tempfile.TemporaryFile("w+") as said:  # boards in the background hold it, where a pipe would not end
-            done = subprocess.run(command, stdout=said, stderr=said, timeout=60)
-            said.seek(0)
-            told = said.read()
-        assert done.returncode == status, told
-        return told
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        assert done.returncode == status, done.stdout
+        return done.stdout
 
     return run
 
@@ -93,7 +89,7 @@ def test_in_the_background_they_become_a_swarm(swarm, tmp_path):
         assert "boards run there already: stop them" in swarm("board", "--virtual", "--background", status=2)
         assert "its boards run already" in swarm("board", "--virtual", "--dir", "boards", status=2)
     finally:
-        assert "stopped" in swarm("board", "--stop")
+        assert swarm("status").count("  Bootstrapped  3/3 ") == 3, "status finds them by itself"
     assert not (tmp_path / "boards" / "ports").exists()
     assert "no boards run in the background" in swarm("board", "--stop", status=1)
 

@@ -14,8 +14,25 @@ from bench_fixture import Table, lay_boards
 from conftest import require
 from swarm import serial_repl
 from swarm.serial_repl import BoardError, raw_repl
+from test_aio import BOOT
 
 SEED = 3
+ON_ASYNCIO = """
+import asyncio
+
+import assembly
+from faction.aio import Swarm
+
+
+async def main():
+    swarm = Swarm(assembly.make())
+    await swarm.first_sample()
+    while True:
+        await asyncio.sleep(1)
+
+
+asyncio.run(main())
+"""
 SWARM = str(Path(sys.executable).with_name("swarm"))
 
 
@@ -61,6 +78,61 @@ def test_several_ports_at_once_and_the_one_that_does_not_answer(table):
     facts = json.loads(shown.stdout)
     assert facts[table.ports[4]]["node"] == 4
     assert "no such port" in facts["/dev/no-such-port"]["error"] and "/dev/no-such-port" in shown.stderr
+
+
+def test_several_are_a_table_and_the_one_that_fails_is_a_row_with_the_reason(table):
+    shown = status("--port", table.ports[4], "--port", "/dev/no-such-port")
+    assert shown.returncode == 1 and shown.stderr == ""
+    header, node, failed = shown.stdout.splitlines()
+    assert header.split() == ["node", "state", "heard", "ready", "missing", "sample", "restarts", "errors"]
+    assert node.split()[:5] == ["4", "Bootstrapped", "1/2", "1/1", "5"] and " us" in node
+    assert failed.startswith("/dev/no-such-port  no answer ") and "plug the board in" in failed
+
+
+def test_members_of_a_described_swarm(table, tmp_path, monkeypatch):
+    """All, some, one of them; one whose port is not known; one that another board is at."""
+    monkeypatch.chdir(tmp_path)
+    ports = {4: f'port = "{table.ports[4]}"', 5: "", 6: f'port = "{tmp_path}/6"'}
+    (tmp_path / "6").symlink_to(table.ports[4])
+    members = "".join(f'[[member]]\nid = {node}\nboard = "VIRTUAL"\n{port}\n' for node, port in ports.items())
+    (tmp_path / "swarm.toml").write_text('name = "test"\nopen = true\n' + members)
+    shown = status("--all", "--json")
+    assert shown.returncode == 1
+    facts = json.loads(shown.stdout)
+    assert list(facts) == [table.ports[4], "node 5", f"{tmp_path}/6"]
+    assert "no port or serial is listed" in facts["node 5"]["error"]
+    # The same board cannot be read twice at once; whoever comes first learns whose it is.
+    told = [said.get("error", "") for said in facts.values()]
+    assert "busy" in told[0] + told[2] or "says that it is node 4, and node 6 is listed there" in told[2]
+    assert status("6").stderr.count("says that it is node 4, and node 6 is listed there") == 1
+    alone = status("4")
+    assert alone.returncode == 0 and "node 4" in alone.stdout, alone.stderr
+    assert status("9").returncode == 2 and "choose one of 4, 5, 6" in status("9").stderr
+    assert status("4", "--all").returncode == 2
+
+
+def test_an_application_on_asyncio_goes_on(tmp_path):
+    """Ctrl-C would stop it, so it is asked by a line."""
+    require("unix")
+    boards = lay_boards(tmp_path, [1], required=1)
+    (boards[1] / "main.py").write_text(ON_ASYNCIO)
+    (boards[1] / "boot.py").write_text(BOOT)
+    with Table(boards, SEED) as table:
+        table.start(1)
+        table.wait_line(1, "late_us")
+        for _ in range(2):
+            facts = json.loads(status("--port", table.ports[1], "--json").stdout)[table.ports[1]]
+            assert (facts["node"], facts["state"], facts["session"]) == (1, "Bootstrapped", 1)
+        assert "1     Bootstrapped  1/1" in status("--port", table.ports[1]).stdout
+        table.wait(lambda: True)
+        assert not any("Interrupt" in line for line in table.run.nodes[1].output), table.story()
+
+
+def test_a_raw_prompt_that_was_left_behind_is_no_obstacle(table):
+    with serial.Serial(table.ports[4], timeout=5) as port:
+        port.write(b"\r\x03\r\x01")
+        port.read_until(b"raw REPL; CTRL-B to exit\r\n>")
+    assert status("--port", table.ports[4]).returncode == 0
 
 
 def test_a_port_in_use_is_told(table):

@@ -1,6 +1,7 @@
-"""Read the status of nodes over their serial prompts, while they go on.
+"""Read nodes' status over their serial prompts, while they go on.
 
-Without --port, the boards of a demo that was left running (swarm demo --keep) are read.
+One node alone shows its whole status screen, several a row each. Without NODE, --all and --port the boards of a demo
+that was left running (swarm demo --keep) are read, or the members of swarm.toml when none is.
 """
 
 from __future__ import annotations
@@ -9,13 +10,22 @@ import argparse
 import json
 import sys
 
-from swarm import kept
-from swarm.serial_repl import BoardError, raw_repl, read_screen, read_status
+from mpremote.transport_serial import SerialTransport
+from rich.console import Console, RenderableType
 
+from swarm import node_table, targets
+from swarm.project import ProjectError
+from swarm.serial_repl import read_screen
+
+_UNBOUNDED = 10_000  # columns, where the output is no terminal: a program or a file has no edge
 _EXAMPLES = """examples:
   swarm status                          the boards of `swarm demo --keep`
+  swarm status --all                    every member of swarm.toml
+  swarm status 3 4                      two of them
   swarm status --port /dev/ttyUSB0      a board at a serial port
   swarm status --port /dev/pts/4 --json
+
+exit status: 0 every node answered, 1 one did not and its row says why, 2 used wrongly
 """
 
 
@@ -28,36 +38,43 @@ def register(subparsers) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", action="append", default=[], help="a board's serial port; may be given several times")
+    targets.add_options(parser)
     parser.add_argument("--json", action="store_true", help="print one object: port -> status, or port -> {error}")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    ports = options.port
-    if not ports:
-        demo = kept.load()
-        if demo is None:
-            print(
-                "swarm status: no --port, and no demo is running; give --port /dev/..., or start `swarm demo --keep`",
-                file=sys.stderr,
-            )
-            return 2
-        ports = list(demo["ports"].values())
-    failed = False
-    results: dict[str, dict] = {}
-    for index, port in enumerate(ports):
-        try:
-            with raw_repl(port) as transport:
-                if options.json:
-                    results[port] = read_status(transport, port)
-                else:
-                    screen = read_screen(transport, port)
-                    print(("\n" if index else "") + f"{port}\n{screen}")
-        except BoardError as error:
-            failed = True
-            results[port] = {"error": str(error)}
-            print(f"swarm status: {error}", file=sys.stderr)
+    try:
+        chosen = targets.choose(options)
+    except (targets.WrongUse, ProjectError) as error:
+        print(f"swarm status: {error}", file=sys.stderr)
+        return 2
+    alone = len(chosen) == 1 and not options.json
+    asked = targets.ask_all(chosen, _screen if alone else None)
+    failed = [status["error"] for _, status in asked if "error" in status]
+    if options.json or alone:
+        for reason in failed:
+            print(f"swarm status: {reason}", file=sys.stderr)
     if options.json:
-        print(json.dumps(results))
+        print(json.dumps({target.key: status for target, status in asked}))
+    elif alone and "screen" in asked[0][1]:
+        print(f"{chosen[0].port}\n{asked[0][1]['screen']}")
+    elif not (alone and failed):
+        show(node_table.table(asked))
     return 1 if failed else 0
+
+
+def _screen(transport: SerialTransport, port: str, _status: dict) -> dict:
+    return {"screen": read_screen(transport, port)}
+
+
+def show(renderable: RenderableType) -> None:
+    """Print to the terminal, or else as lines of whatever length without blanks at their ends."""
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(renderable)
+        return
+    console.width = _UNBOUNDED
+    with console.capture() as captured:
+        console.print(renderable)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))

@@ -1,0 +1,160 @@
+"""Which boards a verb that looks at running nodes is about, and how several are read at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from mpremote.transport_serial import SerialTransport
+
+from swarm import kept, project
+from swarm.project import ProjectError
+from swarm.serial_repl import BoardError, open_port, prompt, read_status
+
+AT_ONCE = 32  # boards that are read at the same time
+_PROMPT_S = 0.2  # time for a free prompt to show itself
+_ANSWER_S = 0.8  # time for an application on asyncio to answer
+_PROMPT = b">>> "
+
+
+class WrongUse(Exception):
+    """The options do not say which boards are meant; the message says what to type."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A board to read. label: what stands for it until it tells its id; node: the member that is expected there, None
+    for any; problem: why its port is not known, when that is None.
+    """
+
+    label: str
+    port: str | None
+    node: int | None = None
+    problem: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Its port, or its member's name while that has none."""
+        return self.port or f"node {self.label}"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add NODE, --all, --port and --swarm."""
+    parser.add_argument("node", type=int, nargs="*", metavar="NODE", help="id of a member of swarm.toml")
+    parser.add_argument("--all", action="store_true", help="every member of swarm.toml")
+    parser.add_argument(
+        "--port", action="append", default=[], metavar="P", help="a board's serial port; may be given several times"
+    )
+    project.add_option(parser)
+
+
+def choose(options: argparse.Namespace) -> list[Target]:
+    """The boards that are meant: of ports, of members, or else those that run in the background, or else all members.
+
+    Raises WrongUse when the options name none, and ProjectError for a swarm.toml that is not valid.
+    """
+    if bool(options.node) + bool(options.all) + bool(options.port) > 1:
+        raise WrongUse("give one of NODE, --all and --port")
+    if options.port:
+        return [Target(port, port) for port in dict.fromkeys(options.port)]
+    described = options.swarm.exists()
+    running = kept.load() if not options.all and (not options.node or not described) else None
+    if running is not None:
+        ports = {int(node): port for node, port in running["ports"].items()}
+        for node in options.node:
+            if node not in ports:
+                raise WrongUse(f"no board {node} runs in the background: choose one of {', '.join(map(str, ports))}")
+        return [Target(str(node), ports[node]) for node in dict.fromkeys(options.node or ports)]
+    if not described and not options.node and not options.all:
+        raise WrongUse(
+            f"no --port, no {options.swarm} here, and no demo is running; give --port /dev/..., or start "
+            "`swarm demo --keep`"
+        )
+    swarm = project.load(options.swarm)
+    members = [swarm.member(node) for node in dict.fromkeys(options.node)] or swarm.members
+    return [_of_member(member) for member in members]
+
+
+def _of_member(member: project.Member) -> Target:
+    try:
+        return Target(str(member.id), project.port_of(member), member.id)
+    except ProjectError as error:
+        return Target(str(member.id), None, member.id, str(error))
+
+
+def ask(target: Target, more: Callable[[SerialTransport, str, dict], dict] | None = None) -> dict:
+    """The status_dict of a board's node, with what `more` reads at the board's prompt; {"error": why} when it has none.
+
+    more(transport, port, status) is not called for an application on asyncio, which the prompt would stop.
+    """
+    if target.port is None:
+        return {"error": target.problem}
+    try:
+        with open_port(target.port) as transport:
+            status = _of_application(transport)
+            if status is None:
+                with prompt(transport, target.port):
+                    status = read_status(transport, target.port)
+                    if more is not None:
+                        status.update(more(transport, target.port, status))
+    except (BoardError, OSError) as error:
+        return {"error": str(error)}
+    if target.node not in (None, status["node"]):
+        return {
+            "error": f"{target.port}: its board says that it is node {status['node']}, and node {target.node} is "
+            "listed there: correct the port or serial in swarm.toml, or deploy to it"
+        }
+    return status
+
+
+def ask_all(
+    targets: list[Target], more: Callable[[SerialTransport, str, dict], dict] | None = None
+) -> list[tuple[Target, dict]]:
+    """ask() of all of them at the same time; in their order."""
+    with ThreadPoolExecutor(min(len(targets), AT_ONCE)) as pool:
+        return list(zip(targets, pool.map(lambda target: ask(target, more), targets), strict=True))
+
+
+def _of_application(transport: SerialTransport) -> dict | None:
+    """The status that an application on asyncio answers with; None where a prompt is free, or nothing answers.
+
+    The prompt is had by a Ctrl-C, which would stop such an application, so it is asked first.
+    """
+    serial = transport.serial
+    serial.write(b"\r")
+    if _PROMPT in _read(transport, _PROMPT_S, lambda data: _PROMPT in data):
+        return None
+    # Out of a raw REPL that somebody has left behind, which says nothing by itself.
+    serial.write(b"\x02\rstatus\r")
+    answer = _read(transport, _ANSWER_S, lambda data: _PROMPT in data or _status_in(data) is not None)
+    return _status_in(answer)
+
+
+def _read(transport: SerialTransport, seconds: float, done: Callable[[bytes], bool]) -> bytes:
+    """What comes in until done(what has come), or for that time."""
+    data = b""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not done(data):
+        waiting = transport.serial.in_waiting
+        if waiting:
+            data += transport.serial.read(waiting)
+            end = max(end, time.monotonic() + _PROMPT_S)  # whoever speaks is let finish
+        else:
+            time.sleep(0.005)
+    return data
+
+
+def _status_in(data: bytes) -> dict | None:
+    """The status in a whole line of what was read."""
+    for line in data.split(b"\n")[:-1]:
+        try:
+            status = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(status, dict) and "state" in status and "node" in status:
+            return status
+    return None
