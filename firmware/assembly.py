@@ -32,6 +32,7 @@ def make():
         links = {name: open_link(name, config) for name in config["links"] or board.LINKS}
         trace = Trace(config["node"], config["members"], config["required"], config["trace"])
         node = make_node(config, key, session, max(link.imin_ms for link in links.values()), trace)
+        del config["members"]  # the machine has them
         faction.app = App(config, key == DEMONSTRATION_KEY, node, links, trace, sensor)  # type: ignore[assignment]
     finally:
         for name in ("assembly", "config", "store"):

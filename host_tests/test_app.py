@@ -91,7 +91,8 @@ def test_the_trace_of_a_board_replays(table, tmp_path, capsys):
         capture.write_text(table.mpremote(node, "resume", "exec", "import faction; faction.trace()"))
         assert main(["replay", str(capture)]) == 0
         said = capsys.readouterr().out
-        assert f"node {node}: " in said and int(said.split(": ")[2].split()[0]) >= 6
+        # At least its own participation and readiness, and the others' readiness.
+        assert f"node {node}: " in said and int(said.split(": ")[2].split()[0]) >= 4
 
 
 def test_the_status_line_is_one_line(table):

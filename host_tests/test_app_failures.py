@@ -190,17 +190,27 @@ def look(port):
     with raw_repl(port) as transport:
         two = transport.eval("1 + 1")
         status = " ".join(transport.exec(STATUS).decode().split())
-        return two, status, set(json.loads(transport.exec(LOOK.format(led=LED))))
+        return two, status, lit(transport)
+
+
+def lit(transport):
+    """The slots in which the board's LED is on."""
+    return set(json.loads(transport.exec(LOOK.format(led=LED))))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_mistake_is_said_everywhere_and_the_prompt_answers(name, table, seen):
     _, says, slots = CASES[name]
-    two, status, lit = seen[name]
+    two, status, on = seen[name]
     assert two == 2
     assert " ".join(says.removeprefix("error: ").split()) in status, status
     assert ("no node runs on this board" in status) == (name not in RUNNING)
-    assert slots is None or lit == slots
+    for _ in range(3):
+        if slots is None or on == slots:
+            break
+        with raw_repl(table.ports[NUMBERS[name]]) as transport:
+            on = lit(transport)  # a host that is busy shows a slot too late, now and then
+    assert slots is None or on == slots
     node = table.run.nodes[NUMBERS[name]]
     said = [line for line in node.output if says in line and "faction: " in line]
     assert len(said) == 1, f"said once, not at each tick: {said[:3]}"
