@@ -84,12 +84,12 @@ def test_in_the_background_they_become_a_swarm(swarm, tmp_path):
         assert "3 virtual boards" in told and "swarm board --stop" in told
         swarm("init", "--board", "VIRTUAL", "--ports", *(f"boards/ports/{node}" for node in (1, 2, 3)))
         assert "3 of 3 boards run the current version" in swarm("deploy", "--all")
-        assert eventually(lambda: swarm("status", "--port", "boards/ports/2").count("3 of 3: 1") == 2)
-        assert swarm("status").count("node ") >= 3, "status finds them by itself"
+        assert eventually(lambda: swarm("status", "--json").count('"Bootstrapped"') == 3), "it finds them by itself"
+        assert '"node": 2' in swarm("status", "--json", "--port", "boards/ports/2")
         assert "boards run there already: stop them" in swarm("board", "--virtual", "--background", status=2)
         assert "its boards run already" in swarm("board", "--virtual", "--dir", "boards", status=2)
     finally:
-        assert swarm("status").count("  Bootstrapped  3/3 ") == 3, "status finds them by itself"
+        assert "stopped" in swarm("board", "--stop")
     assert not (tmp_path / "boards" / "ports").exists()
     assert "no boards run in the background" in swarm("board", "--stop", status=1)
 

@@ -137,7 +137,7 @@ def _serve(options: argparse.Namespace, nodes: list[int]) -> int:
         flash = {node: (home / f"board-{node}").absolute() for node in nodes}
         for folder in (*flash.values(), home / _PORTS):
             folder.mkdir(parents=True, exist_ok=True)
-        bench = Bench(flash, seed, remove=remove)
+        bench = Bench(flash, seed, remove=remove, silent=options.background)
         cleanup.callback(bench.close)
         names = {}
         for node in nodes:
