@@ -33,8 +33,8 @@ _REOPEN_S = 0.1  # between attempts to open a port that went away with its board
 _CHUNK = 1024  # bytes written by one command to the board
 _EPOCH_S = 1_577_836_800  # 2020-01-01 UTC
 # No deploy was before this, 2026-01-01 UTC: a lower number was never deployed, or lost with the board's storage.
-_EARLIEST_SESSION = 189_302_400
-_PLATFORMS = {"unix": ("linux", "darwin")}  # sys.platform of a port, where it is not the port's own name
+EARLIEST_SESSION = 189_302_400
+PLATFORMS = {"unix": ("linux", "darwin")}  # sys.platform of a port, where it is not the port's own name
 _FAILURES = (TransportError, OSError, serial.SerialException, struct.error)
 _STARTED = re.compile(r"faction: \d+ node \d+ swarm .* started session \d+")
 _NOT_STARTED = re.compile(r"faction: (?:error: )?(not started: .*|.*Error: .*)")
@@ -69,7 +69,7 @@ class Result:
 def seconds_since_2020() -> int:
     """The least session number that a deploy leaves. DeployError when this computer's clock is wrong."""
     now = int(time.time()) - _EPOCH_S
-    if now < _EARLIEST_SESSION:
+    if now < EARLIEST_SESSION:
         said = time.strftime("%Y-%m-%d", time.gmtime(now + _EPOCH_S))
         raise DeployError(f"this computer's clock says {said}, and session numbers come from it: set it first")
     return now
@@ -86,9 +86,14 @@ class Remote:
 
     def __init__(self, transport: SerialTransport) -> None:
         self._transport = transport
+        self._run(f"{_SENT} = {{}}")
+        self.load(_onboard)
+
+    def load(self, source: Callable[[], str]) -> None:
+        """Define on the board what a stripped source defines."""
         with _stripping:
-            source = _onboard()
-        self._run(f"{_SENT} = {{}}\nexec({source!r}, {_SENT})")
+            text = source()
+        self._run(f"exec({text!r}, {_SENT})")
 
     def call(self, function: str, *arguments: object) -> None:
         """Call a function that prints nothing."""
@@ -153,7 +158,8 @@ class Deployment:
     """One board's deploy.
 
     tell(text, share): what is being done, and the share of the upload that is done, or None; it may raise to end the
-    deploy. from_source: send the sources, for a board that does not load compiled files.
+    deploy. from_source: send the sources, for a board that does not load compiled files. above: the node is to start in
+    a session above this one.
     """
 
     def __init__(
@@ -163,16 +169,18 @@ class Deployment:
         port: str,
         tell: Callable[[str, float | None], None] = lambda *_: None,
         from_source: bool = False,
+        above: int = 0,
     ) -> None:
         self._project, self._member, self._port = project, member, port
         self._tell = tell
         self._from_source = from_source
+        self._above = above
         self._uploaded: list[str] = []
         self._bytes = self._kept = 0
 
     def run(self) -> Result:
         """Deploy. Raises DeployError, and BoardError, PayloadError or ProjectError, with what to do."""
-        least = seconds_since_2020()
+        least = max(seconds_since_2020(), self._above)
         self._tell("connecting", None)
         with ExitStack() as ports:
             transport = ports.enter_context(open_port(self._port))
@@ -216,7 +224,7 @@ class Deployment:
             self._replace_main(remote)
             restart = True
         stored = remote.ask("session", active)
-        if restart or stored < _EARLIEST_SESSION:
+        if restart or stored < EARLIEST_SESSION or stored <= self._above:
             remote.call("raise_session", active, least)
             return active, max(stored, least), True
         return active, stored, False
@@ -228,7 +236,7 @@ class Deployment:
         release = ".".join(str(part) for part in facts["version"])
         if facts["name"] != "micropython":
             raise DeployError(f"it runs {facts['name']} {release}, and the node needs MicroPython: flash it")
-        if facts["platform"] not in _PLATFORMS.get(board["port"], (board["port"],)):
+        if facts["platform"] not in PLATFORMS.get(board["port"], (board["port"],)):
             raise DeployError(
                 f"it runs MicroPython for {facts['platform']}, and member {member.id} is listed as {member.board}: "
                 "correct `board` in the swarm's file, or the port"

@@ -45,7 +45,15 @@ transport_serial.print = _print_nothing  # type: ignore[attr-defined]
 
 
 class BoardError(Exception):
-    """A board could not be read; the message says why and what to do."""
+    """A board could not be read; the message says why and what to do.
+
+    kind: the same for programs: "absent", "forbidden", "busy" or "unusable" of the port, "silent" when no MicroPython
+    answers there, else "failed".
+    """
+
+    def __init__(self, text: str, kind: str = "failed") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 class _QuietTransport(SerialTransport):
@@ -93,7 +101,9 @@ def _why_not(port: str, error: Exception) -> BoardError:
     code = getattr(error, "errno", None)
     path = Path(port)
     if "://" not in port and not path.exists():
-        return BoardError(f"{port}: no such port; plug the board in, or see the ports with `mpremote connect list`")
+        return BoardError(
+            f"{port}: no such port; plug the board in, or see the ports with `mpremote connect list`", "absent"
+        )
     if code in (errno.EACCES, errno.EPERM) or "ermission denied" in str(error):
         group = ""
         with contextlib.suppress(KeyError, ImportError, OSError):
@@ -101,13 +111,16 @@ def _why_not(port: str, error: Exception) -> BoardError:
 
             group = grp.getgrgid(path.stat().st_gid).gr_name
         return BoardError(
-            f"{port}: no permission; type `sudo usermod -a -G {group or 'dialout'} $USER`, then log out and in again"
+            f"{port}: no permission; type `sudo usermod -a -G {group or 'dialout'} $USER`, then log out and in again",
+            "forbidden",
         )
     if code in (errno.EBUSY, errno.EAGAIN) or "lock" in str(error).lower():
-        return BoardError(f"{port}: busy; close the other program that has it open (a terminal, mpremote, an editor)")
+        return BoardError(
+            f"{port}: busy; close the other program that has it open (a terminal, mpremote, an editor)", "busy"
+        )
     if path.exists() and not stat.S_ISCHR(path.stat().st_mode):
-        return BoardError(f"{port}: not a serial port")
-    return BoardError(f"{port}: {error}")
+        return BoardError(f"{port}: not a serial port", "unusable")
+    return BoardError(f"{port}: {error}", "unusable")
 
 
 @contextmanager
@@ -139,7 +152,8 @@ def prompt(transport: SerialTransport, port: str) -> Iterator[None]:
         except (TransportError, OSError, serial.SerialException) as error:
             raise BoardError(
                 f"{port}: no MicroPython prompt answers; is it a board with MicroPython, and does no program keep it "
-                f"busy? `mpremote connect {port} reset` starts it again"
+                f"busy? `mpremote connect {port} reset` starts it again",
+                "silent",
             ) from error
         yield
     finally:
