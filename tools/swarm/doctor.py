@@ -1,0 +1,101 @@
+"""Find what is wrong with the boards of a swarm, and say what to type.
+
+Every board of swarm.toml is looked at over its serial port while its node goes on: port, firmware, files, key,
+configuration, session number, and what it has heard of the others. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+from swarm import project
+from swarm.examination import Board, examine
+from swarm.findings import Finding, find, without_port
+from swarm.project import Member, Project, ProjectError
+
+_AT_ONCE = 32  # boards that are looked at at the same time
+_EXAMPLES = """examples:
+  swarm doctor                                 every board of swarm.toml, each at the port listed there
+  swarm doctor --port /dev/ttyUSB0             what is plugged in there
+  swarm doctor --port /dev/ttyUSB0 /dev/ttyUSB1 --swarm roof/swarm.toml
+  swarm doctor --json
+
+exit status: 0 nothing is wrong, 1 something is, and is told, 2 used wrongly
+"""
+
+
+def register(subparsers) -> None:
+    """Add `doctor` to the command line."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="find what is wrong with a swarm's boards, and say what to type",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--port", nargs="+", action="extend", metavar="P", help="look at these ports (default: those of swarm.toml)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one object: {looked_at, findings}")
+    project.add_option(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        described = project.load(options.swarm)
+    except ProjectError as error:
+        for line in str(error).splitlines():
+            print(f"swarm doctor: {line}", file=sys.stderr)
+        return 2
+    ports, unread = places(described, options.port)
+    looked = look_at(described, ports)
+    findings = find(described, looked, unread)
+    if options.json:
+        print(
+            json.dumps({"looked_at": [board.port for board in looked], "findings": [asdict(one) for one in findings]})
+        )
+    else:
+        print("\n".join([*(line for one in findings for line in _lines(one)), _summary(looked, findings)]))
+    return 1 if findings else 0
+
+
+def places(described: Project, ports: list[str] | None) -> tuple[dict[str, Member | None], list[Finding]]:
+    """The ports to look at, each with the member it is listed for, and what is wrong with members that have none.
+
+    ports: only these; None: those of all members.
+    """
+    listed: dict[str, Member] = {}
+    unread = []
+    for member in described.members:
+        try:
+            listed[project.port_of(member)] = member
+        except ProjectError as error:
+            unread.append(without_port(described, member.id, error))
+    if ports is None:
+        return {**listed}, unread
+    owners = {os.path.realpath(port): member for port, member in listed.items()}
+    wanted = {os.path.realpath(port): port for port in reversed(ports)}  # a port that has two names is looked at once
+    return {port: owners.get(real) for real, port in reversed(wanted.items())}, []
+
+
+def look_at(described: Project, ports: dict[str, Member | None], compare: bool = True) -> list[Board]:
+    """Look at the boards at these ports, all at the same time; compare: at their files too."""
+    with ThreadPoolExecutor(max(1, min(len(ports), _AT_ONCE))) as pool:
+        jobs = [pool.submit(examine, described, member, port, compare) for port, member in ports.items()]
+        return [job.result() for job in jobs]
+
+
+def _lines(finding: Finding) -> list[str]:
+    return [f"{finding.where}: {finding.what}", f"    why:  {finding.why}", f"    type: {finding.remedy}"]
+
+
+def _summary(looked: list[Board], findings: list[Finding]) -> str:
+    boards = "1 board was" if len(looked) == 1 else f"{len(looked)} boards were"
+    wrong = {0: "nothing is wrong", 1: "1 thing is wrong"}.get(len(findings), f"{len(findings)} things are wrong")
+    return f"{boards} looked at, {wrong}"

@@ -1,0 +1,141 @@
+"""Looks at one board for `swarm doctor` and `swarm replace`: its port, its MicroPython, its files, its node.
+
+Nothing on the board is changed, and its node goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from swarm import payload
+from swarm.deployment import DeployError, Remote
+from swarm.payload import PayloadError
+from swarm.project import Member, Project, ProjectError
+from swarm.serial_repl import BoardError, raw_repl, read_runtime
+from swarm.strip import strip
+
+_LIBRARY = "lib/faction/__init__"
+SLOTS = ("faction.a", "faction.b")
+
+
+@dataclass
+class Board:
+    """What was found at a port; what could not be found out stays None.
+
+    trouble: why the port could not be read; runtime: of serial_repl.read_runtime; refused: why this MicroPython is
+    none that the tools can work with; facts: of onboard.survey; look: of onboard_look.look; key_fits: whether it
+    uses the swarm's key; differs: files of its version that are not as a deploy would make them; unmade: why those
+    cannot be made here.
+    """
+
+    port: str
+    member: Member | None  # whose board it is, by what it says or by where it is plugged in
+    listed: Member | None  # for whose board the port is listed
+    trouble: BoardError | None = None
+    runtime: dict[str, Any] | None = None
+    refused: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    look: dict[str, Any] = field(default_factory=dict)
+    key_fits: bool | None = None
+    differs: list[str] | None = None
+    unmade: str | None = None
+
+    @property
+    def status(self) -> dict[str, Any] | None:
+        """The running node's status_dict."""
+        return self.look.get("status")
+
+    @property
+    def hardware(self) -> str | None:
+        """The board's hardware id."""
+        return self.facts.get("hardware")
+
+    def runs_in(self, project: Project) -> int | None:
+        """The id of the node of this swarm that runs here."""
+        return self.look["status"]["node"] if self.look.get("digest") == project.digest() else None
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """Version of its MicroPython, to be compared."""
+        return tuple(self.facts.get("version", ()))
+
+    def session_of(self, node: int) -> int:
+        """The highest session of another node that this one knows to be live; 0 for none."""
+        return dict(self.look.get("sessions", ())).get(node, 0)
+
+
+@lru_cache(maxsize=1)
+def _source() -> str:
+    return strip(Path(__file__).with_name("onboard_look.py").read_text())
+
+
+def examine(project: Project, listed: Member | None, port: str, compare: bool = True) -> Board:
+    """Look at the board at a port. listed: the member whose board should be there; compare: look at its files too."""
+    board = Board(port, listed, listed)
+    salt = secrets.token_bytes(16)
+    try:
+        with raw_repl(port) as transport:
+            board.runtime = read_runtime(transport, port)
+            try:
+                remote = Remote(transport)
+                remote.load(_source)
+                board.facts = remote.ask("survey")
+                board.look = remote.ask("look", salt)
+                _identify(project, board)
+                _compare_key(project, board, salt)
+                if compare and board.member:
+                    _compare_files(project, board, board.member, remote)
+                remote.forget()
+            except DeployError as error:
+                board.refused = str(error)
+    except BoardError as error:
+        board.trouble = error
+    return board
+
+
+def _identify(project: Project, board: Board) -> None:
+    """Find out whose board it is: by its hardware id, by the node that runs on it, else by where it is plugged in."""
+    runs = board.runs_in(project)
+    for member in project.members:
+        if member.hardware is not None and member.hardware == board.hardware:
+            board.member = member
+            return
+    for member in project.members:
+        if member.id == runs:
+            board.member = member
+
+
+def _compare_key(project: Project, board: Board, salt: bytes) -> None:
+    if board.status is None:
+        return
+    try:
+        wanted = None if project.open else hashlib.sha256(salt + project.key()).hexdigest()
+    except ProjectError:
+        return  # the doctor says of the project itself what is wrong with its key
+    board.key_fits = board.look["key"] == wanted
+
+
+def _compare_files(project: Project, board: Board, member: Member, remote: Remote) -> None:
+    """Find the files of the board's version that differ from this checkout's and swarm.toml's."""
+    slot = board.facts["pointed"]
+    if slot not in SLOTS:
+        return
+    release = ".".join(map(str, board.release))
+    target = payload.Target(board.facts["mpy"], release)
+    try:
+        target.check()
+        board.differs = _differing(remote, slot, payload.build(project, member, target))
+        if f"{_LIBRARY}.py" in board.differs:  # it was deployed with --source
+            board.differs = _differing(remote, slot, payload.build(project, member, None))
+    except (PayloadError, ProjectError) as error:
+        board.unmade = str(error)
+
+
+def _differing(remote: Remote, slot: str, files: dict[str, bytes]) -> list[str]:
+    remote.call("expect", {path: payload.hash_of(data) for path, data in files.items()})
+    return sorted(set(remote.ask("compare", slot)))
