@@ -14,7 +14,7 @@ WASM := build/wasm/ready
 STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint size firmware debian clean
+.PHONY: help setup demo test lint size figures firmware debian clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,6 +42,9 @@ debian:
 
 size: $(TESTS) $(WASM) ## measure the device code's size and memory against their limits
 	@$(BIN)/swarm size
+
+figures: $(TOOLS) ## run the full simulations and print every figure of the README: takes an hour on two cores
+	@$(BIN)/python -m swarm.sim.figures
 
 firmware: $(TOOLS) ## build firmware with the node frozen in: make firmware BOARD=RPI_PICO MICROPY_DIR=...
 	@$(BIN)/python -m swarm.firmware --board '$(BOARD)' --micropython '$(MICROPY_DIR)'
