@@ -3,11 +3,41 @@
 import argparse
 
 import swarm
-from swarm import board_verb, check, demo, deploy, diagram, flash, init, replay, size, status, vectors
+from swarm import (
+    board_verb,
+    check,
+    demo,
+    deploy,
+    diagram,
+    doctor,
+    flash,
+    init,
+    replace,
+    replay,
+    size,
+    status,
+    vectors,
+)
 from swarm.sim import bench
 from swarm.sim import cli as sim
 
-_MODULES = (demo, board_verb, init, check, flash, deploy, status, replay, sim, bench, vectors, diagram, size)
+_MODULES = (
+    demo,
+    board_verb,
+    init,
+    check,
+    flash,
+    deploy,
+    status,
+    doctor,
+    replace,
+    replay,
+    sim,
+    bench,
+    vectors,
+    diagram,
+    size,
+)
 
 
 def main(argv: list[str] | None = None) -> int:
