@@ -90,7 +90,7 @@ def status(box, node):
 
 
 def count_uploaded(told):
-    return int(re.search(r"(\d+) files were uploaded", told)[1])
+    return int(re.search(r"version, (\d+) files? uploaded", told)[1])
 
 
 def test_fresh_boards_become_a_swarm(box):
@@ -105,6 +105,7 @@ def test_fresh_boards_become_a_swarm(box):
         assert (told["state"], told["ready"], told["sample"]["late"]) == ("Bootstrapped", box.nodes, False), told
         assert told["session"] > deployment.seconds_since_2020() - 600
     assert "8 of 8 boards run the current version" in box.told
+    assert not any(key_of(box) in line for said in box.lines.values() for line in said), "boards echo no key"
 
 
 def test_a_second_deploy_uploads_and_restarts_nothing(box):

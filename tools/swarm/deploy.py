@@ -101,7 +101,8 @@ def deploy(described: Project, members: list[Member], port: str | None, from_sou
         print("swarm deploy: interrupted; each board runs its old version or the new one", file=sys.stderr)
         return 130
     count = len(members) - sum(len(nodes) for nodes in failed.values())
-    print(f"{count} of {len(members)} boards run the current version, {uploaded} files were uploaded")
+    files = "1 file" if uploaded == 1 else f"{uploaded} files"
+    print(f"{count} of {len(members)} boards run the current version, {files} uploaded")
     for reason, nodes in failed.items():
         print(f"swarm deploy: node {', '.join(map(str, sorted(nodes)))}: {reason}", file=sys.stderr)
     return 1 if failed else 0
