@@ -4,6 +4,7 @@ import shlex
 from dataclasses import replace
 
 import pytest
+
 from swarm.cli import main
 from swarm.sim import campaign, figures
 from swarm.sim.plan import Options
