@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from faction import frame as frames
 from faction.core import Faction
 from faction.frame import Frame, digest
+from faction.names import COUNTERS
 from swarm_fixture import Swarm
 
 VECTORS = Path(__file__).parent / "vectors" / "frames.jsonl"
@@ -170,8 +171,8 @@ def test_any_other_length_is_refused(size):
     for length in range(300):
         answer = decoder.decode(padded, length)
         assert answer == frames.ACCEPTED if length == len(frame) else answer != frames.ACCEPTED, length
-    assert decoder.decode(padded, -1) == frames.MALFORMED
-    assert decoder.decode(frame[:-1], len(frame)) == frames.MALFORMED
+    assert decoder.decode(padded, -1) == COUNTERS.index("malformed")
+    assert decoder.decode(frame[:-1], len(frame)) == COUNTERS.index("malformed")
 
 
 @pytest.mark.parametrize("part", ("session", "sequence", "generation"))
@@ -230,7 +231,7 @@ def test_the_last_foreign_swarm_is_remembered():
     other = Swarm(SWARM.members, 2)
     for swarm in (Swarm(SWARM.members, name="other"), other):
         frame = swarm.frame(9, 5)
-        assert decoder.decode(frame, len(frame)) == frames.FOREIGN
+        assert decoder.decode(frame, len(frame)) == COUNTERS.index("foreign")
     assert bytes(decoder.foreign_digest) == other.digest
 
 

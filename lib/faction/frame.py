@@ -26,12 +26,12 @@ _RESERVED_FLAG = const(8)
 # Verdicts of decode(), in the order in which the checks are made; also indices of the node's counters
 # (names.COUNTERS).
 ACCEPTED = const(0)
-MALFORMED = const(1)  # version, kind, flags, or a length that does not agree with the echo count
-FOREIGN = const(2)  # another swarm, or a node provisioned differently
-MISFIT = const(3)  # bitmap length, padding bits
-NON_MEMBER = const(4)  # the sender is not a member
-IMPOSSIBLE = const(5)  # a number outside its range, or readiness without participation
-FORGED = const(6)  # the tag is wrong: another key, or damage on the way
+_MALFORMED = const(1)  # version, kind, flags, or a length that does not agree with the echo count
+_FOREIGN = const(2)  # another swarm, or a node provisioned differently
+_MISFIT = const(3)  # bitmap length, padding bits
+_NON_MEMBER = const(4)  # the sender is not a member
+_IMPOSSIBLE = const(5)  # a number outside its range, or readiness without participation
+_FORGED = const(6)  # the tag is wrong: another key, or damage on the way
 
 _PING = const(0x11)
 _READY = const(0x12)
@@ -97,27 +97,27 @@ class Frame:
         Returns ACCEPTED, or the check that it failed: then nothing of it may be used.
         """
         if not _SHORTEST <= length <= _MAX_LENGTH or length > len(buffer):
-            return MALFORMED
+            return _MALFORMED
         self.ready = buffer[0] == _READY
         self.flags = buffer[1] & 15
         self.echo_count = buffer[1] >> 4
         if not self.ready and buffer[0] != _PING or self.flags & _RESERVED_FLAG or self.echo_count > MAX_ECHOES:
-            return MALFORMED
+            return _MALFORMED
         length -= _TAG
         bitmaps = length - _BITMAPS - self.echo_count * _ECHO
         if bitmaps < 2 or bitmaps & 1:
-            return MALFORMED
+            return _MALFORMED
         own = self.digest
         if buffer[2] != own[0] or buffer[3] != own[1] or buffer[4] != own[2] or buffer[5] != own[3]:
             self._note_foreign(buffer)
-            return FOREIGN
+            return _FOREIGN
         if bitmaps != 2 * self.width or buffer[_BITMAPS + self.width - 1] & self._padding:
-            return MISFIT
+            return _MISFIT
         verdict = self._decode_fields(buffer)
         if not verdict:
             self._cmac.compute(buffer, length)
             if self._cmac.differs(buffer, length):
-                verdict = FORGED
+                verdict = _FORGED
         return verdict
 
     def _note_foreign(self, buffer):
@@ -127,23 +127,23 @@ class Frame:
     def _decode_fields(self, buffer):
         self.sender = self._machine.index(buffer[6] | buffer[7] << 8)
         if self.sender < 0:
-            return NON_MEMBER
+            return _NON_MEMBER
         # A number of 2^30 or more would take memory on a 32-bit board: look at its highest byte first.
         if (buffer[11] | buffer[15] | buffer[19]) > 0x3F:
-            return IMPOSSIBLE
+            return _IMPOSSIBLE
         self.session = _number(buffer, 8)
         self.sequence = _number(buffer, 12)
         self.generation = _number(buffer, 16)
         # Sessions and sequences begin at 1, so that 0 can stand for none.
         if not self.session or not self.sequence:
-            return IMPOSSIBLE
+            return _IMPOSSIBLE
         for at in range(self.echoes + 5, self.echoes + self.echo_count * _ECHO, _ECHO):
             if buffer[at] > 0x3F:
-                return IMPOSSIBLE
+                return _IMPOSSIBLE
         at = _BITMAPS + self.width
         for i in range(_BITMAPS, at):
             if buffer[at] & ~buffer[i]:
-                return IMPOSSIBLE
+                return _IMPOSSIBLE
             at += 1
         if self.flags & INSTANT_FLAG:
             self._decode_offset(buffer)
