@@ -7,7 +7,6 @@ import pytest
 from swarm import cli, runtimes, size
 from swarm.size import Figure
 
-
 # Budgets that are not met, and what is kept until they are: the names, functions and bytecode of the node and of the
 # firmware that stays loaded with it are what takes the room, and shorter private names would give back 0.6 KB.
 MISSED = {

@@ -96,8 +96,8 @@ class EspNowLink:
         self._packet[1] = buffer
         try:
             length = self._radio.recvinto(self._packet, 0)
-        except ValueError as error:
-            # The ring was out of step, and the radio has emptied it.
+        except (ValueError, OSError) as error:
+            # The ring was out of step, and the radio has emptied it; or the radio is off.
             self.receive_errors += 1
             self.error = error
             return 0
