@@ -11,16 +11,20 @@ from swarm.targets import Target
 
 STYLES = {"Bootstrapped": "green", "TimedOut": "red", "Collecting": "yellow", "Pinging": "cyan", "no answer": "red"}
 
+_LABEL = 24  # characters of a port in a row
+_FREE = 30  # columns at most for lists of ids
+
 
 def table(asked: Iterable[tuple[Target, dict | None]], waiting: bool = False, one_line: bool = False) -> Table:
     """The table of boards and what they answered: a status_dict, {"error": why}, or None while nothing is known.
 
     waiting: show who waits for whom in place of who is not ready; one_line: cut what does not fit.
     """
-    rows = Table(box=None, pad_edge=False, header_style="bold")
+    rows = Table(box=None, pad_edge=False, header_style="bold", expand=one_line)
     for title in ("node", "state", "heard", "ready", "waits for" if waiting else "missing", "sample", "restarts"):
-        rows.add_column(title, no_wrap=one_line or title not in ("missing", "sample"), overflow="ellipsis")
-    rows.add_column("errors", no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
+        free = title in ("waits for", "missing")
+        rows.add_column(title, no_wrap=one_line or not free, overflow="ellipsis", max_width=_FREE if free else None)
+    rows.add_column("errors", no_wrap=one_line, overflow="ellipsis" if one_line else "fold", ratio=1)
     for target, status in asked:
         rows.add_row(*(_coloured(cell) for cell in cells(target, status, waiting)))
     return rows
@@ -34,9 +38,9 @@ def _coloured(cell: str) -> str:
 def cells(target: Target, status: dict | None, waiting: bool = False) -> list[str]:
     """One row's texts."""
     if status is None:
-        return [target.label, "asked", "", "", "", "", "", ""]
+        return [_short(target.label), "asked", "", "", "", "", "", ""]
     if "error" in status:
-        return [target.label, "no answer", "", "", "", "", "", status["error"]]
+        return [_short(target.label), "no answer", "", "", "", "", "", reason(target, status)]
     total = len(status["ready"]) + len(status["missing"])
     return [
         str(status["node"]),
@@ -48,6 +52,16 @@ def cells(target: Target, status: dict | None, waiting: bool = False) -> list[st
         str(status["restarts"]),
         "; ".join(errors(status)),
     ]
+
+
+def _short(label: str) -> str:
+    """A label's end, which is what tells ports apart."""
+    return label if len(label) <= _LABEL else "..." + label[3 - _LABEL :]
+
+
+def reason(target: Target, answer: dict) -> str:
+    """Why a board did not answer, without its port where that is the board's name already."""
+    return answer["error"].removeprefix(f"{target.port}: ") if target.label == target.port else answer["error"]
 
 
 def ids(numbers: Iterable[int]) -> str:

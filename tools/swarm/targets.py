@@ -16,8 +16,8 @@ from swarm.project import ProjectError
 from swarm.serial_repl import BoardError, open_port, prompt, read_status
 
 AT_ONCE = 32  # boards that are read at the same time
-_PROMPT_S = 0.2  # time for a free prompt to show itself
-_ANSWER_S = 0.8  # time for an application on asyncio to answer
+_PROMPT_S = 0.3  # time for a free prompt to show itself
+_ANSWER_S = 1.5  # time for an application on asyncio to answer, or for a busy board's prompt
 _PROMPT = b">>> "
 
 
@@ -95,7 +95,7 @@ def ask(target: Target, more: Callable[[SerialTransport, str, dict], dict] | Non
         return {"error": target.problem}
     try:
         with open_port(target.port) as transport:
-            status = _of_application(transport)
+            status = _of_application(transport, target.port)
             if status is None:
                 with prompt(transport, target.port):
                     status = read_status(transport, target.port)
@@ -119,10 +119,11 @@ def ask_all(
         return list(zip(targets, pool.map(lambda target: ask(target, more), targets), strict=True))
 
 
-def _of_application(transport: SerialTransport) -> dict | None:
-    """The status that an application on asyncio answers with; None where a prompt is free, or nothing answers.
+def _of_application(transport: SerialTransport, port: str) -> dict | None:
+    """The status that an application on asyncio answers with; None where a prompt is free.
 
-    The prompt is had by a Ctrl-C, which would stop such an application, so it is asked first.
+    A prompt is entered by a Ctrl-C. That would stop such an application, or a board's start half-way, so what shows no
+    prompt gets none: BoardError.
     """
     serial = transport.serial
     serial.write(b"\r")
@@ -131,7 +132,13 @@ def _of_application(transport: SerialTransport) -> dict | None:
     # Out of a raw REPL that somebody has left behind, which says nothing by itself.
     serial.write(b"\x02\rstatus\r")
     answer = _read(transport, _ANSWER_S, lambda data: _PROMPT in data or _status_in(data) is not None)
-    return _status_in(answer)
+    status = _status_in(answer)
+    if status is None and _PROMPT not in answer:
+        raise BoardError(
+            f"{port}: no MicroPython prompt answers, and no node; is it a board with MicroPython, and does it not just "
+            f"start, or run another program? `mpremote connect {port} reset` starts it again"
+        )
+    return status
 
 
 def _read(transport: SerialTransport, seconds: float, done: Callable[[bytes], bool]) -> bytes:
