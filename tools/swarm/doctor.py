@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
@@ -19,6 +20,7 @@ from swarm.findings import Finding, find, without_port
 from swarm.project import Member, Project, ProjectError
 
 _AT_ONCE = 32  # boards that are looked at at the same time
+_LISTEN_S = 4.5  # a node that nobody agrees with speaks twice in that, at Trickle's slow rate
 _EXAMPLES = """examples:
   swarm doctor                                 every board of swarm.toml, each at the port listed there
   swarm doctor --port /dev/ttyUSB0             what is plugged in there
@@ -55,7 +57,7 @@ def _run(options: argparse.Namespace) -> int:
         return 2
     ports, unread = places(described, options.port)
     looked = look_at(described, ports)
-    findings = find(described, looked, unread)
+    findings = find(described, looked, unread, lambda boards: listen(described, boards))
     if options.json:
         print(
             json.dumps({"looked_at": [board.port for board in looked], "findings": [asdict(one) for one in findings]})
@@ -89,6 +91,14 @@ def look_at(described: Project, ports: dict[str, Member | None], compare: bool =
     with ThreadPoolExecutor(max(1, min(len(ports), _AT_ONCE))) as pool:
         jobs = [pool.submit(examine, described, member, port, compare) for port, member in ports.items()]
         return [job.result() for job in jobs]
+
+
+def listen(described: Project, boards: list[Board]) -> dict[str, dict[str, int]]:
+    """Wait as long as a node is silent at most, then read the counters of these boards' nodes again, by port."""
+    print(f"listening for {_LISTEN_S:g} s to what {len(boards)} of them still hear", file=sys.stderr)
+    time.sleep(_LISTEN_S)
+    again = look_at(described, {board.port: board.listed for board in boards}, compare=False)
+    return {board.port: board.status["counters"] for board in again if board.status}
 
 
 def _lines(finding: Finding) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,10 @@ from swarm.serial_repl import BoardError
 
 _SHOWN = 3  # names of files in a message
 _BOARD_FILES = ("faction.json", "faction.key", "sensor.mpy", "sensor.py")  # not of this checkout
+
+
+# Counters of frames that were not taken, and the faults of a board here that are a reason for them.
+_REASONS = {"forged": {"key", "open", "locked"}, "foreign": {"digest"}, "stale": {"storage", "twice"}}
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,25 @@ class Finding:
         return " at ".join(part for part in (node, self.port) if part) or "the swarm"
 
 
-def find(described: Project, looked: list[Board], unread: list[Finding]) -> list[Finding]:
-    """All that is wrong. looked: the boards that were looked at; unread: what is wrong with members that were not."""
+def find(
+    described: Project,
+    looked: list[Board],
+    unread: list[Finding],
+    listen: Callable[[list[Board]], dict[str, dict[str, int]]],
+) -> list[Finding]:
+    """All that is wrong.
+
+    looked: the boards that were looked at; unread: what is wrong with members that were not; listen: called with
+    boards that have heard what none of these explains, it waits a while and returns their nodes' counters, by port.
+    """
     doctor = _Doctor(described, looked)
     found = [*doctor.of_project(), *unread]
     for board in looked:
         found += doctor.of_board(board)
     found += doctor.of_pairs()
-    found += doctor.of_strangers(found)
+    heard = doctor.unexplained({finding.fault for finding in found})
+    if heard:
+        found += doctor.of_strangers(heard, listen([board for board, _ in heard]))
     return sorted(found, key=lambda one: (one.node is not None, one.node or 0, one.port or ""))
 
 
@@ -97,37 +112,51 @@ class _Doctor:
             for board in carriers.values():
                 yield from self._session(board, node)
 
-    def of_strangers(self, found: list[Finding]) -> Iterator[Finding]:
-        """What nodes hear of boards that were not looked at, as long as they miss members and nothing explains it."""
-        explained = {finding.fault for finding in found}
+    def unexplained(self, explained: set[str]) -> list[tuple[Board, list[str]]]:
+        """Boards that miss members and have counted frames for which no board that was looked at is the reason."""
+        heard = []
         for board in self._looked:
-            if board.status is None or not board.status["missing"] or board.look["digest"] != self._swarm.digest():
-                continue
-            counters, missing = board.status["counters"], _listed(board.status["missing"])
-            if counters["forged"] and not explained & {"key", "open", "locked"}:
-                yield self._at(
-                    board,
-                    "key",
-                    f"{counters['forged']} frames of another key were heard, and {missing} did not become ready",
-                    "one of them has another key, or a stranger sends: nodes with different keys ignore each other",
-                    f"look at {missing} too: plug them in and repeat; {self._deploy('the one with the other key')}",
-                )
-            if counters["foreign"] and "digest" not in explained:
-                yield self._at(
-                    board,
-                    "digest",
-                    f"a node with digest {board.look['foreign_digest']} was heard, and {missing} did not become ready",
-                    f"the swarm's digest is {self._swarm.digest()}: other names, members or quorums do not mix",
-                    f"look at {missing} too: plug them in and repeat; {self._deploy('the one with that digest')}",
-                )
-            if counters["stale"] and not explained & {"storage", "twice"}:
-                yield self._at(
-                    board,
-                    "storage",
-                    f"{counters['stale']} frames of earlier sessions were heard, and {missing} did not become ready",
-                    "a board whose storage was lost counts its sessions anew, and is taken for a recording",
-                    f"look at {missing} too: plug them in and repeat; {self._deploy('the one that lost its number')}",
-                )
+            if board.status is not None and board.status["missing"] and board.runs_in(self._swarm) is not None:
+                counts = board.status["counters"]
+                names = [name for name, faults in _REASONS.items() if counts[name] and not explained & faults]
+                if names:
+                    heard.append((board, names))
+        return heard
+
+    def of_strangers(
+        self, heard: list[tuple[Board, list[str]]], counters: dict[str, dict[str, int]]
+    ) -> Iterator[Finding]:
+        """What is still heard of boards that were not looked at; what is no more was put right since."""
+        for board, names in heard:
+            assert board.status is not None
+            later = counters.get(board.port, {})
+            missing = _listed(board.status["missing"])
+            for name in names:
+                more = later.get(name, 0) - board.status["counters"][name]
+                if more <= 0:
+                    continue
+                fault, what, why, who = {
+                    "forged": (
+                        "key",
+                        f"{more} frames of another key were heard just now, and {missing} is not ready",
+                        "nodes with different keys ignore each other; or a stranger sends",
+                        "the one with the other key",
+                    ),
+                    "foreign": (
+                        "digest",
+                        f"digest {board.look['foreign_digest']} is heard, and {missing} is not ready",
+                        f"the swarm's is {self._swarm.digest()}: other names, members or quorums do not mix",
+                        "the one with that digest",
+                    ),
+                    "stale": (
+                        "storage",
+                        f"{more} frames of earlier sessions were heard just now, and {missing} is not ready",
+                        "a board that has lost its session number is taken for a recording",
+                        "the one that lost it",
+                    ),
+                }[name]
+                remedy = f"plug {missing} in and repeat this; then {self._deploy('NODE')} with {who}"
+                yield self._at(board, fault, what, why, remedy)
 
     # Words
 
