@@ -145,3 +145,22 @@ def test_pictures_are_well_formed(tmp_path):
 def test_axes_are_divided_by_round_values(high):
     values = plot.steps(0, high)
     assert 2 <= len(values) <= 8 and values[0] == 0 and values[-1] <= high
+
+
+def test_parameters_reach_the_nodes():
+    run = Run(Options(nodes=(4, 4), imin_ms=24, imax_ms=500, redundancy=3, echoes=1, loss=0.1), 1)
+    result = run.run()
+    trickle = run.boards[0].node.trickle
+    assert (trickle.imin_ms, trickle.imax_ms, trickle.redundancy) == (24, 500, 3)
+    assert not result.words and result != Run(Options(nodes=(4, 4), imin_ms=24, imax_ms=500, redundancy=3), 1).run()
+
+
+def test_fewer_echoes_make_shorter_frames():
+    def longest(echoes):
+        run = Run(Options(nodes=(12, 12), boot_spread_ms=5, echoes=echoes), 1)
+        seen = []
+        run.kernel.note = lambda what, node, data=b"": what == "sends" and seen.append(len(data))
+        run.run()
+        return max(seen)
+
+    assert longest(1) == longest(2) - 6 == longest(8) - 42

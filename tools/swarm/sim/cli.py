@@ -61,6 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--imin-ms", type=int, help="Trickle's shortest interval")
     parser.add_argument("--imax-ms", type=int, help="Trickle's longest interval")
     parser.add_argument("--redundancy", type=int, help="Trickle's k")
+    parser.add_argument("--echoes", type=int, choices=range(1, 9), help="most echoes in a frame")
     parser.add_argument("--protocol", choices=("faction", "published", "repeating", "heartbeat"), default="faction")
 
 

@@ -12,6 +12,7 @@ from shims import cpython  # noqa: E402
 
 cpython.install()
 
+from faction import node as _node  # noqa: E402
 from faction.cmac import Cmac  # noqa: E402
 from faction.core import (  # noqa: E402
     BOOTSTRAPPED,
@@ -25,9 +26,9 @@ from faction.core import (  # noqa: E402
     TIMED_OUT,
     Faction,
 )
-from faction.frame import DEMONSTRATION_KEY  # noqa: E402
+from faction.frame import DEMONSTRATION_KEY, MAX_ECHOES  # noqa: E402
 from faction.names import COUNTERS  # noqa: E402
-from faction.node import IMIN_MS, Node, default_lead_ms  # noqa: E402
+from faction.node import IMIN_MS, Node  # noqa: E402
 
 __all__ = [
     "BOOTSTRAPPED",
@@ -46,8 +47,13 @@ __all__ = [
     "Faction",
     "Node",
     "SharedCmac",
-    "default_lead_ms",
+    "limit_echoes",
 ]
+
+
+def limit_echoes(count: int | None) -> None:
+    """Let every node of this process put at most count echoes in a frame; None: as many as fit, as on a board."""
+    _node.MAX_ECHOES = MAX_ECHOES if count is None else count
 
 
 class SharedCmac(Cmac):

@@ -65,6 +65,21 @@ FIGURES = (
     Figure("20 nodes, half radio, half bus, 10 % loss", Options(loss=0.1, topology="mixed"), 20),
     Figure("2 to 12 nodes, random faults", _MIXED, 10_000),
 )
+# One rule's parameter after another away from what the nodes use, at two sizes.
+TUNING = (
+    ("", {}),
+    ("--imin-ms 8", {"imin_ms": 8}),
+    ("--imin-ms 24", {"imin_ms": 24}),
+    ("--imin-ms 32", {"imin_ms": 32}),
+    ("--imin-ms 48", {"imin_ms": 48}),
+    ("--imax-ms 512", {"imax_ms": 512}),
+    ("--imax-ms 8192", {"imax_ms": 8192}),
+    ("--redundancy 1", {"redundancy": 1}),
+    ("--redundancy 3", {"redundancy": 3}),
+    ("--echoes 2", {"echoes": 2}),
+    ("--echoes 4", {"echoes": 4}),
+)
+TUNED = ((Options(loss=0.1), 60), (Options(nodes=(50, 50), boot_spread_ms=5), 8))
 GROWTH = (10, 20, 50, 100, 200, 400, 680)  # members of a random multi-hop swarm, 10 % loss
 
 
@@ -184,6 +199,22 @@ def _growth(folder: Path, share: float, jobs: int) -> bool:
     return fine
 
 
+def _tuning(share: float, jobs: int) -> None:
+    """What Trickle's intervals and redundancy and the number of echoes do to time and frames."""
+    for base, seeds in TUNED:
+        seeds = max(1, round(seeds * share))
+        print(f"\nTuning: `{command(base, seeds)}` with\n", flush=True)
+        print("| option | wait p50 / p99 / max, ms | frames a node | bytes a node |\n|---|---|---|---|", flush=True)
+        for words, changes in TUNING:
+            options = replace(base, **changes)
+            summary = campaign.summary(options, campaign.run(options, range(1, seeds + 1), jobs))
+            print(
+                f"| {words or '(as it is)'} | {_three(summary['converge_ms'])} | {summary['frames_per_node']['mean']} "
+                f"| {summary['bytes_per_node']['mean']} |",
+                flush=True,
+            )
+
+
 def _one_run(folder: Path) -> None:
     """A run to look at: five nodes, one of which loses power."""
     from swarm.sim import report
@@ -209,6 +240,7 @@ def main(argv: list[str] | None = None) -> int:
     jobs = arguments.jobs or campaign.cores()
     kept = _campaigns(folder, share, jobs)
     kept = _growth(folder, share, jobs) and kept
+    _tuning(share, jobs)
     _one_run(folder)
     sizes = bench.SIZES[:2] if arguments.quick else bench.SIZES
     found = bench.compare(sizes, bench.LOSSES, 2 if arguments.quick else None, 1, jobs)

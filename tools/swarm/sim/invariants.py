@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
 
-from swarm.sim.device import BOOTSTRAPPED, COUNTERS, IMIN_MS
+from swarm.sim.device import BOOTSTRAPPED, COUNTERS
 from swarm.sim.kernel import PERIOD
 
 if TYPE_CHECKING:
@@ -81,13 +81,17 @@ class _Known:
 
 
 class Invariants:
-    """Watches every board of a run. violations: by name, how often; words: the first of each."""
+    """Watches every board of a run. imin_ms: Trickle's shortest interval that the run agreed on.
 
-    def __init__(self, kernel: Kernel, plan: Plan) -> None:
+    violations: by name, how often; words: the first of each.
+    """
+
+    def __init__(self, kernel: Kernel, plan: Plan, imin_ms: int) -> None:
         self.violations = dict.fromkeys(NAMES, 0)
         self.words: list[str] = []
         self._kernel = kernel
         self._plan = plan
+        self._imin_ms = imin_ms
         self._index = {number: place for place, number in enumerate(plan.ids)}
         self._known: dict[Board, _Known] = {}
         self._lives: dict[tuple[Board, int], int] = {}  # when a life ended
@@ -142,7 +146,7 @@ class Invariants:
         # At most one frame an interval, in its second half: on average one each Imin, and half an Imin of play.
         if known.earliest is not None:
             ahead = (known.earliest - due + PERIOD // 2) % PERIOD - PERIOD // 2
-            if ahead > imin - imin // 2 or imin < IMIN_MS:
+            if ahead > imin - imin // 2 or imin < self._imin_ms:
                 self.fail(TOO_FAST, board, f"a frame {ahead} ms before its time")
             due = known.earliest if ahead > 0 else due
         known.earliest = (due + imin) % PERIOD

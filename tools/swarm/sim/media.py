@@ -51,7 +51,8 @@ class Medium:
         self._random = kernel.random(type(self).__name__)
         self._pending: set = set()
 
-    def airtime_us(self, length: int) -> int:
+    @staticmethod
+    def airtime_us(length: int) -> int:
         """Microseconds that a frame of length bytes is on the medium."""
         raise NotImplementedError
 
@@ -129,7 +130,8 @@ class Radio(Medium):
     SLOTS = 32
     SENSE_US = 15
 
-    def airtime_us(self, length: int) -> int:
+    @staticmethod
+    def airtime_us(length: int) -> int:
         """Microseconds that a frame of length bytes is on the air."""
         return air.airtime_us(length)
 
@@ -143,6 +145,7 @@ class Bus(Medium):
     SLOTS = 32
     SENSE_US = 87  # a byte is noticed when it has come whole
 
-    def airtime_us(self, length: int) -> int:
+    @staticmethod
+    def airtime_us(length: int) -> int:
         """Microseconds that a frame of length bytes occupies the line."""
-        return (length + 2) * 10 * 1_000_000 // self.BAUD
+        return (length + 2) * 10 * 1_000_000 // Bus.BAUD

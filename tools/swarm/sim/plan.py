@@ -72,6 +72,9 @@ class Options:
         for fault in self.faults:
             if fault not in FAULTS and fault != "mixed":
                 raise ValueError(f"fault {fault!r}: some of {', '.join(FAULTS)}, or mixed")
+        for name in ("imin_ms", "imax_ms", "redundancy", "echoes"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}: 1 or more")
         if self.stamp_us < 1:
             raise ValueError(f"stamp of {self.stamp_us} us: 1 or more")
         for name in ("boot_spread_ms", "warmup_ms", "hidden_wait_ms", "ppm", "frame_us"):

@@ -9,7 +9,7 @@ from typing import Any
 
 from swarm.sim import baselines, interlopers
 from swarm.sim.board import Board
-from swarm.sim.device import COUNTERS, DEMONSTRATION_KEY, IMIN_MS, Node, SharedCmac
+from swarm.sim.device import COUNTERS, DEMONSTRATION_KEY, IMIN_MS, Node, SharedCmac, limit_echoes
 from swarm.sim.invariants import EXCEPTION, FALSE_CONCLUSION, SKEW, STRANDED, Invariants
 from swarm.sim.kernel import Clock, Kernel
 from swarm.sim.media import Bus, Medium, Radio
@@ -60,11 +60,13 @@ class Run:
         self.kernel = Kernel(seed)
         self.plan = draw(options, seed)
         self.trace = trace
-        self.checks = Invariants(self.kernel, self.plan)
+        self.imin_ms = self._imin_ms()
+        self.checks = Invariants(self.kernel, self.plan, self.imin_ms)
         self.boards: list[Board] = []
         self.media: list[Medium] = []
         # The baselines have neither our frames nor our promises: only their conclusions are looked at.
         self._checked = options.protocol == "faction"
+        limit_echoes(options.echoes)
         self._node_class = node_class or baselines.CLASSES.get(options.protocol, Node)
         self._tags: dict[bytes, bytes] = {}
         self._sessions: dict[int, int] = {}
@@ -76,6 +78,14 @@ class Run:
 
     # Building
 
+    def _imin_ms(self) -> int:
+        """Trickle's shortest interval: at least four times what a frame with a few echoes takes on the slowest link."""
+        imin_ms = self.options.imin_ms or IMIN_MS
+        if any(self.plan.bus):
+            length = 24 + 2 * ((len(self.plan.ids) + 7) // 8) + 2 * 6 + _TAG
+            imin_ms = max(imin_ms, -(-4 * Bus.airtime_us(length) // 1000))
+        return imin_ms
+
     def _build(self) -> None:
         plan, kernel = self.plan, self.kernel
         self.interlopers = interlopers.places(plan)
@@ -84,11 +94,6 @@ class Run:
         self.radio = Radio(kernel, plan.radio, weather, hidden_us)
         self.bus = Bus(kernel, plan.bus, weather)
         self.media = [medium for medium in (self.radio, self.bus) if any(medium.in_range)]
-        self.imin_ms = self.options.imin_ms or IMIN_MS
-        if any(plan.bus):
-            # Four times what a frame with a few echoes takes on the slowest link.
-            longest = 24 + 2 * ((len(plan.ids) + 7) // 8) + 2 * 6 + _TAG
-            self.imin_ms = max(self.imin_ms, -(-4 * self.bus.airtime_us(longest) // 1000))
         for place, member in enumerate(plan.members):
             clock = Clock(member.offset_us, member.ppm)
             board = self.add(member.number, place, clock, self._make, self, member.frame_us)
