@@ -6,6 +6,7 @@ import swarm
 from swarm import (
     board_verb,
     check,
+    collect,
     demo,
     deploy,
     diagram,
@@ -32,6 +33,7 @@ _MODULES = (
     status,
     doctor,
     monitor,
+    collect,
     replace,
     replay,
     sim,

@@ -180,17 +180,17 @@ import json
 try:
     import faction
 except ImportError:
-    print(json.dumps({"error": "absent"}))
+    print(json.dumps({"answer": {"error": "absent"}}))
 else:
     try:
-        print(json.dumps(faction.status_dict()))
+        print(json.dumps({"answer": faction.status_dict()}))
     except RuntimeError as error:
-        print(json.dumps({"error": "stopped", "why": str(error)}))
+        print(json.dumps({"answer": {"error": "stopped", "why": str(error)}}))
 """
 
 _RUNTIME = """
 import sys, json
-print(json.dumps([sys.implementation.name, list(sys.implementation.version), sys.maxsize]))
+print(json.dumps({"answer": [sys.implementation.name, list(sys.implementation.version), sys.maxsize]}))
 """
 
 
@@ -211,7 +211,7 @@ def read_status(transport: SerialTransport, port: str) -> dict:
 def read_screen(transport: SerialTransport, port: str) -> str:
     """The status screen that faction.status() prints on the board."""
     read_status(transport, port)
-    return _run(transport, port, "import faction\nfaction.status()").replace("\r\n", "\n").rstrip("\n")
+    return run(transport, port, "import faction\nfaction.status()").replace("\r\n", "\n").rstrip("\n")
 
 
 def read_runtime(transport: SerialTransport, port: str) -> dict:
@@ -221,17 +221,19 @@ def read_runtime(transport: SerialTransport, port: str) -> dict:
 
 
 def _json(transport: SerialTransport, port: str, code: str):
-    """The JSON that code prints on the board, among lines the node may print meanwhile."""
-    output = _run(transport, port, code)
-    for line in reversed(output.splitlines()):
-        try:
-            return json.loads(line)
-        except ValueError:
-            continue
+    """The answer that code prints on the board, among lines the node may print meanwhile, some of them JSON."""
+    for _ in range(_ATTEMPTS):  # a node's line may come in the middle of the answer
+        output = run(transport, port, code)
+        for line in output.splitlines():
+            with contextlib.suppress(ValueError):
+                found = json.loads(line)
+                if isinstance(found, dict) and "answer" in found:
+                    return found["answer"]
     raise BoardError(f"{port}: the board's answer is not understood: {output[:200]!r}")
 
 
-def _run(transport: SerialTransport, port: str, code: str) -> str:
+def run(transport: SerialTransport, port: str, code: str) -> str:
+    """What code prints at the board's raw REPL, and the node meanwhile; BoardError when that fails."""
     try:
         return transport.exec(code).decode("utf-8", "replace")
     except TransportExecError as error:
