@@ -114,7 +114,9 @@ def compare(
                 "frames_per_node": summary["frames_per_node"]["mean"],
                 "bytes_per_node": summary["bytes_per_node"]["mean"],
                 "frames_per_node_settled_minute": round(sum(after) / len(after) * 60_000 / AFTER_MS, 1),
-                "skew_us": summary["skew_us"],
+                "skew_us": campaign.spread(
+                    result.skew_us for result in mine if result.skew_us is not None and not result.stranded
+                ),
             }
         )
     return found
