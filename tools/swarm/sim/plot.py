@@ -147,7 +147,7 @@ def _cumulative(canvas: Canvas, x: int, y: int, width: int, height: int, title: 
     for value in steps(0, top, 5):
         canvas.text(x + width * value / top, y + height + 14, f"{value:g}", "middle", 9)
     points = [(x + width * value / top, y + height * (1 - (i + 1) / len(values))) for i, value in enumerate(values)]
-    canvas.path([(x, float(y + height)), *points], colour)
+    canvas.path([(x, float(y + height)), (points[0][0], float(y + height)), *points], colour)
 
 
 def curves(title: str, x_name: str, y_name: str, lines: dict[str, list[tuple[float, float]]]) -> str:
