@@ -141,8 +141,11 @@ def test_who_is_awaited_and_why():
 
 def test_boards_are_left_in_peace_while_a_first_sample_is_due():
     watch = watch_of(1)
-    watch.take(watch.targets[0], status(instant_in_us=400_000), 10)
-    assert 10.4 < watch.quiet_until_s < 11
+    assert not watch.quiet(9)
+    watch.take(watch.targets[0], status(instant_in_us=5_000_000), 10)
+    assert [watch.quiet(now_s) for now_s in (10.1, 14.4, 14.6, 15.1, 15.3)] == [False, False, True, True, False]
+    watch.take(watch.targets[0], status(instant_in_us=-300_000), 15.3)
+    assert not watch.quiet(15.4)
 
 
 def monitor(*ports, options=()):

@@ -1,10 +1,12 @@
 """`swarm status`: what it reads, that it leaves a board in peace, and how it tells what is wrong."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import termios
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import serial
 
 from bench_fixture import Table, lay_boards
 from conftest import require
-from swarm import serial_repl
+from swarm import kept, serial_repl, targets
 from swarm.serial_repl import BoardError, raw_repl
 from test_aio import BOOT
 
@@ -46,14 +48,27 @@ def status(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
-@pytest.fixture(params=["unix", "cpython"])
-def table(request, tmp_path):
+@contextmanager
+def a_lone_node(home, runtime):
     """A lone node that has sampled, and beside it a board of the same swarm without power."""
-    require(request.param)
-    boards = lay_boards(tmp_path, [4, 5], required=1)
-    with Table(boards, SEED, runtime=request.param) as made:
+    require(runtime)
+    with Table(lay_boards(home, [4, 5], required=1), SEED, runtime=runtime) as made:
         made.start(4)
         made.wait(lambda: made.run.nodes[4].succeeded(), what="the first sample")
+        yield made
+
+
+@pytest.fixture(scope="module", params=["unix", "cpython"])
+def table(request, tmp_path_factory):
+    """A lone node for the tests that leave it as it is."""
+    with a_lone_node(tmp_path_factory.mktemp("boards"), request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def spare(tmp_path):
+    """A lone node for one test."""
+    with a_lone_node(tmp_path, "unix") as made:
         yield made
 
 
@@ -128,11 +143,61 @@ def test_an_application_on_asyncio_goes_on(tmp_path):
         assert not any("Interrupt" in line for line in table.run.nodes[1].output), table.story()
 
 
-def test_a_raw_prompt_that_was_left_behind_is_no_obstacle(table):
-    with serial.Serial(table.ports[4], timeout=5) as port:
+def test_a_board_that_starts_or_runs_a_program_is_not_interrupted(tmp_path):
+    require("unix")
+    for name in ("firmware", "library"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "firmware" / "main.py").write_text("import time\nprint('busy')\nwhile True:\n    time.sleep_ms(10)\n")
+    boards = lay_boards(tmp_path / "boards", [1], tmp_path / "firmware", tmp_path / "library")
+    with Table(boards, SEED) as table:
+        table.start(1)
+        table.wait_line(1, "busy")
+        shown = status("--port", table.ports[1])
+        assert shown.returncode == 1 and "does it not just start, or run another program?" in shown.stderr
+        table.wait(lambda: True)
+        for event in table.events(0.3):
+            table.run.take(event)
+        assert not any("Interrupt" in line for line in table.run.nodes[1].output), table.story()
+
+
+def test_which_boards_are_meant_without_a_port(tmp_path, monkeypatch):
+    """Those that run in the background, or the members of swarm.toml."""
+    parser = argparse.ArgumentParser()
+    targets.add_options(parser)
+    monkeypatch.chdir(tmp_path)
+
+    def chosen(*arguments):
+        return [(one.label, one.port, one.node) for one in targets.choose(parser.parse_args(arguments))]
+
+    with pytest.raises(targets.WrongUse, match="no demo is running"):
+        chosen()
+    running = {"ports": {"1": "/dev/pts/1", "2": "/dev/pts/2"}}
+    monkeypatch.setattr(kept, "load", lambda: running)
+    assert chosen() == [("1", "/dev/pts/1", None), ("2", "/dev/pts/2", None)]
+    assert chosen("2", "2") == [("2", "/dev/pts/2", None)]
+    with pytest.raises(targets.WrongUse, match="no board 3 runs in the background: choose one of 1, 2"):
+        chosen("3")
+    assert chosen("--port", "a", "--port", "a") == [("a", "a", None)]
+    (tmp_path / "swarm.toml").write_text('name = "t"\nopen = true\n[[member]]\nid = 7\nboard = "VIRTUAL"\nport = "p"\n')
+    assert chosen() == [("1", "/dev/pts/1", None), ("2", "/dev/pts/2", None)]
+    assert chosen("7") == chosen("--all") == [("7", "p", 7)]
+    monkeypatch.setattr(kept, "load", lambda: None)
+    assert chosen() == [("7", "p", 7)]
+
+
+def test_firmware_that_tells_less_is_of_another_version(spare):
+    with serial.Serial(spare.ports[4], timeout=5) as port:
+        port.write(b"import faction; faction.status_dict = lambda: {'node': 4, 'state': 'Pinging'}\r")
+        port.read_until(b"}\r\n>>> ")
+    shown = status("--port", spare.ports[4])
+    assert shown.returncode == 1 and "another version than this command: deploy to it" in shown.stderr
+
+
+def test_a_raw_prompt_that_was_left_behind_is_no_obstacle(spare):
+    with serial.Serial(spare.ports[4], timeout=5) as port:
         port.write(b"\r\x03\r\x01")
         port.read_until(b"raw REPL; CTRL-B to exit\r\n>")
-    assert status("--port", table.ports[4]).returncode == 0
+    assert status("--port", spare.ports[4]).returncode == 0
 
 
 def test_a_port_in_use_is_told(table):
@@ -146,13 +211,13 @@ def test_a_board_without_power_is_told(table):
     assert shown.returncode == 1 and "no MicroPython prompt answers" in shown.stderr
 
 
-def test_a_node_that_was_not_started_is_told(table):
-    with serial.Serial(table.ports[4], timeout=5) as port:
+def test_a_node_that_was_not_started_is_told(spare):
+    with serial.Serial(spare.ports[4], timeout=5) as port:
         port.write(b"\r\x03\r\x01")
         port.read_until(b"raw REPL; CTRL-B to exit\r\n>")
         port.write(b"\x04")  # a soft reset from the raw REPL leaves main.py out
         port.read_until(b"raw REPL; CTRL-B to exit\r\n>")
-    shown = status("--port", table.ports[4])
+    shown = status("--port", spare.ports[4])
     assert shown.returncode == 1, shown.stdout
     assert "mpremote connect" in shown.stderr and "reset" in shown.stderr
 

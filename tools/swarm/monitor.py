@@ -147,7 +147,7 @@ class _Monitor:
     def _ask(self, pool: ThreadPoolExecutor) -> None:
         """Have every board asked whose turn it is."""
         now = time.monotonic()
-        if self._paused or now < self._watch.quiet_until_s:
+        if self._paused or self._watch.quiet(now):
             return
         for target, due_s in self._due_s.items():
             if due_s <= now:

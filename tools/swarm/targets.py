@@ -13,12 +13,33 @@ from mpremote.transport_serial import SerialTransport
 
 from swarm import kept, project
 from swarm.project import ProjectError
-from swarm.serial_repl import BoardError, open_port, prompt, read_status
+from swarm.serial_repl import BoardError, open_port, prompt, read_status, termios
 
 AT_ONCE = 32  # boards that are read at the same time
 _PROMPT_S = 0.3  # time for a free prompt to show itself
 _ANSWER_S = 1.5  # time for an application on asyncio to answer, or for a busy board's prompt
 _PROMPT = b">>> "
+# What a port that goes away in the middle raises, from whichever layer notices first.
+_GONE = (OSError, termios.error) if termios else (OSError,)
+# What the verbs show; firmware of another version may tell less.
+_TOLD = (
+    "swarm",
+    "node",
+    "session",
+    "state",
+    "heard",
+    "ready",
+    "missing",
+    "required",
+    "generation",
+    "restarts",
+    "timeouts",
+    "conflict",
+    "instant_in_us",
+    "sample",
+    "counters",
+    "errors",
+)
 
 
 class WrongUse(Exception):
@@ -101,8 +122,12 @@ def ask(target: Target, more: Callable[[SerialTransport, str, dict], dict] | Non
                     status = read_status(transport, target.port)
                     if more is not None:
                         status.update(more(transport, target.port, status))
-    except (BoardError, OSError) as error:
+    except BoardError as error:
         return {"error": str(error)}
+    except _GONE as error:
+        return {"error": f"{target.port}: the port went away ({error})"}
+    if any(name not in status for name in _TOLD):
+        return {"error": f"{target.port}: its faction is of another version than this command: deploy to it"}
     if target.node not in (None, status["node"]):
         return {
             "error": f"{target.port}: its board says that it is node {status['node']}, and node {target.node} is "

@@ -9,7 +9,9 @@ from swarm import node_table
 from swarm.targets import Target
 
 EVENTS_MAX = 1000
-_AFTER_S = 0.2  # the first sample's own work, before anybody is asked again
+# Nobody is asked from that long before the agreed instant to that long after it: a board that prints its answer over a
+# slow serial line would take its first sample late.
+_BEFORE_S, _AFTER_S = 0.5, 0.2
 _SPOKEN = {"Bootstrapped": "good", "TimedOut": "bad"}
 
 
@@ -31,7 +33,7 @@ class Watch:
     def __init__(self, targets: list[Target]) -> None:
         self.targets = targets
         self.events: deque[Event] = deque(maxlen=EVENTS_MAX)
-        self.quiet_until_s = 0.0  # nobody is to be asked before: an answer would delay the first sample
+        self._instant_s: float | None = None  # the agreed one, while it was ahead at the last look
         self._answers: dict[Target, dict | None] = dict.fromkeys(targets)
         self._last: dict[Target, dict] = {}  # the last status of each, also of one that answers no more
 
@@ -66,7 +68,12 @@ class Watch:
         if answer["sample"] is not None and (last is None or last["sample"] is None):
             self._tell(at_s, target, self._sampled(answer["sample"]), "bad" if answer["sample"]["late"] else "good")
         if (answer["instant_in_us"] or 0) > 0:
-            self.quiet_until_s = max(self.quiet_until_s, at_s + answer["instant_in_us"] / 1e6 + _AFTER_S)
+            self._instant_s = at_s + answer["instant_in_us"] / 1e6
+
+    def quiet(self, now_s: float) -> bool:
+        """Whether a first sample is due, so that nobody is to be asked."""
+        instant_s = self._instant_s
+        return instant_s is not None and instant_s - _BEFORE_S <= now_s < instant_s + _AFTER_S
 
     def _tell(self, at_s: float, target: Target, text: str, mood: str = "plain") -> None:
         known = self._last.get(target)
