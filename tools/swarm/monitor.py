@@ -103,7 +103,7 @@ class _Monitor:
         self._watch = watch
         self._every_s = every_s
         self._due_s = dict.fromkeys(watch.targets, 0.0)
-        self._asking: dict[Future, tuple[Target, float]] = {}
+        self._asking: dict[Future, Target] = {}
         self._paused = self._log_alone = self._help = False
         self._first_row = 0
         self._log_back = 0  # events after the last one shown
@@ -152,16 +152,16 @@ class _Monitor:
         for target, due_s in self._due_s.items():
             if due_s <= now:
                 self._due_s[target] = float("inf")
-                self._asking[pool.submit(targets.ask, target)] = (target, now)
+                self._asking[pool.submit(_ask_timed, target)] = target
 
     def _take(self) -> None:
         """Take the answers that have come."""
         now = time.monotonic()
         for job in [job for job in self._asking if job.done()]:
-            target, since = self._asking.pop(job)
-            answer = job.result()
+            target = self._asking.pop(job)
+            answer, took_s = job.result()
             self._watch.take(target, answer, now)
-            rest_s = 0.0 if "error" in answer else (now - since) * _SHARE
+            rest_s = 0.0 if "error" in answer else took_s * _SHARE
             self._due_s[target] = now + max(self._every_s, rest_s)
 
     def _frame(self, height: int) -> RenderableType:
@@ -197,6 +197,12 @@ class _Monitor:
             style = _MOODS[event.mood]
             texts.append(Text(f"{when}  {event.text}", style=style, no_wrap=True, overflow="ellipsis"))
         return texts + [Text()] * (lines - len(texts))
+
+
+def _ask_timed(target: Target) -> tuple[dict, float]:
+    """A board's answer, and the seconds that took."""
+    start_s = time.monotonic()
+    return targets.ask(target), time.monotonic() - start_s
 
 
 def _title(watch: Watch) -> Text:
