@@ -100,13 +100,19 @@ class Remote:
         self._run(f"{_SENT}[{function!r}]{arguments!r}")
 
     def ask(self, function: str, *arguments: object):
-        """Call a function and return its answer; the node may print lines of its own before and after it."""
+        """Call a function and return its answer; the node may print lines of its own before and after it.
+
+        Garbled when one came in the middle of it.
+        """
         output = self._run(f"{_SENT}[{function!r}]{arguments!r}")
         for line in output.splitlines():
             _, mark, text = line.partition(_MARK)
             if mark:
-                return json.loads(text)
-        raise DeployError(f"its answer to {function} is missing: deploy again")
+                try:
+                    return json.loads(text)
+                except ValueError:
+                    break
+        raise Garbled(f"its answer to {function} is not understood: repeat this command")
 
     def write(self, path: str, data: bytes, progress: Callable[[int], None]) -> None:
         """Write a file; progress is called with the bytes written so far. NoRoom when the file system is full."""
@@ -138,6 +144,10 @@ class Remote:
             raise DeployError(f"it reports: {error.error_output.strip().splitlines()[-1]}") from None
         except _FAILURES:
             raise Silent(f"it stopped answering: {_TRY_AGAIN}") from None
+
+
+class Garbled(DeployError):
+    """The board's answer to a question is missing or spoiled."""
 
 
 class NoRoom(DeployError):

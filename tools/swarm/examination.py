@@ -5,6 +5,7 @@ Nothing on the board is changed, and its node goes on meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from dataclasses import dataclass, field
@@ -13,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from swarm import payload
-from swarm.deployment import DeployError, Remote
+from swarm.deployment import DeployError, Garbled, Remote
 from swarm.payload import PayloadError
 from swarm.project import Member, Project, ProjectError
 from swarm.serial_repl import BoardError, raw_repl, read_runtime
 from swarm.strip import strip
 
+_ATTEMPTS = 3  # at an answer that a node's own line may spoil
 _LIBRARY = "lib/faction/__init__"
 SLOTS = ("faction.a", "faction.b")
 
@@ -84,8 +86,8 @@ def examine(project: Project, listed: Member | None, port: str, compare: bool = 
             try:
                 remote = Remote(transport)
                 remote.load(_source)
-                board.facts = remote.ask("survey")
-                board.look = remote.ask("look", salt)
+                board.facts = _ask(remote, "survey")
+                board.look = _ask(remote, "look", salt)
                 _identify(project, board)
                 _compare_key(project, board, salt)
                 if compare and board.member:
@@ -138,4 +140,12 @@ def _compare_files(project: Project, board: Board, member: Member, remote: Remot
 
 def _differing(remote: Remote, slot: str, files: dict[str, bytes]) -> list[str]:
     remote.call("expect", {path: payload.hash_of(data) for path, data in files.items()})
-    return sorted(set(remote.ask("compare", slot)))
+    return sorted(set(_ask(remote, "compare", slot)))
+
+
+def _ask(remote: Remote, function: str, *arguments: object):
+    """Ask what changes nothing, again when a line that the node printed has spoiled the answer."""
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(Garbled):
+            return remote.ask(function, *arguments)
+    return remote.ask(function, *arguments)
