@@ -18,12 +18,15 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(TESTS) $(STUBS) $(WASM) ## make .venv and fetch the MicroPython runtimes; the command is then .venv/bin/swarm
 
 demo: $(TOOLS) ## start five MicroPython nodes and watch them agree and sample together
 	$(BIN)/swarm demo
+
+walkthrough: $(TOOLS) ## run the README's walk-through on virtual boards and compare them; WRITE=1 writes it there
+	$(BIN)/swarm walkthrough $(if $(WRITE),--write)
 
 test: $(TESTS) $(WASM) lint debian ## lint, then run every test on CPython and both MicroPython runtimes
 	$(BIN)/python -m pytest --cov

@@ -221,14 +221,16 @@ def test_one_board_alone_tells_of_the_others_by_what_it_hears(box, told):
     assert "2 things are wrong" in text or "3 things are wrong" in text, text  # node 7's old session is heard, or not
 
 
-def test_what_it_says_to_type_helps(box, told):
+def test_what_it_says_to_type_helps(box, told, capsys, monkeypatch):
     nodes = ["1", "2", "3", "4", "5", "7", "8", "10", "11"]
     assert cli.main(["deploy", *nodes, "--swarm", str(box.file)]) == 0
     # Node 1 was right and goes on: what it had heard before is no fault now.
-    found = json.loads(doctor(box, "--json", "--port", *(box.ports[int(node)] for node in nodes), status=0))
-    assert found == {"looked_at": [box.ports[int(node)] for node in nodes], "findings": []}
+    monkeypatch.setattr(doctor_module, "_LISTEN_S", 0.1)
+    assert doctor_here(capsys, "--swarm", box.file, "--port", box.ports[1], status=0) == []
     box.power(1, False)
     box.boot(1)
+    found = json.loads(doctor(box, "--json", "--port", *(box.ports[int(node)] for node in nodes), status=0))
+    assert found == {"looked_at": [box.ports[int(node)] for node in nodes], "findings": []}
     assert doctor(box, "--port", box.ports[1], status=0) == "1 board was looked at, nothing is wrong\n"
 
 

@@ -1,5 +1,6 @@
 """swarm replace on virtual boards: a successor takes a dead board's id; a board that answers is not replaced."""
 
+import os
 import re
 import time
 
@@ -21,8 +22,9 @@ def box(tmp_path_factory):
     require("unix")
     home = tmp_path_factory.mktemp("replace")
     with Box(home, 4, SEED) as box:
+        box.ptys, box.ports = box.ports, {node: str(home / f"port-{node}") for node in box.nodes}
         for node in box.nodes:
-            box.boot(node)
+            plug(box, node)
         box.nodes.remove(SPARE)
         box.file = describe(home / "swarm", box)
         box.nodes.append(SPARE)
@@ -31,6 +33,17 @@ def box(tmp_path_factory):
         for node in (1, 2, DEAD):
             box.wait_line(node, '"value"')
         yield box
+
+
+def plug(box, node):
+    """Plug a board in: it has power, and a port."""
+    os.symlink(box.ptys[node], box.ports[node])
+    box.boot(node)
+
+
+def unplug(box, node):
+    os.unlink(box.ports[node])
+    box.power(node, False)
 
 
 def list_hardware(file, comment):
@@ -77,10 +90,8 @@ def test_a_board_that_answers_is_not_replaced(box, capsys):
 def test_a_board_of_this_swarm_is_no_successor(box, capsys):
     told = run(box, capsys, DEAD, "--port", box.ports[2], status=1)
     assert "lists this port for member 2" in told
-    box.power(DEAD, False)
     told = run(box, capsys, 2, "--port", box.ports[2], status=1)
     assert "this is the board that is listed" in told and "swarm deploy 2" in told
-    box.boot(DEAD)
 
 
 def test_an_old_board_that_cannot_be_asked_is_not_taken_for_dead(box, capsys):
@@ -91,7 +102,7 @@ def test_an_old_board_that_cannot_be_asked_is_not_taken_for_dead(box, capsys):
 
 def test_a_dead_boards_successor_takes_its_id(box, capsys):
     old = status_of(box, DEAD)["session"]
-    box.power(DEAD, False)
+    box.power(DEAD, False)  # its USB bridge has power still, so the port is there
     told = run(box, capsys, DEAD, "--port", box.ports[SPARE])
     assert f"hardware {hardware(DEAD)} is now {hardware(SPARE)}" in told
     assert f"port {box.ports[DEAD]} is now {box.ports[SPARE]}" in told
@@ -101,6 +112,7 @@ def test_a_dead_boards_successor_takes_its_id(box, capsys):
     assert (member.hardware, member.port) == (hardware(SPARE), box.ports[SPARE])
     text = box.file.read_text()
     assert text.count("# of the roof") == 3 and hardware(DEAD) not in text and box.ports[DEAD] not in text
+    os.unlink(box.ports[DEAD])
     box.wait_line(SPARE, "Bootstrapped")
     now = status_of(box, SPARE)
     assert now["node"] == DEAD and now["session"] > old and now["ready"] == [1, 2, DEAD]
@@ -117,8 +129,8 @@ def test_a_second_time_says_what_mends_it(box, capsys):
 def test_a_board_that_comes_back_counts_on_above_its_successor_and_the_others_are_updated(box, capsys):
     """The first board was only thought dead: what is on it is right, its session number is not."""
     new = status_of(box, SPARE)["session"]
-    box.power(SPARE, False)
-    box.boot(DEAD)
+    unplug(box, SPARE)
+    plug(box, DEAD)
     (box.flash(DEAD) / "faction.session").write_text(str(deployment.EARLIEST_SESSION))  # long ago
     told = run(box, capsys, DEAD, "--port", box.ports[DEAD], "--update-others")
     assert "2 of 2 boards run the current version" in told
@@ -131,8 +143,8 @@ def test_a_board_that_comes_back_counts_on_above_its_successor_and_the_others_ar
 def test_the_session_is_above_what_others_heard_when_this_computers_clock_is_late(box, capsys, monkeypatch):
     old = status_of(box, DEAD)["session"]
     assert eventually(lambda: old in (known_by(box, 1, DEAD), known_by(box, 2, DEAD)))
-    box.power(DEAD, False)
-    box.boot(SPARE)
+    unplug(box, DEAD)
+    plug(box, SPARE)
     seconds = time.time
     monkeypatch.setattr(time, "time", lambda: seconds() - 20_000_000)
     run(box, capsys, DEAD, "--port", box.ports[SPARE])
@@ -142,8 +154,8 @@ def test_the_session_is_above_what_others_heard_when_this_computers_clock_is_lat
 def test_without_hardware_ids_the_others_need_nothing(box, capsys):
     box.file.write_text(re.sub(r"hardware = .*\n", "", box.file.read_text()))
     assert cli.main(["deploy", "--all", "--swarm", str(box.file)]) == 0
-    box.power(SPARE, False)
-    box.boot(DEAD)
+    unplug(box, SPARE)
+    plug(box, DEAD)
     told = run(box, capsys, DEAD, "--port", box.ports[DEAD])
     assert "the other nodes need nothing" in told
     assert "hardware =" not in box.file.read_text()
@@ -167,11 +179,11 @@ def test_a_real_board_is_flashed_first(box, capsys, monkeypatch, tmp_path):
     file.with_suffix(".key").touch(mode=0o600)
     file.with_suffix(".key").write_text(box.file.with_suffix(".key").read_text())
     line = ["replace", str(DEAD), "--port", box.ports[SPARE], "--swarm", str(file)]
-    box.boot(SPARE)
+    plug(box, SPARE)
     for name in ("main.py", "faction.slot"):  # so that it is nobody's
         (box.flash(SPARE) / name).unlink()
-    box.power(SPARE, False)
-    box.boot(SPARE)
+    unplug(box, SPARE)
+    plug(box, SPARE)
     assert cli.main([*line, "--firmware", "image.bin"]) == 1
     told = "".join(capsys.readouterr())
     assert [(*one[:3], str(one[3])) for one in flashed] == [("ESP32_GENERIC", box.ports[SPARE], None, "image.bin")]
@@ -181,13 +193,10 @@ def test_a_real_board_is_flashed_first(box, capsys, monkeypatch, tmp_path):
     assert "nothing is flashed: leave it out" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [(["77", "--port", "/dev/null"], "no member 77: choose one of 1, 2, 3"), (["3", "--port", "x"], "no such port")],
-)
-def test_what_does_not_exist(box, capsys, arguments, says):
-    box.power(DEAD, False)
-    assert says in run(box, capsys, *arguments, status=1 if says.startswith("no such") else 2)
+def test_what_does_not_exist(box, capsys):
+    assert "no member 77: choose one of 1, 2, 3" in run(box, capsys, 77, "--port", "/dev/null", status=2)
+    unplug(box, DEAD)
+    assert "no such port" in run(box, capsys, DEAD, "--port", "nowhere", status=1)
 
 
 def test_help_has_examples_and_exit_statuses(capsys):

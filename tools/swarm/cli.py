@@ -19,6 +19,7 @@ from swarm import (
     size,
     status,
     vectors,
+    walkthrough,
 )
 from swarm.sim import bench
 from swarm.sim import cli as sim
@@ -41,6 +42,7 @@ _MODULES = (
     vectors,
     diagram,
     size,
+    walkthrough,
 )
 
 
