@@ -17,6 +17,8 @@ from swarm import cli, examination, findings, firmware_cache, payload, project
 from swarm import doctor as doctor_module
 from swarm.deployment import Deployment
 from swarm.serial_repl import BoardError, raw_repl
+from test_aio import BOOT
+from test_status import ON_ASYNCIO
 
 SEED = 31
 BOARDS = 14
@@ -232,6 +234,23 @@ def test_what_it_says_to_type_helps(box, told, capsys, monkeypatch):
     found = json.loads(doctor(box, "--json", "--port", *(box.ports[int(node)] for node in nodes), status=0))
     assert found == {"looked_at": [box.ports[int(node)] for node in nodes], "findings": []}
     assert doctor(box, "--port", box.ports[1], status=0) == "1 board was looked at, nothing is wrong\n"
+
+
+def test_an_application_on_asyncio_is_asked_and_not_stopped(box, told, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(doctor_module, "_LISTEN_S", 0.1)
+    box.power(12, False)
+    slot = box.pointed(12)
+    main = f"import sys\nsys.path[:0] = ['{slot}', '{slot}/lib']\n{BOOT}{ON_ASYNCIO}"
+    (box.flash(12) / "main.py").write_text(main)
+    since = len(box.lines[12])
+    box.power(12, True)
+    box.wait_line(12, "started session", since)
+    assert doctor_here(capsys, "--swarm", box.file, "--port", box.ports[12], status=0) == []
+    file = rewritten(box, tmp_path, ('name = "box"', 'name = "shelf"\nopen = true'))
+    found = doctor_here(capsys, "--swarm", file, "--port", box.ports[12])
+    assert {(f["fault"], f["node"]) for f in found} == {("digest", 12), ("locked", 12)}
+    assert "its swarm is box with a quorum of 18, not shelf with 18" in found[0]["what"]
+    assert not any("Interrupt" in line for line in box.lines[12][since:])
 
 
 # Faults of what swarm.toml says about boards that are right

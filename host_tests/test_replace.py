@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import time
 
 import pytest
@@ -163,6 +164,21 @@ def test_without_hardware_ids_the_others_need_nothing(box, capsys):
     assert f"this board runs as node {DEAD} already" in told
 
 
+def test_a_program_that_runs_on_the_new_board_is_given_up(box, capsys):
+    unplug(box, DEAD)
+    shutil.rmtree(box.flash(SPARE))
+    box.flash(SPARE).mkdir()
+    (box.flash(SPARE) / "main.py").write_text("import time\nprint('busy')\nwhile True:\n    time.sleep_ms(10)\n")
+    os.symlink(box.ptys[SPARE], box.ports[SPARE])
+    since = len(box.lines[SPARE])
+    box.power(SPARE, True)
+    box.wait_line(SPARE, "busy", since)
+    run(box, capsys, DEAD, "--port", box.ports[SPARE])
+    assert status_of(box, SPARE)["node"] == DEAD
+    unplug(box, SPARE)
+    plug(box, DEAD)
+
+
 def test_a_real_board_is_flashed_first(box, capsys, monkeypatch, tmp_path):
     """What flashing itself does has tests of its own; here it must come before the deploy, with no old hardware id."""
     flashed = []
@@ -196,6 +212,7 @@ def test_a_real_board_is_flashed_first(box, capsys, monkeypatch, tmp_path):
 def test_what_does_not_exist(box, capsys):
     assert "no member 77: choose one of 1, 2, 3" in run(box, capsys, 77, "--port", "/dev/null", status=2)
     unplug(box, DEAD)
+    unplug(box, SPARE)
     assert "no such port" in run(box, capsys, DEAD, "--port", "nowhere", status=1)
 
 

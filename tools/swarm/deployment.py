@@ -37,7 +37,8 @@ EARLIEST_SESSION = 189_302_400
 PLATFORMS = {"unix": ("linux", "darwin")}  # sys.platform of a port, where it is not the port's own name
 _FAILURES = (TransportError, OSError, serial.SerialException, struct.error)
 _STARTED = re.compile(r"faction: \d+ node \d+ swarm .* started session \d+")
-_NOT_STARTED = re.compile(r"faction: (?:error: )?(not started: .*|.*Error: .*)")
+# Of a start that failed; what a node that runs reports has its ticks in front, and is no reason to give up.
+_NOT_STARTED = re.compile(r"faction: (?:error: )?(not started: .*|\w+: .*)")
 _ERROR = re.compile(r"\w+Error: ")
 _PROMPT = ">>> "
 _HEARD_MAX = 8192

@@ -13,12 +13,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from mpremote.transport_serial import SerialTransport
+
 from swarm import payload
 from swarm.deployment import DeployError, Garbled, Remote
 from swarm.payload import PayloadError
 from swarm.project import Member, Project, ProjectError
-from swarm.serial_repl import BoardError, raw_repl, read_runtime
+from swarm.serial_repl import BoardError, open_port, prompt, read_runtime
 from swarm.strip import strip
+from swarm.targets import GONE, of_application
 
 _ATTEMPTS = 3  # at an answer that a node's own line may spoil
 _LIBRARY = "lib/faction/__init__"
@@ -29,15 +32,18 @@ SLOTS = ("faction.a", "faction.b")
 class Board:
     """What was found at a port; what could not be found out stays None.
 
-    trouble: why the port could not be read; runtime: of serial_repl.read_runtime; refused: why this MicroPython is
-    none that the tools can work with; facts: of onboard.survey; look: of onboard_look.look; key_fits: whether it
-    uses the swarm's key; differs: files of its version that are not as a deploy would make them; unmade: why those
-    cannot be made here.
+    member: whose board it is, by what it says, or else by where it is plugged in; listed: for whose board the port is
+    listed. application: whether its node runs in an application on asyncio, which a prompt would stop: then look has
+    only the status that this answers with. trouble: why the port could not be read; runtime: of
+    serial_repl.read_runtime; refused: why this MicroPython is none that the tools can work with; facts: of
+    onboard.survey; look: of onboard_look.look; key_fits: whether it uses the swarm's key; differs: files of its
+    version that are not as a deploy would make them; unmade: why those cannot be made here.
     """
 
     port: str
-    member: Member | None  # whose board it is, by what it says or by where it is plugged in
-    listed: Member | None  # for whose board the port is listed
+    member: Member | None
+    listed: Member | None
+    application: bool = False
     trouble: BoardError | None = None
     runtime: dict[str, Any] | None = None
     refused: str | None = None
@@ -59,7 +65,10 @@ class Board:
 
     def runs_in(self, project: Project) -> int | None:
         """The id of the node of this swarm that runs here."""
-        return self.look["status"]["node"] if self.look.get("digest") == project.digest() else None
+        if self.status is None:
+            return None
+        ours = self.status["swarm"] == project.name if self.application else self.look["digest"] == project.digest()
+        return self.status["node"] if ours else None
 
     @property
     def release(self) -> tuple[int, ...]:
@@ -76,28 +85,47 @@ def _source() -> str:
     return strip(Path(__file__).with_name("onboard_look.py").read_text())
 
 
-def examine(project: Project, listed: Member | None, port: str, compare: bool = True) -> Board:
-    """Look at the board at a port. listed: the member whose board should be there; compare: look at its files too."""
+def examine(
+    project: Project, listed: Member | None, port: str, compare: bool = True, stop_application: bool = False
+) -> Board:
+    """Look at the board at a port.
+
+    listed: the member whose board should be there; compare: look at its files too; stop_application: have the prompt
+    even of an application on asyncio.
+    """
     board = Board(port, listed, listed)
-    salt = secrets.token_bytes(16)
     try:
-        with raw_repl(port) as transport:
-            board.runtime = read_runtime(transport, port)
-            try:
-                remote = Remote(transport)
-                remote.load(_source)
-                board.facts = _ask(remote, "survey")
-                board.look = _ask(remote, "look", salt)
+        with open_port(port) as transport:
+            status = None if stop_application else of_application(transport, port)
+            if status is not None:
+                board.application, board.look = True, {"status": status}
                 _identify(project, board)
-                _compare_key(project, board, salt)
-                if compare and board.member:
-                    _compare_files(project, board, board.member, remote)
-                remote.forget()
-            except DeployError as error:
-                board.refused = str(error)
+                return board
+            with prompt(transport, port):
+                _examine(project, board, transport, compare)
     except BoardError as error:
         board.trouble = error
+    except GONE as error:
+        board.trouble = BoardError(f"{port}: the port went away ({error}); plug the board out and in again")
     return board
+
+
+def _examine(project: Project, board: Board, transport: SerialTransport, compare: bool) -> None:
+    """Look at a board at its prompt."""
+    salt = secrets.token_bytes(16)
+    board.runtime = read_runtime(transport, board.port)
+    try:
+        remote = Remote(transport)
+        remote.load(_source)
+        board.facts = _ask(remote, "survey")
+        board.look = _ask(remote, "look", salt)
+        _identify(project, board)
+        _compare_key(project, board, salt)
+        if compare and board.member:
+            _compare_files(project, board, board.member, remote)
+        remote.forget()
+    except DeployError as error:
+        board.refused = str(error)
 
 
 def _identify(project: Project, board: Board) -> None:

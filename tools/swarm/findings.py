@@ -88,6 +88,10 @@ class _Doctor:
         if board.trouble is not None:
             yield self._of_port(board, board.trouble)
             return
+        if board.application and board.status:
+            yield from self._of_application(board, board.status)
+            yield from self._of_state(board, board.status)
+            return
         runtime = board.runtime or {}
         release = ".".join(str(part) for part in runtime["version"][:3])
         if runtime["implementation"] != "micropython" or board.refused:
@@ -105,7 +109,11 @@ class _Doctor:
     def of_pairs(self) -> Iterator[Finding]:
         """What is wrong between boards: one id twice, a session number below the one that others know."""
         for node in self._swarm.ids:
-            carriers = {board.hardware: board for board in self._looked if board.runs_in(self._swarm) == node}
+            carriers = {
+                board.hardware or os.path.realpath(board.port): board
+                for board in self._looked
+                if board.runs_in(self._swarm) == node
+            }
             if len(carriers) > 1:
                 yield from self._twice(node, list(carriers.values()))
                 continue
@@ -144,7 +152,7 @@ class _Doctor:
                     ),
                     "foreign": (
                         "digest",
-                        f"digest {board.look['foreign_digest']} is heard, and {missing} is not ready",
+                        f"{_foreign(board)} is heard, and {missing} is not ready",
                         f"the swarm's is {self._swarm.digest()}: other names, members or quorums do not mix",
                         "the one with that digest",
                     ),
@@ -308,6 +316,33 @@ class _Doctor:
                 f"{self._reset(board)}; keep sensor.py and boot.py from connecting WiFi",
             )
         yield from self._of_key(board, status)
+        yield from self._of_state(board, status)
+
+    def _of_application(self, board: Board, status: dict) -> Iterator[Finding]:
+        """What an application on asyncio tells of how it was provisioned; its prompt would tell more, and stop it."""
+        if board.listed is not None and board.member is not board.listed:
+            yield from self._of_identity(board)
+        theirs, ours = (status["swarm"], status["required"]), (self._swarm.name, self._swarm.required)
+        if theirs != ours:
+            yield self._at(
+                board,
+                "digest",
+                f"its swarm is {theirs[0]} with a quorum of {theirs[1]}, not {ours[0]} with {ours[1]}",
+                "nodes with different names, members or quorums ignore each other",
+                self._deploy_board(board),
+            )
+        if status["open"] != self._swarm.open:
+            what = "it has no key, and the swarm is locked" if status["open"] else "it has a key, and the swarm is open"
+            yield self._at(
+                board,
+                "open" if status["open"] else "locked",
+                what,
+                "nodes with different keys ignore each other",
+                self._deploy_board(board),
+            )
+
+    def _of_state(self, board: Board, status: dict) -> Iterator[Finding]:
+        """What a running node says of its course."""
         if status["conflict"]:
             yield self._at(
                 board,
@@ -321,7 +356,7 @@ class _Doctor:
                 board,
                 "timed out",
                 f"{status['timeouts']} deadlines have passed, and {_listed(status['missing'])} is not ready",
-                f"{status['required']} of {len(look['ids'])} must be ready before it samples",
+                f"{status['required']} must be ready before it samples",
                 f"look at {_listed(status['missing'])}: power, sensor, distance, wires",
             )
         if status["errors"]:
@@ -401,7 +436,7 @@ class _Doctor:
     def _twice(self, node: int, carriers: list[Board]) -> Iterator[Finding]:
         for board in carriers:
             others = [other for other in carriers if other is not board]
-            rightful = board.member is not None and board.member.hardware == board.hardware
+            rightful = board.hardware is not None and board.member and board.member.hardware == board.hardware
             yield Finding(
                 "twice",
                 node,
@@ -421,7 +456,7 @@ class _Doctor:
             if other is not board and other.runs_in(self._swarm) is not None
         }
         later = {other: number for other, number in known.items() if number > session}
-        never = board.facts["pointed"] in SLOTS and session < EARLIEST_SESSION
+        never = board.facts.get("pointed") in SLOTS and session < EARLIEST_SESSION
         if later or never:
             what = f"its session is {session}, "
             if later:
@@ -442,6 +477,11 @@ def _node_of(board: Board) -> int | None:
     if board.status is not None:
         return board.status["node"]
     return board.member.id if board.member else None
+
+
+def _foreign(board: Board) -> str:
+    digest = board.look.get("foreign_digest")
+    return f"digest {digest}" if digest else "another digest"
 
 
 def _ids(ids: list[int]) -> str:

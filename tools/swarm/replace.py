@@ -126,6 +126,9 @@ def _check(described: Project, member: Member, port: str, will_flash: bool) -> i
             )
     new = examine(described, None, port, compare=False)
     _refuse_known(described, member, new)
+    if new.trouble is not None and new.trouble.kind == "silent":  # perhaps a program that runs, which is given up
+        new = examine(described, None, port, compare=False, stop_application=True)
+        _refuse_known(described, member, new)
     if new.trouble is not None and not (will_flash and new.trouble.kind in ("silent", "absent")):
         raise new.trouble
     return max([0, *(board.session_of(member.id) for board in looked if board.runs_in(described) is not None)])
@@ -194,7 +197,7 @@ def _read_hardware(described: Project, port: str) -> str:
     """The new board's hardware id, once its MicroPython has started."""
     deadline = time.monotonic() + _START_S
     while True:
-        board = examine(described, None, port, compare=False)
+        board = examine(described, None, port, compare=False, stop_application=True)
         if board.hardware is not None:
             return board.hardware
         if board.trouble is None or time.monotonic() > deadline:

@@ -20,7 +20,7 @@ _PROMPT_S = 0.3  # time for a free prompt to show itself
 _ANSWER_S = 1.5  # time for an application on asyncio to answer, or for a busy board's prompt
 _PROMPT = b">>> "
 # What a port that goes away in the middle raises, from whichever layer notices first.
-_GONE = (OSError, termios.error) if termios else (OSError,)
+GONE = (OSError, termios.error) if termios else (OSError,)
 # What the verbs show; firmware of another version may tell less.
 _TOLD = (
     "swarm",
@@ -116,7 +116,7 @@ def ask(target: Target, more: Callable[[SerialTransport, str, dict], dict] | Non
         return {"error": target.problem}
     try:
         with open_port(target.port) as transport:
-            status = _of_application(transport, target.port)
+            status = of_application(transport, target.port)
             if status is None:
                 with prompt(transport, target.port):
                     status = read_status(transport, target.port)
@@ -124,7 +124,7 @@ def ask(target: Target, more: Callable[[SerialTransport, str, dict], dict] | Non
                         status.update(more(transport, target.port, status))
     except BoardError as error:
         return {"error": str(error)}
-    except _GONE as error:
+    except GONE as error:
         return {"error": f"{target.port}: the port went away ({error})"}
     if any(name not in status for name in _TOLD):
         return {"error": f"{target.port}: its faction is of another version than this command: deploy to it"}
@@ -144,7 +144,7 @@ def ask_all(
         return list(zip(targets, pool.map(lambda target: ask(target, more), targets), strict=True))
 
 
-def _of_application(transport: SerialTransport, port: str) -> dict | None:
+def of_application(transport: SerialTransport, port: str) -> dict | None:
     """The status that an application on asyncio answers with; None where a prompt is free.
 
     A prompt is entered by a Ctrl-C. That would stop such an application, or a board's start half-way, so what shows no
@@ -161,7 +161,8 @@ def _of_application(transport: SerialTransport, port: str) -> dict | None:
     if status is None and _PROMPT not in answer:
         raise BoardError(
             f"{port}: no MicroPython prompt answers, and no node; is it a board with MicroPython, and does it not just "
-            f"start, or run another program? `mpremote connect {port} reset` starts it again"
+            f"start, or run another program? `mpremote connect {port} reset` starts it again",
+            "silent",
         )
     return status
 
