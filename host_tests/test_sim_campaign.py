@@ -164,3 +164,17 @@ def test_fewer_echoes_make_shorter_frames():
         return max(seen)
 
     assert longest(1) == longest(2) - 6 == longest(8) - 42
+
+
+def test_a_board_with_a_timer_speaks_only_at_its_ticks():
+    run = Run(Options(nodes=(6, 6), boot_spread_ms=50, hidden_wait_ms=0, tick_ms=4, loss=0.1), 1)
+    boards = {board.number: board for board in run.boards}
+    phases = []
+
+    def note(what, node, data=b""):
+        if what == "sends":
+            phases.append(boards[node].clock.local_us(run.kernel.now) % 4000)
+
+    run.kernel.note = note
+    assert not run.run().words
+    assert len(phases) > 50 and max(phases) <= 1

@@ -17,13 +17,14 @@ class Board:
     """One board, at a place of its media.
 
     make_node(board) makes its node at each boot; watch is told of everything; stamp_us: what receive stamps are
-    rounded up to; frame_us: processing time of a frame.
+    rounded up to; frame_us: processing time of a frame; tick_us: the period of the timer from which it speaks, 0: it
+    speaks as soon as it may.
     life counts boots and losses of power. ready_at, concluded_at, sampled_at: simulated times in this life, or None.
     """
 
     def __init__(
         self, kernel: Kernel, number: int, place: int, clock: Clock, make_node: Callable[[Board], Any], watch: Any,
-        stamp_us: int, frame_us: int = 0,
+        stamp_us: int, frame_us: int = 0, tick_us: int = 0,
     ) -> None:  # fmt: skip
         self.kernel = kernel
         self.number = number
@@ -44,6 +45,7 @@ class Board:
         self._make_node = make_node
         self._watch = watch
         self._stamp_us = stamp_us
+        self._tick_us = tick_us
         self._buffer = bytearray(250)
         self._wake_at = _NEVER
         self._blocked = False
@@ -119,9 +121,16 @@ class Board:
         self._after()
 
     def wake(self) -> None:
-        """The time that _plan() chose has come, or a link has become free."""
-        if not self.on:
-            return
+        """A link has become free."""
+        if self.on:
+            if self._tick_us:
+                self._blocked = False
+                self._plan()
+            else:
+                self._act()
+
+    def _act(self) -> None:
+        """The time has come to do something, or may have."""
         now_us = self.clock.local_us(self.kernel.now)
         now_ms = now_us // 1000 & _MASK
         now_us &= _MASK
@@ -147,7 +156,8 @@ class Board:
     def _wake_if(self, when: int) -> None:
         if when == self._wake_at:
             self._wake_at = _NEVER
-            self.wake()
+            if self.on:
+                self._act()
 
     def _after(self) -> None:
         """Take a sample that is due, let the watch look, and choose when to wake."""
@@ -172,6 +182,8 @@ class Board:
         if not self._blocked:
             wait_us = node.wait_ms(local_us // 1000 & _MASK, local_us & _MASK)
             wait_us = wait_us * 1000 - local_us % 1000 if wait_us else 0
+            if self._tick_us:
+                wait_us += -(local_us + wait_us) % self._tick_us
         first = node.first_sample
         if first.known and not first.passed and not node.conflict:
             # The last millisecond is waited for by the microsecond clock.

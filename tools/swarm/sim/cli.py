@@ -57,6 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stamp-us", type=int, default=default.stamp_us, help="grain of receive stamps (default 1000)")
     parser.add_argument("--ppm", type=int, default=default.ppm, help="clocks are up to this much off (default 50)")
     parser.add_argument("--frame-us", type=int, default=0, help="processing time of a frame (default 0)")
+    parser.add_argument("--tick-ms", type=int, default=0, help="boards speak from a timer of this period (default 0)")
     parser.add_argument("--lead-ms", type=int, help="from the first conclusion to the first sample (default by size)")
     parser.add_argument("--imin-ms", type=int, help="Trickle's shortest interval")
     parser.add_argument("--imax-ms", type=int, help="Trickle's longest interval")

@@ -36,7 +36,8 @@ class Options:
 
     nodes: fewest and most members, drawn anew for each seed; quorum: how many must be ready, None for all, 0 for a
     random number; topology: one of TOPOLOGIES or "any"; faults: names from FAULTS, or "mixed" for a random few;
-    warmup_ms: the longest time from boot to readiness; after_ms: how long to go on when all is done; protocol:
+    warmup_ms: the longest time from boot to readiness; tick_ms: boards speak only at multiples of it, as from a timer,
+    0: as soon as they may; after_ms: how long to go on when all is done; protocol:
     "faction" or a baseline's name.
     """
 
@@ -51,6 +52,7 @@ class Options:
     stamp_us: int = 1000
     ppm: int = 50
     frame_us: int = 0
+    tick_ms: int = 0
     lead_ms: int | None = None
     imin_ms: int | None = None
     imax_ms: int | None = None
@@ -77,7 +79,7 @@ class Options:
                 raise ValueError(f"{name} {getattr(self, name)}: 1 or more")
         if self.stamp_us < 1:
             raise ValueError(f"stamp of {self.stamp_us} us: 1 or more")
-        for name in ("boot_spread_ms", "warmup_ms", "hidden_wait_ms", "ppm", "frame_us"):
+        for name in ("boot_spread_ms", "warmup_ms", "hidden_wait_ms", "ppm", "frame_us", "tick_ms"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} {getattr(self, name)}: 0 or more")
 

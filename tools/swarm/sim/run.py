@@ -21,6 +21,7 @@ FIRST_SESSION = 1000  # of a member's first boot; an earlier run's are below
 BOUND_US = 30_000_000  # every swarm that can conclude does so within this time of the last thing that befalls it
 TAIL_US = 3_000_000  # how long a run that cannot conclude is watched for a false conclusion
 _TAG = 8
+_BRIDGE = 255  # Trickle's redundancy of a node with several links: one side's word must not silence it on the other
 _TIMEOUTS = COUNTERS.index("timeouts")
 
 
@@ -108,7 +109,9 @@ class Run:
 
     def add(self, number: int, place: int, clock: Clock, make: Callable, watch: Any, frame_us: int = 0) -> Board:
         """A board on whatever media reach that place."""
-        board = Board(self.kernel, number, place, clock, make, watch, self.options.stamp_us, frame_us)
+        options = self.options
+        tick_us = 1000 * options.tick_ms
+        board = Board(self.kernel, number, place, clock, make, watch, options.stamp_us, frame_us, tick_us)
         for medium in self.media:
             if medium.in_range[place]:
                 board.links.append(medium)
@@ -116,7 +119,10 @@ class Run:
         return board
 
     def _make(self, board: Board) -> Any:
-        return self.make_node(board.number, self._next_session(board.number))
+        node = self.make_node(board.number, self._next_session(board.number))
+        if len(board.links) > 1 and self._checked:
+            node.trickle.redundancy = _BRIDGE  # as the boards' runner does
+        return node
 
     def _next_session(self, number: int) -> int:
         session = self._sessions[number] = self._sessions.get(number, FIRST_SESSION - 1) + 1
