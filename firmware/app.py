@@ -39,6 +39,7 @@ class App:
         self.runner = Runner(node, list(links.values()), self)
         self.sample = None  # the first sample's record, once it is taken
         self.errors = []
+        self._link_error = None  # the last one that was kept
         self.spawn = None  # how to run a coroutine of the sensor: faction.aio sets it
         self._sensor = sensor
         self._signs = signs.Signs()
@@ -120,18 +121,28 @@ class App:
             self.say("Bootstrapped")
 
     def tick(self, now):
-        """Show the LED's pattern, feed the watchdog, and start it when the time to break in is over."""
+        """Show the LED's pattern, say what went wrong with a link, feed the watchdog, and start it when the time to
+        break in is over."""
         self._signs.tick(now)
+        for name in self.links:
+            error = self.links[name].error
+            if error is not None and error is not self._link_error:
+                self._link_error = error
+                self._keep(name, error)
         if self._young and ticks_diff(now, self._started) > _BREAK_IN_MS:
             signs.start_watchdog(self.config["watchdog_ms"])
             self._young = False
 
     def note(self, where, error):
-        """Keep an error for the status, say it, and show by the LED that there is one.
+        """Keep an error for the status, say it, and show by the LED that there is one."""
+        self._signs.pattern = signs.FAILED
+        self._keep(where, error)
+
+    def _keep(self, where, error):
+        """Keep an error for the status, and say it.
 
         One of the same kind at the same place is said no more, however its text varies: it may come at each tick.
         """
-        self._signs.pattern = signs.FAILED
         kind = "%s: %s: " % (where, type(error).__name__)
         for text in self.errors:
             if text.startswith(kind):

@@ -171,4 +171,3 @@ def load_key(path):
     if len(key) != 16:
         raise ValueError("%s: not 32 hexadecimal digits: write the swarm's key again" % path)
     return key
-

@@ -38,12 +38,8 @@ def facts(app, failure):
         "sample": app.sample,
         "counters": counters,
         "links": {name: link.counters() for name, link in app.links.items()},
-        "errors": app.errors + [_error(name, link.error) for name, link in app.links.items() if link.error],
+        "errors": list(app.errors),
     }
-
-
-def _error(where, error):
-    return "%s: %s: %s" % (where, type(error).__name__, error)
 
 
 def _ids(ids):
