@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import swarm
 from box import Box, describe, eventually, write_sensor
 from conftest import require
 from swarm import cli, examination, findings, firmware_cache, payload, project
@@ -33,7 +34,7 @@ PLANTED = {
     ("open", 5): (r"it has no key, and the swarm is locked", "swarm deploy 5"),
     ("not started", 6): (r"not started: the file faction\.skip is there", r"mpremote connect \S+ rm :faction\.skip"),
     ("storage", 7): (r"its session is 6, .*: its stored number was lost", "swarm deploy 7"),
-    ("version", 8): (r"its faction is .*, and 1 files differ: signs\.mpy", "swarm deploy 8"),
+    ("version", 8): (r"^1 of its files differ from those here: signs\.mpy", "swarm deploy 8"),
     ("twice", 9): (r"id 9 is carried by the board at \S+ too", r"give this one another id|keep this one"),
     ("conflict", 9): (r"it has stopped: it heard another board that carries id 9", r"switch the other board off"),
     ("sensor", 10): (r"its sensor\.py is another than here", "swarm deploy 10"),
@@ -182,7 +183,7 @@ def told(box):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "open", refusing)
             described = project.load(box.file)
-            ports, unread = doctor_module.places(described, None)
+            ports, unread = doctor_module.places(described)
             ports[box.twin] = None
             looked = doctor_module.look_at(described, ports)
             found = findings.find(described, looked, unread, lambda boards: pytest.fail("all is explained"))
@@ -234,6 +235,15 @@ def test_what_it_says_to_type_helps(box, told, capsys, monkeypatch):
     found = json.loads(doctor(box, "--json", "--port", *(box.ports[int(node)] for node in nodes), status=0))
     assert found == {"looked_at": [box.ports[int(node)] for node in nodes], "findings": []}
     assert doctor(box, "--port", box.ports[1], status=0) == "1 board was looked at, nothing is wrong\n"
+
+
+def test_what_it_says_to_type_can_be_typed(box, told):
+    (one,) = told[0]["not started", 6]
+    since = len(box.lines[6])
+    for command in one.remedy.split(", then "):
+        line = [sys.executable, "-m", *command.split()]
+        subprocess.run(line, check=True, capture_output=True, timeout=30)
+    box.wait_line(6, "started session", since)
 
 
 def test_an_application_on_asyncio_is_asked_and_not_stopped(box, told, tmp_path, capsys, monkeypatch):
@@ -313,6 +323,18 @@ def test_a_locked_node_of_an_open_swarm(box, told, tmp_path, capsys):
     assert found == {"locked"}
 
 
+def test_another_library_than_here(box, told, capsys):
+    with raw_repl(box.ports[3]) as transport:
+        transport.exec("import faction\nfaction.__version__ = '0.0.9'")
+    (one,) = doctor_here(capsys, "3", "--swarm", box.file)
+    assert (one["fault"], one["what"]) == ("version", f"its faction is 0.0.9, here is {swarm.__version__}")
+    with raw_repl(box.ports[3]) as transport:
+        transport.exec("import faction\ndel faction.__version__")
+    (one,) = doctor_here(capsys, "3", "--swarm", box.file)
+    assert one["fault"] == "version" and "another version than here: it reports: AttributeError" in one["what"]
+    assert one["remedy"] == f"swarm deploy 3 --swarm {box.file}"
+
+
 # Faults of firmware, faked where the board tells of it
 
 
@@ -351,7 +373,11 @@ def test_a_board_that_falls_silent_meanwhile(box, told, capsys, monkeypatch):
     assert one["fault"] == "failed" and "stopped answering" in one["what"]
 
 
-def test_wrong_use(tmp_path, capsys):
+def test_wrong_use(box, tmp_path, capsys):
+    assert cli.main(["doctor", "77", "--swarm", str(box.file)]) == 2
+    assert "no member 77" in capsys.readouterr().err
+    assert cli.main(["doctor", "1", "--port", "p", "--swarm", str(box.file)]) == 2
+    assert "give NODE or --port, not both" in capsys.readouterr().err
     assert cli.main(["doctor", "--swarm", str(tmp_path / "swarm.toml")]) == 2
     assert "no such file: `swarm init` writes one" in capsys.readouterr().err
 

@@ -23,6 +23,7 @@ _AT_ONCE = 32  # boards that are looked at at the same time
 _LISTEN_S = 4.5  # a node that nobody agrees with speaks twice in that, at Trickle's slow rate
 _EXAMPLES = """examples:
   swarm doctor                                 every board of swarm.toml, each at the port listed there
+  swarm doctor 3 4                             two of them
   swarm doctor --port /dev/ttyUSB0             what is plugged in there
   swarm doctor --port /dev/ttyUSB0 /dev/ttyUSB1 --swarm roof/swarm.toml
   swarm doctor --json
@@ -40,6 +41,7 @@ def register(subparsers) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("node", type=int, nargs="*", metavar="NODE", help="look at these members' boards")
     parser.add_argument(
         "--port", nargs="+", action="extend", metavar="P", help="look at these ports (default: those of swarm.toml)"
     )
@@ -50,12 +52,15 @@ def register(subparsers) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     try:
+        if options.node and options.port:
+            raise ProjectError("give NODE or --port, not both")
         described = project.load(options.swarm)
+        members = [described.member(node) for node in dict.fromkeys(options.node)]
     except ProjectError as error:
         for line in str(error).splitlines():
             print(f"swarm doctor: {line}", file=sys.stderr)
         return 2
-    ports, unread = places(described, options.port)
+    ports, unread = places(described, options.port, members or None)
     looked = look_at(described, ports)
     findings = find(described, looked, unread, lambda boards: listen(described, boards))
     if options.json:
@@ -67,18 +72,20 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
-def places(described: Project, ports: list[str] | None) -> tuple[dict[str, Member | None], list[Finding]]:
+def places(
+    described: Project, ports: list[str] | None = None, members: list[Member] | None = None
+) -> tuple[dict[str, Member | None], list[Finding]]:
     """The ports to look at, each with the member it is listed for, and what is wrong with members that have none.
 
-    ports: only these; None: those of all members.
+    ports: only these, whoever's they are; members: only theirs; neither: those of all members.
     """
     listed: dict[str, Member] = {}
     unread = []
-    for member in described.members:
+    for member in members or described.members:
         try:
             listed[project.port_of(member)] = member
         except ProjectError as error:
-            unread.append(without_port(described, member.id, error))
+            unread.append(without_port(member.id, error))
     if ports is None:
         return {**listed}, unread
     owners = {os.path.realpath(port): member for port, member in listed.items()}
@@ -102,7 +109,7 @@ def listen(described: Project, boards: list[Board]) -> dict[str, dict[str, int]]
 
 
 def _lines(finding: Finding) -> list[str]:
-    return [f"{finding.where}: {finding.what}", f"    why:  {finding.why}", f"    type: {finding.remedy}"]
+    return [f"{finding.where}: {finding.what}", f"    why:  {finding.why}", f"    do:   {finding.remedy}"]
 
 
 def _summary(looked: list[Board], findings: list[Finding]) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from mpremote.transport_serial import SerialTransport
 
 from swarm import payload
-from swarm.deployment import DeployError, Garbled, Remote
+from swarm.deployment import DeployError, Garbled, Remote, Silent
 from swarm.payload import PayloadError
 from swarm.project import Member, Project, ProjectError
 from swarm.serial_repl import BoardError, open_port, prompt, read_runtime
@@ -118,14 +118,26 @@ def _examine(project: Project, board: Board, transport: SerialTransport, compare
         remote = Remote(transport)
         remote.load(_source)
         board.facts = _ask(remote, "survey")
-        board.look = _ask(remote, "look", salt)
+        board.look = _look(remote, salt)
         _identify(project, board)
         _compare_key(project, board, salt)
         if compare and board.member:
             _compare_files(project, board, board.member, remote)
         remote.forget()
+    except Silent as error:
+        board.trouble = BoardError(f"{board.port}: {error}")
     except DeployError as error:
         board.refused = str(error)
+
+
+def _look(remote: Remote, salt: bytes) -> dict[str, Any]:
+    """What onboard_look.look answers; {"unknown": why} where the node has not what that reads."""
+    try:
+        return _ask(remote, "look", salt)
+    except (Garbled, Silent):
+        raise
+    except DeployError as error:
+        return {"unknown": str(error)}
 
 
 def _identify(project: Project, board: Board) -> None:

@@ -110,7 +110,7 @@ def _check(described: Project, member: Member, port: str, will_flash: bool) -> i
 
     All members' boards that are plugged in are asked: whichever answers as this member is the old board.
     """
-    places, _ = doctor.places(described, None)
+    places, _ = doctor.places(described)
     taken = next((one for place, one in places.items() if one is not member and _same(place, port)), None)
     if taken is not None:
         raise _Refused(f"{described.path} lists this port for member {taken.id}: correct it there, or give another")
