@@ -19,7 +19,7 @@ from swarm.runtimes import ROOT
 FIRMWARE_VERSIONS = ("1.28", "1.29")
 PORTS = ("esp32", "rp2")
 FOLDER = ROOT / "build" / "stubs"
-_CONFIG = ROOT / "lib" / "mypy.ini"
+_CONFIG = Path(__file__).with_name("device_mypy.ini")
 
 
 def combinations() -> list[tuple[str, str]]:

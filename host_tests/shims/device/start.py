@@ -10,6 +10,9 @@ import micropython
 
 if sys.implementation.name == "micropython":
     sys.path[:] = [sys.path[0], "", ".frozen", "lib"]  # a board's own, after these shims
+    import _os
+
+    sys.modules["os"] = _os
 else:
     sys.path[1:1] = ["", "lib"]
 
