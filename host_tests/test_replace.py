@@ -6,12 +6,14 @@ import shutil
 import time
 
 import pytest
+from esp32_mock_bootloader import mock_bootloader
 
 from box import Box, describe, eventually
 from conftest import require
 from swarm import cli, deployment, flash, project, replace
 from swarm.examination import examine
 from swarm.serial_repl import open_port, raw_repl, read_status
+from test_flash import make_image
 
 SEED = 23
 DEAD, SPARE = 3, 4  # the fourth board of the box is the one in the drawer
@@ -123,6 +125,13 @@ def test_a_dead_boards_successor_takes_its_id(box, capsys):
     assert told.count("its faction.json is not what") == 2 and "2 things are wrong" in told
 
 
+def test_a_replacement_that_was_cut_is_gone_on_with(box, capsys):
+    with raw_repl(box.ports[SPARE]) as transport:  # swarm.toml lists the new board, and no node runs there
+        transport.exec("import faction\nfaction.app.runner.stop()\nfaction.app = None")
+    assert "nothing to change" in run(box, capsys, DEAD, "--port", box.ports[SPARE])
+    assert status_of(box, SPARE)["node"] == DEAD
+
+
 def test_a_second_time_says_what_mends_it(box, capsys):
     assert "this is the board that is listed" in run(box, capsys, DEAD, "--port", box.ports[SPARE], status=1)
 
@@ -207,6 +216,25 @@ def test_a_real_board_is_flashed_first(box, capsys, monkeypatch, tmp_path):
     assert cli.main([*line, "--no-flash"]) == 1 and len(flashed) == 1
     assert cli.main([*line, "--no-flash", "--firmware", "image.bin"]) == 2
     assert "nothing is flashed: leave it out" in capsys.readouterr().err
+
+
+def test_a_new_chip_is_really_written(box, capsys, monkeypatch, tmp_path):
+    """With esptool and a mock of the chip's loader: what comes after that needs a chip that runs what was written."""
+    monkeypatch.setattr(replace, "_START_S", 0.1)
+    line = ["init", str(tmp_path), "--nodes", "3", "--board", "ESP32_GENERIC"]
+    assert cli.main(line) == 0
+    file = tmp_path / "swarm.toml"
+    file.write_text(file.read_text().replace("id = 3\n", 'id = 3\nhardware = "240ac4000003"\n'))
+    image = make_image(tmp_path, "esp32", size=4096)
+    with mock_bootloader("esp32") as chip:
+        port = f"socket://127.0.0.1:{chip.port()}"
+        line = ["replace", "3", "--port", port, "--firmware", str(image), "--swarm", str(file)]
+        assert cli.main(line) == 1
+    told = "".join(capsys.readouterr())
+    assert "4096 bytes written and verified" in told
+    assert f"node 3 at {port}: no MicroPython prompt answers" in told
+    assert "MicroPython is on it: go on with the same command and --no-flash" in told
+    assert "240ac4000003" in file.read_text(), "as long as the new one does not answer the old one is listed"
 
 
 def test_what_does_not_exist(box, capsys):

@@ -74,19 +74,22 @@ def _run(options: argparse.Namespace) -> int:
         if getattr(options, name) and (options.no_flash or tool == "none"):
             return _fail(f"--{name} {getattr(options, name)}: nothing is flashed: leave it out", 2)
     will_flash = tool != "none" and not options.no_flash
+    then = ""
     try:
         # Above what the others know, and above what the old board can have counted up to since its deploy.
         above = max(deployment.seconds_since_2020(), _check(described, member, options.port, will_flash))
         if will_flash:
             _flash(member, options)
+            then = "; MicroPython is on it: go on with the same command and --no-flash"
         before = member.hardware, member.port, member.serial
         _note(described, member, options.port)
         print(f"{described.path}: member {member.id}: {_changes(before, member)}")
         result = Deployment(described, member, options.port, above=above).run()
     except (_Refused, FlashError, DeployError, BoardError, PayloadError, ProjectError, OSError) as error:
-        return _fail(f"node {member.id} at {options.port}: {error}", 1)
+        told = str(error).removeprefix(f"{options.port}: ")
+        return _fail(f"node {member.id} at {options.port}: {told}{then}", 1)
     except KeyboardInterrupt:
-        return _fail(f"node {member.id}: interrupted: give the same command again", 130)
+        return _fail(f"node {member.id}: interrupted: give the same command again{then}", 130)
     print(
         f"node {member.id}: {len(result.uploaded)} files uploaded ({result.uploaded_bytes / 1000:.1f} KB), "
         f"runs session {result.session}"
@@ -126,7 +129,9 @@ def _check(described: Project, member: Member, port: str, will_flash: bool) -> i
             )
     new = examine(described, None, port, compare=False)
     _refuse_known(described, member, new)
-    if new.trouble is not None and new.trouble.kind == "silent":  # perhaps a program that runs, which is given up
+    if (
+        new.trouble is not None and new.trouble.kind == "silent" and not will_flash
+    ):  # perhaps a program that runs, which is given up
         new = examine(described, None, port, compare=False, stop_application=True)
         _refuse_known(described, member, new)
     if new.trouble is not None and not (will_flash and new.trouble.kind in ("silent", "absent")):
@@ -148,6 +153,8 @@ def _refuse_known(described: Project, member: Member, new: Board) -> None:
         return
     if new.member is not member:
         raise _Refused(f"this board is node {new.member.id} of this swarm: plug the new one in")
+    if new.runs_in(described) != member.id:
+        return  # the listed board, which a replacement that was cut has left without the node
     if member.hardware is not None and new.hardware == member.hardware:
         raise _Refused(f"this is the board that is listed: `{_again(described, member)} --port {new.port}` mends it")
     if _listed_at(member, new.port):
