@@ -28,7 +28,7 @@ _KEYS = {
         "time from the first conclusion to the first sample",
         None,
         f"{default_lead_ms(_SMALL)}, and {default_lead_ms(_SMALL + 1) - default_lead_ms(_SMALL)} for each member "
-        f"beyond {_SMALL}",
+        f"beyond {_SMALL}; more on a slow `uart`",
     ),
     "linger_ms": ("time from this node's conclusion until it falls silent; 0: never",),
     "links": ("how the board talks", "list of `espnow`, `uart`", "as its `board.py` says"),
