@@ -28,7 +28,7 @@ from faction.core import (  # noqa: E402
 )
 from faction.frame import DEMONSTRATION_KEY, MAX_ECHOES  # noqa: E402
 from faction.names import COUNTERS  # noqa: E402
-from faction.node import IMIN_MS, Node  # noqa: E402
+from faction.node import IMIN_MS, Node, default_lead_ms  # noqa: E402
 
 __all__ = [
     "BOOTSTRAPPED",
@@ -47,6 +47,7 @@ __all__ = [
     "Faction",
     "Node",
     "SharedCmac",
+    "default_lead_ms",
     "limit_echoes",
 ]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from swarm.sim import baselines, interlopers
 from swarm.sim.board import Board
-from swarm.sim.device import COUNTERS, DEMONSTRATION_KEY, IMIN_MS, Node, SharedCmac, limit_echoes
+from swarm.sim.device import COUNTERS, DEMONSTRATION_KEY, IMIN_MS, Node, SharedCmac, default_lead_ms, limit_echoes
 from swarm.sim.invariants import EXCEPTION, FALSE_CONCLUSION, SKEW, STRANDED, Invariants
 from swarm.sim.kernel import Clock, Kernel
 from swarm.sim.media import Bus, Medium, Radio
@@ -326,6 +326,9 @@ def skew_bound_us(plan: Plan) -> int | None:
     """The stated bound on the spread of first samples, or None where the swarm may rightly hold several instants."""
     if set(plan.faults) - {"drift", "corrupt", "foreign", "duplicate", "absent", "unready"}:
         return None
+    lead_ms = plan.options.lead_ms
+    if lead_ms is not None and lead_ms < default_lead_ms(len(plan.ids)):
+        return None  # the instant may pass before all have heard of it
     if plan.options.loss > 0.3 or 2 * plan.required <= len(plan.ids):
         return None  # two parts of such a swarm may conclude before they have met
     link_us = plan.options.stamp_us + round(plan.options.hidden_wait_ms * 1000)
