@@ -49,7 +49,8 @@ class Weather:
             return
         chance = self._random.random
         frame, payload = sent.frame, sent.payload
-        if "corrupt" in self._faults and chance() < SHARE:
+        # Noise is left as it is: a second flip of the same bit would heal what is to be damaged.
+        if "corrupt" in self._faults and payload is not Damaged and chance() < SHARE:
             broken = bytearray(frame)
             for _ in range(self._random.randint(1, 3)):
                 bit = self._random.randrange(8 * len(broken))
