@@ -1,0 +1,340 @@
+"""PROTOCOL.md is true: its example is decoded by the device's codec, its tables suffice to write a frame that a node
+accepts, and its constants are the code's.
+
+Nothing here knows the frame's layout: offsets, sizes, types, flags, the digest's parts and the echo are read from the
+document.
+"""
+
+import hashlib
+import re
+import struct
+from types import SimpleNamespace
+
+import config
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+from faction import first_sample, frame, names, node, runner
+from faction.core import BOOTSTRAPPED, Faction
+from swarm import payload
+from swarm.runtimes import LIB, ROOT
+
+TEXT = (ROOT / "PROTOCOL.md").read_text()
+NUMBERS = {"u8": "<B", "u16": "<H", "u32": "<I", "s32": "<i"}
+
+
+def part(name):
+    """What stands between a pair of marks, without a code block's fences."""
+    (found,) = re.findall(rf"^<!-- {name} -->\n(.*?)^<!-- /{name} -->$", TEXT, re.MULTILINE | re.DOTALL)
+    return found.replace("```\n", "")
+
+
+def table(name):
+    """The rows of a table, each a dict by the words of its head."""
+    head, _, *rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in part(name).splitlines())
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def dump(name):
+    """The lines of a dump: bytes, and what they are."""
+    lines = [re.fullmatch(r"((?:[0-9a-f]{2} ?)+?) *(?:  (.*))?", line).groups() for line in part(name).splitlines()]
+    return [(bytes.fromhex(data), label) for data, label in lines]
+
+
+def amount(formula, b, m):
+    """An offset or a size of the field table: a sum of numbers and of multiples of b and m."""
+    total = 0
+    for term in formula.split(" + "):
+        factor, letter = re.fullmatch(r"(\d*)([bm]?)", term).groups()
+        total += int(factor or 1) * {"": 1, "b": b, "m": m}[letter]
+    return total
+
+
+FLAGS = {row["name"]: int(row["value"]) for row in table("flags")}
+KEY, _ = dump("key")[0]
+# The example's swarm, as the document's words name it.
+NAME, MEMBERS, REQUIRED = "greenhouse", [*range(1, 9), 300], 3
+
+
+def xor(one, other):
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+
+
+def double(block):
+    """Section "Tag", step 1."""
+    number = int.from_bytes(block, "big") << 1
+    doubled = bytearray((number & (1 << 128) - 1).to_bytes(16, "big"))
+    if number >> 128:
+        doubled[-1] ^= 0x87
+    return bytes(doubled)
+
+
+def cmac_steps(key, message):
+    """Section "Tag": L, K1, K2, the last block after its XOR, and each X."""
+    encrypt = Cipher(AES(key), ECB()).encryptor().update
+    whole = encrypt(bytes(16))
+    k1 = double(whole)
+    k2 = double(k1)
+    blocks = [message[at : at + 16] for at in range(0, len(message), 16)]
+    last = blocks[-1]
+    blocks[-1] = xor(last, k1) if len(last) == 16 else xor((last + b"\x80").ljust(16, b"\0"), k2)
+    x = [bytes(16)]
+    for block in blocks:
+        x.append(encrypt(xor(x[-1], block)))
+    return SimpleNamespace(subkeys=[whole, k1, k2], last=blocks[-1], x=x[1:])
+
+
+def digest(name, members, required):
+    """Section "Swarm digest", part by part of its table."""
+    members = sorted(members)
+    values = {
+        "name": name.encode(),
+        "name length": len(name.encode()),
+        "member count": len(members),
+        "member ids": members,
+        "required count": required,
+    }
+    hashed = []
+    for row in table("digest"):
+        value = values[row["part"]] if row["part"] in values else int(row["meaning"])
+        kind, _, each = row["type"].partition(" ")
+        if each:
+            value = b"".join(struct.pack(NUMBERS[kind], number) for number in value)
+        hashed.append(value if isinstance(value, bytes) else struct.pack(NUMBERS[kind], value))
+    return hashed, hashlib.sha256(b"".join(hashed)).digest()
+
+
+def bits(members, ids, size):
+    """Section "Frame": bit i, least significant first, is the i-th id in ascending order."""
+    ordered = sorted(members)
+    data = bytearray(size)
+    for member in ids:
+        data[ordered.index(member) // 8] |= 1 << ordered.index(member) % 8
+    return bytes(data)
+
+
+def echo(member, session):
+    values = {"member": member, "session": session}
+    return b"".join(struct.pack(NUMBERS[row["type"]], values[row["field"]]) for row in table("echo"))
+
+
+def write(key, swarm, kind, flags, echoes, **values):
+    """A frame by hand. swarm: name, members, required; flags: names; values: of the other fields, by their names."""
+    name, members, required = swarm
+    meaning = next(row["meaning"] for row in table("fields") if row["field"] == "kind")
+    version = int(re.search(r"version, (\d+)", meaning)[1])
+    values["kind"] = version << 4 | int(re.search(rf"(\d+) {kind}\b", meaning)[1])
+    values["flags"] = sum(FLAGS[flag] for flag in flags) | len(echoes) << 4
+    values["digest"] = digest(name, members, required)[1][:4]
+    values["echoes"] = b"".join(echo(*one) for one in echoes)
+    b, m = -(-len(members) // 8), len(echoes)
+    made = b""
+    for row in table("fields"):
+        size = amount(row["size"], b, m)
+        assert len(made) == amount(row["offset"], b, m), row
+        value = cmac_steps(key, made).x[-1][:size] if row["field"] == "tag" else values[row["field"]]
+        if row["type"] == "bits":
+            value = bits(members, value, size)
+        made += struct.pack(NUMBERS[row["type"]], value) if row["type"] in NUMBERS else value
+        assert len(made) == amount(row["offset"], b, m) + size, row
+    return made
+
+
+def read(data, members, name):
+    """One numeric or bit field of a frame."""
+    row = next(row for row in table("fields") if row["field"] == name)
+    b = -(-len(members) // 8)
+    at, size = amount(row["offset"], b, 0), amount(row["size"], b, 0)
+    value = data[at : at + size]
+    if row["type"] == "bits":
+        return {member for member in members if any(map(int.__and__, value, bits(members, [member], size)))}
+    return struct.unpack(NUMBERS[row["type"]], value)[0]
+
+
+# The worked example
+
+
+def example(name):
+    """An example's rows by field, and its bytes."""
+    rows = {row["field"]: row for row in table(name)}
+    return rows, b"".join(bytes.fromhex(row["bytes"]) for row in rows.values())
+
+
+def people(text):
+    return set() if text == "nobody" else {int(word) for word in text.split(", ")}
+
+
+def test_the_examples_swarm_is_the_one_in_its_words():
+    said = re.search(r"Swarm `(\w+)`, members ([\d, ]+) and (\d+), (\d+) of them required", " ".join(TEXT.split()))
+    assert said, "the example's first sentence has changed"
+    name, ids, last, required = said.groups()
+    assert (name, [*map(int, ids.split(", ")), int(last)], int(required)) == (NAME, MEMBERS, REQUIRED)
+
+
+def test_the_examples_digest():
+    parts, whole = digest(NAME, MEMBERS, REQUIRED)
+    assert [data for data, _ in dump("hashed")] == parts
+    assert [label.partition(":")[0] for _, label in dump("hashed")] == [row["part"] for row in table("digest")]
+    said = re.search(r"SHA-256 of these (\d+) bytes is `(\w+)`; the digest is `([0-9a-f ]+)`", " ".join(TEXT.split()))
+    assert (int(said[1]), said[2], bytes.fromhex(said[3])) == (sum(map(len, parts)), whole.hex(), whole[:4])
+    assert frame.digest(NAME, MEMBERS, REQUIRED) == whole[:4]
+
+
+@pytest.mark.parametrize("name", ("ping", "ready"))
+def test_the_example_is_what_the_devices_codec_reads(name):
+    rows, data = example(name)
+    machine = Faction(1, MEMBERS, REQUIRED)
+    codec = frame.Frame(frame.digest(NAME, MEMBERS, REQUIRED), machine, KEY)
+    assert codec.decode(data, len(data)) == frame.ACCEPTED
+    assert [row["field"] for row in table("fields")] == list(rows), "each field is named, in its order"
+    said = {field: row["value"] for field, row in rows.items()}
+    flags, _, echoes = said["flags"].partition("; ")
+    assert codec.ready == (said["kind"] == "READY")
+    assert codec.flags == sum(FLAGS[flag] for flag in flags.split(", ") if flag != "none")
+    assert codec.echo_count == int(echoes.split()[0])
+    assert machine.ids[codec.sender] == int(said["sender"])
+    for field in ("session", "sequence", "generation"):
+        assert getattr(codec, field) == int(said[field]), field
+    assert int(said["offset"]) == (codec.offset_us if codec.flags & frame.INSTANT_FLAG else 0)
+    for field in ("participation", "readiness"):
+        at = int(rows[field]["offset"])
+        assert set(names.members(machine.ids, data[at : at + codec.width])) == people(said[field]), field
+    heard = [f"{codec.echo_id(data, i)} in {codec.echo_session(data, i)}" for i in range(codec.echo_count)]
+    assert (", ".join(heard) or "nobody") == said["echoes"]
+    assert bytes.fromhex(said["digest"]) == codec.digest and bytes.fromhex(said["tag"]) == data[-8:]
+
+
+@pytest.mark.parametrize("name", ("ping", "ready"))
+def test_the_example_is_what_the_tables_say(name):
+    rows, data = example(name)
+    at = 0
+    for row in rows.values():
+        assert int(row["offset"]) == at
+        at += len(bytes.fromhex(row["bytes"]))
+    said = {field: row["value"] for field, row in rows.items()}
+    flags = [flag for flag in said["flags"].partition(";")[0].split(", ") if flag != "none"]
+    echoes = [tuple(map(int, said["echoes"].split(" in ")))] if said["echoes"] != "nobody" else []
+    numbers = {field: int(said[field]) for field in ("sender", "session", "sequence", "generation", "offset")}
+    sets = {field: people(said[field]) for field in ("participation", "readiness")}
+    assert write(KEY, (NAME, MEMBERS, REQUIRED), said["kind"], flags, echoes, **numbers, **sets) == data
+
+
+def test_the_examples_cmac_step_by_step():
+    _, data = example("ping")
+    steps = cmac_steps(KEY, data[:-8])
+    assert [block for block, _ in dump("subkeys")] == steps.subkeys
+    assert [block for block, _ in dump("ping steps")] == [steps.last, *steps.x]
+    assert data[-8:] == steps.x[-1][:8]
+
+
+# By hand
+
+
+def test_a_node_accepts_and_counts_frames_written_from_the_document():
+    """Somebody who has only the document, a key and the swarm's description takes part, and a node concludes."""
+    key = bytes.fromhex("00112233445566778899aabbccddeeff")
+    swarm = ("orchard", [7, 21, 40, 41, 500, 501, 502, 503, 9], 3)
+    members = sorted(swarm[1])
+    device = node.Node("orchard", members, 7, 3, key, session=1234)
+    device.start(0, 0)
+    device.complete_local(1, 1_000)
+    air = bytearray(250)
+    now = next(now for now in range(1, 100) if device.poll(now, 1000 * now, air))
+    assert read(air, members, "sender") == 7 and read(air, members, "participation") == {7}
+    session = read(air, members, "session")
+    assert session == 1234
+
+    def say(kind, sender, sequence, echoes, heard, ready, flags=(), offset=0):
+        data = write(
+            key,
+            swarm,
+            kind,
+            flags,
+            echoes,
+            sender=sender,
+            session=99,
+            sequence=sequence,
+            generation=0,
+            offset=offset,
+            participation=heard,
+            readiness=ready,
+        )
+        before = list(device.counters)
+        device.receive(bytearray(data), len(data), now, 1000 * now, 1000 * now - 500)
+        counted = [name for name, a, b in zip(names.COUNTERS, before, device.counters, strict=True) if b > a]
+        bitmaps, width = device.bitmaps, device.frame.width
+        return (
+            counted,
+            set(names.members(members, bitmaps[:width])),
+            set(names.members(members, bitmaps[width:])),
+        )
+
+    assert say("PING", 503, 1, [], {503}, set()) == (["received", "unproved"], {7}, {7})
+    assert say("PING", 503, 2, [(7, session)], {503}, set()) == (["received"], {7, 503}, {7})
+    assert say("READY", 503, 3, [], {7, 503}, {7, 503}) == (["received"], {7, 503}, {7, 503})
+    assert say("READY", 503, 3, [], {7, 503}, {7, 503}) == (["received", "replayed"], {7, 503}, {7, 503})
+    assert device.machine.state < BOOTSTRAPPED
+    last = say("READY", 40, 1, [(7, session)], {7, 40, 503}, {7, 40, 503}, ("bootstrapped", "instant"), 250_000)
+    assert last == (["received"], {7, 40, 503}, {7, 40, 503})
+    assert device.machine.state == BOOTSTRAPPED
+    assert device.first_sample.remaining_us(1000 * now) == 250_000 - 500
+
+
+# Constants and names
+
+
+def number(text):
+    """A value of the constants table, without its unit."""
+    return eval(re.sub(r" (bytes|ms|us)$", "", text).replace(",", "").replace("^", "**"))
+
+
+@pytest.mark.parametrize("row", table("constants"), ids=lambda row: row["what"])
+def test_constant(row):
+    modules = {"frame": frame, "node": node, "first_sample": first_sample, "runner": runner, "config": config}
+    assert eval(row["in the code"].strip("`"), modules) == number(row["value"])
+
+
+def test_numbers_in_the_text_are_the_constants():
+    """What sections say in passing, against the same code."""
+    flat = " ".join(TEXT.split())
+    for words in (
+        f"at most {frame._MAX_LENGTH} bytes",
+        f"room for {frame.MAX_MEMBERS} members",
+        f"shorter than {frame._SHORTEST} bytes or longer than {frame._MAX_LENGTH}",
+        f"m is above {frame.MAX_ECHOES}",
+        f"An offset outside -{first_sample.LIMIT_US // 1_000_000} s ... +{first_sample.LIMIT_US // 1_000_000} s",
+        f"held at -{first_sample.LIMIT_US // 1_000_000} s",
+        f"more than {first_sample._TOLERANCE_US / 1000} ms later",
+        f"more than {first_sample._EARLIER_US / 1000} ms earlier",
+        f"{node._QUEUE} slots",
+        f"a frame takes up to {frame.MAX_ECHOES} and forgets them",
+        f"(k = {runner._TALKATIVE})",
+        f"by default {node.default_lead_ms(20)} ms, {node.default_lead_ms(21) - node.default_lead_ms(20)} ms more",
+        f"{frame.MAX_MEMBERS} members, {frame._MAX_LENGTH} bytes a frame",
+    ):
+        assert words in flat, words
+    assert frame.max_length(frame.MAX_MEMBERS) == frame._MAX_LENGTH < frame.max_length(frame.MAX_MEMBERS + 1)
+
+
+def test_the_defaults_of_a_node_are_those_of_the_configuration():
+    device = node.Node("s", [1], 1, 1, KEY, session=1)
+    assert device._deadline_ms == config.NUMBERS["deadline_ms"][2]
+    trickle = device.trickle
+    assert (trickle.imin_ms, trickle.imax_ms, trickle.redundancy) == (node.IMIN_MS, node._IMAX_MS, node._REDUNDANCY)
+    slow = node.Node("s", [1], 1, 1, KEY, session=1, imin_ms=5000).trickle
+    assert slow.imin_ms == slow.imax_ms == 5000, "Imax is never below Imin"
+
+
+def test_checks_are_named_in_their_order():
+    checks = [row["counter"].strip("`") for row in table("checks")]
+    assert checks == list(names.COUNTERS[1 : 1 + len(checks)])
+    assert len(checks) == frame._FORGED
+    for counter in ("replayed", "stale", "restarts", "unproved", "own"):
+        assert counter in names.COUNTERS and f"`{counter}`" in TEXT
+
+
+def test_the_document_is_not_put_onto_boards():
+    assert not [*LIB.rglob("*.md")], "what lies in lib is copied by hand, with `cp -r lib :`"
+    assert {source.suffix for _, source in payload._sources()} == {".py"}
