@@ -20,6 +20,7 @@ from faction import first_sample, frame, names, node, runner
 from faction.core import BOOTSTRAPPED, Faction
 from swarm import payload
 from swarm.runtimes import LIB, ROOT
+from swarm_fixture import Board, Swarm
 
 TEXT = (ROOT / "PROTOCOL.md").read_text()
 NUMBERS = {"u8": "<B", "u16": "<H", "u32": "<I", "s32": "<i"}
@@ -338,3 +339,75 @@ def test_checks_are_named_in_their_order():
 def test_the_document_is_not_put_onto_boards():
     assert not [*LIB.rglob("*.md")], "what lies in lib is copied by hand, with `cp -r lib :`"
     assert {source.suffix for _, source in payload._sources()} == {".py"}
+
+
+# What the threat model admits: a limit that is mended must leave the document as well
+
+
+SWARM = Swarm(range(1, 11), 3)
+A, SESSION = 3, 40  # the receiver, whose session each proof echoes
+
+
+def test_a_withheld_frame_counts_until_its_senders_next_session_is_heard():
+    board = Board(SWARM, A, SESSION)
+    board.prove(2, 5)
+    withheld = SWARM.frame(2, 5, 9, ready=(2,))
+    board.hear(withheld)
+    assert board.ready == {2}
+    board.hear(withheld)
+    assert board.counter("replayed") == 1, "it counts once"
+    board.hear(SWARM.frame(2, 6))
+    assert board.ready == set() and board.node.generation == 1
+    board.hear(SWARM.frame(2, 5, 10, ready=(2,)))
+    assert board.ready == set() and board.counter("stale") == 1
+
+
+def test_a_withheld_frame_does_not_count_once_a_later_one_has_been_heard():
+    board = Board(SWARM, A, SESSION)
+    board.prove(2, 5, 10)
+    board.hear(SWARM.frame(2, 5, 9, ready=(2,)))
+    assert board.ready == set() and board.counter("replayed") == 1
+
+
+def test_an_instant_that_is_heard_late_is_late_and_not_marked():
+    frame_of_instant = SWARM.frame(2, 5, 2, ready=(2, 4), offset_us=100_000)
+    board = Board(SWARM, A, SESSION)
+    board.complete()
+    board.prove(2, 5)
+    board.pass_ms(300)  # it was sent at the beginning of these, and held back
+    board.hear(frame_of_instant)
+    board.pass_ms(150)
+    ((true_us, late_us, late),) = board.samples
+    assert true_us == 400_000 and late_us == 0 and not late
+
+
+def test_a_board_that_has_lost_its_session_stands_still_at_its_own_later_frames():
+    board = Board(SWARM, A, SESSION)
+    board.hear(SWARM.frame(A, SESSION - 1, 7))
+    assert not board.node.conflict and board.counter("own") == 1
+    board.hear(SWARM.frame(A, SESSION + 1, 7))
+    assert board.node.conflict and board.pass_ms(5000) == []
+
+
+def test_an_insider_can_use_up_generations_and_sessions():
+    board = Board(SWARM, A, SESSION)
+    board.prove(4, 5, generation=node.MAX_NUMBER)
+    board.prove(2, 5, generation=node.MAX_NUMBER, ready=(2,))
+    board.hear(SWARM.frame(2, 6, generation=node.MAX_NUMBER))
+    assert board.ready == set(), "the node itself begins again, but in no new generation"
+    for sequence in (2, 3):
+        board.hear(SWARM.frame(4, 5, sequence, generation=node.MAX_NUMBER, ready=(2,)))
+    assert board.ready == {2}, "so the old readiness comes back"
+    board.hear(SWARM.frame(2, node.MAX_NUMBER, generation=node.MAX_NUMBER))
+    board.hear(SWARM.frame(2, 7, generation=node.MAX_NUMBER))
+    assert board.counter("stale") == 1
+
+
+def test_recordings_make_a_node_speak_at_most_at_the_trickle_rate():
+    board = Board(SWARM, A, SESSION)
+    sent = 0
+    for sequence in range(1, 2000):
+        board.hear(SWARM.frame(2 + 5 * (sequence % 2), 5, sequence, ready=(1, 2, 7)))
+        sent += len(board.pass_ms(1))
+    assert 50 < sent <= 2000 // node.IMIN_MS + 1
+    assert board.ready == set()
