@@ -306,7 +306,7 @@ def test_numbers_in_the_text_are_the_constants():
         f"shorter than {frame._SHORTEST} bytes or longer than {frame._MAX_LENGTH}",
         f"m is above {frame.MAX_ECHOES}",
         f"An offset outside -{first_sample.LIMIT_US // 1_000_000} s ... +{first_sample.LIMIT_US // 1_000_000} s",
-        f"held at -{first_sample.LIMIT_US // 1_000_000} s",
+        f"it is held at -{first_sample.LIMIT_US // 1_000_000} s",
         f"more than {first_sample._TOLERANCE_US / 1000} ms later",
         f"more than {first_sample._EARLIER_US / 1000} ms earlier",
         f"{node._QUEUE} slots",
