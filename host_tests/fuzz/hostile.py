@@ -224,9 +224,9 @@ class Attacker:
             self.buffer[self.length - 1 - random.below(_TAG)] ^= 1 + random.below(255)
         elif kind == 3:
             start = random.below(self.length)
+            other = self.buffer[start] ^ 1 + random.below(255)
             random.fill(self.buffer, start, min(self.length, start + 1 + random.below(16)))
-            self.buffer[start] ^= 1  # so that it is another frame even if the bytes drawn are those that were there
-            self.buffer[self.length - 1] ^= 128
+            self.buffer[start] = other
         else:
             self.buffer[random.below(self.length)] ^= 1 << random.below(8)
 
