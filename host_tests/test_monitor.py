@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ SWARM = str(Path(sys.executable).with_name("swarm"))
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):
+    """No board that runs in the background belongs to these tests."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def status(node=1, **changes):
