@@ -4,6 +4,7 @@ import argparse
 
 import swarm
 from swarm import (
+    benchmark,
     board_verb,
     check,
     collect,
@@ -21,7 +22,6 @@ from swarm import (
     vectors,
     walkthrough,
 )
-from swarm.sim import bench
 from swarm.sim import cli as sim
 
 _MODULES = (
@@ -38,7 +38,7 @@ _MODULES = (
     replace,
     replay,
     sim,
-    bench,
+    benchmark,
     vectors,
     diagram,
     size,

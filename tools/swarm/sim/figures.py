@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from swarm.sim import bench, campaign, plot
+from swarm import benchmark
+from swarm.sim import campaign, plot
 from swarm.sim.cli import progress
 from swarm.sim.plan import Options
 
@@ -242,10 +243,10 @@ def main(argv: list[str] | None = None) -> int:
     kept = _growth(folder, share, jobs) and kept
     _tuning(share, jobs)
     _one_run(folder)
-    sizes = bench.SIZES[:2] if arguments.quick else bench.SIZES
-    found = bench.compare(sizes, bench.LOSSES, 2 if arguments.quick else None, 1, jobs)
+    sizes = benchmark.SIZES[:2] if arguments.quick else benchmark.SIZES
+    found = benchmark.compare(sizes, benchmark.LOSSES, 2 if arguments.quick else None, 1, jobs)
     (folder / "bench.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    print(f"\nswarm bench\n\n{bench.table(found)}")
+    print(f"\nswarm bench\n\n{benchmark.table(found)}")
     print(f"\nPlots and numbers: {folder}")
     return 0 if kept else 1
 

@@ -4,21 +4,20 @@ import json
 
 import pytest
 
-from swarm import device_bench
+from swarm import benchmark, device_bench
 from swarm.cli import main
-from swarm.sim import bench
 
 
 @pytest.fixture(scope="module")
 def compared():
-    return bench.compare((5, 12), (0.0, 0.3), 4, 1, 2)
+    return benchmark.compare((5, 12), (0.0, 0.3), 4, 1, 2)
 
 
 def test_every_protocol_stands_beside_ours_on_the_same_seeds(compared):
-    assert len(compared) == 2 * 2 * len(bench.PROTOCOLS)
-    for at in range(0, len(compared), len(bench.PROTOCOLS)):
-        row = compared[at : at + len(bench.PROTOCOLS)]
-        assert tuple(case["protocol"] for case in row) == bench.PROTOCOLS
+    assert len(compared) == 2 * 2 * len(benchmark.PROTOCOLS)
+    for at in range(0, len(compared), len(benchmark.PROTOCOLS)):
+        row = compared[at : at + len(benchmark.PROTOCOLS)]
+        assert tuple(case["protocol"] for case in row) == benchmark.PROTOCOLS
         assert len({(case["nodes"], case["loss"], case["runs"]) for case in row}) == 1
 
 
@@ -34,7 +33,7 @@ def test_a_settled_swarm_is_quieter_than_a_heartbeat(compared):
 
 
 def test_the_table_has_a_row_for_each_case_and_ratios(compared):
-    shown = bench.table(compared)
+    shown = benchmark.table(compared)
     assert sum(" of 4" in line for line in shown.splitlines()) == len(compared)
     assert "1.0" in shown and "heartbeat" in shown
 
@@ -43,7 +42,7 @@ def test_the_command_prints_the_table_and_writes_json(tmp_path, capsys):
     file = tmp_path / "bench.json"
     assert main(["bench", "--sizes", "3", "--loss", "0.1", "--seeds", "2", "--jobs", "1", "--output", str(file)]) == 0
     assert "published" in capsys.readouterr().out
-    assert [case["protocol"] for case in json.loads(file.read_text())] == list(bench.PROTOCOLS)
+    assert [case["protocol"] for case in json.loads(file.read_text())] == list(benchmark.PROTOCOLS)
 
 
 def test_wrong_use_names_the_value(capsys):
