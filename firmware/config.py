@@ -148,7 +148,16 @@ def load(path, hardware=None):
         raise ValueError("%s: missing or not readable (%s): write it, or deploy this board" % (path, error))
     except ValueError as error:
         raise ValueError("%s: not JSON (%s): check quotes, commas and brackets" % (path, error))
-    return check(given, hardware and "".join("%02x" % byte for byte in hardware))
+    except RuntimeError as error:
+        raise _too_deep(path, error)
+    try:
+        return check(given, hardware and "".join("%02x" % byte for byte in hardware))
+    except RuntimeError as error:  # where reading takes no stack, saying the value in a message does
+        raise _too_deep(path, error)
+
+
+def _too_deep(path, error):
+    return ValueError("%s: brackets within brackets without end (%s): write it anew" % (path, error))
 
 
 def load_key(path):

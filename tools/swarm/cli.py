@@ -1,6 +1,8 @@
 """The `swarm` command: one subcommand a module."""
 
 import argparse
+import io
+import sys
 
 import swarm
 from swarm import (
@@ -56,4 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     for module in _MODULES:
         module.register(subparsers)
     options = parser.parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a board or a file says may hold characters that this terminal cannot show.
+            stream.reconfigure(errors="backslashreplace")
     return options.run(options)

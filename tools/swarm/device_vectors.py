@@ -117,13 +117,21 @@ def _tag(entry):
 def _replay_frame(entry):
     from faction import frame
 
-    swarm = entry["swarm"]
-    machine = Faction(swarm["members"][0], swarm["members"], swarm["required_count"])
-    swarm_digest = frame.digest(swarm["name"], machine.ids, swarm["required_count"])
-    codec = frame.Frame(swarm_digest, machine, _bytes(entry["key"]))
+    try:
+        machine, codec = _codec(frame, entry["swarm"], entry["key"])
+    except Exception as error:
+        refusal = f"no codec for this swarm and key: {error}"
+        _check(entry, lambda: {"swarm": refusal})
+        return
     _check(entry, lambda: _decoded(frame, codec, machine, _bytes(entry["frame"])))
     if entry["verdict"] == _VERDICTS[0] and entry.get("encodes", True):
         _check(entry, lambda: {"frame": _encoded(frame, codec, machine, entry["fields"])})
+
+
+def _codec(frame, swarm, key):
+    machine = Faction(swarm["members"][0], swarm["members"], swarm["required_count"])
+    swarm_digest = frame.digest(swarm["name"], machine.ids, swarm["required_count"])
+    return machine, frame.Frame(swarm_digest, machine, _bytes(key))
 
 
 def _decoded(frame, codec, machine, data):

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from swarm.sim import device  # noqa: F401 - it makes the device library importable
 
@@ -102,17 +103,20 @@ def _entry(line: str) -> dict:
         return {}
     try:
         entry = json.loads(line[start:])
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}
 
 
 def _whole(trace: Trace) -> Trace:
     numbers = [step["step"] for _, step in trace.steps]
-    wanted = list(range(1, trace.promised + 1))
-    if numbers != wanted:
-        missing = next((number for number in wanted if number not in numbers), None)
-        what = f"step {missing} is missing" if missing else f"steps are not 1 to {trace.promised} in order"
+    if type(trace.promised) is not int:
+        raise TraceError(f"line {trace.line}: steps {trace.promised!r}: no number: capture the trace again")
+    # Whatever number the line promises, no more is looked at than is there.
+    if len(numbers) != trace.promised or numbers != list(range(1, len(numbers) + 1)):
+        missing = next(number for number in count(1) if number not in numbers)
+        complete = missing > trace.promised
+        what = f"steps are not 1 to {trace.promised} in order" if complete else f"step {missing} is missing"
         raise TraceError(f"line {trace.line}: {what}: capture the trace again")
     return trace
 
@@ -126,11 +130,11 @@ def replay(trace: Trace) -> str | None:
     for number, step in trace.steps:
         try:
             difference = _step(machine, step)
-        except (ValueError, KeyError, TypeError) as error:
+            if difference:
+                peer = f" {step['peer_id']}" if step["command"].endswith("Observed") else ""
+                return f"line {number}: step {step['step']}, {step['command']}{peer} in {step['before']}: {difference}"
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise TraceError(f"line {number}: no step of a trace ({error}): capture the trace again") from None
-        if difference:
-            peer = f" {step['peer_id']}" if step["command"].endswith("Observed") else ""
-            return f"line {number}: step {step['step']}, {step['command']}{peer} in {step['before']}: {difference}"
     return None
 
 

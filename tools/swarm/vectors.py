@@ -194,7 +194,7 @@ def _read(file: Path) -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
 def _parse(line: str, place: str) -> dict[str, Any]:
     try:
         vector = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise VectorError(f"{place}: not JSON: {error}") from None
     if not isinstance(vector, dict):
         raise VectorError(f"{place}: a vector is an object, and this is {line.strip()[:60]}")
