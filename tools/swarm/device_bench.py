@@ -63,12 +63,13 @@ def table(found: dict[str, dict[str, Any]]) -> str:
         ratios = values["ratios"]
         lines += [
             f"  a command takes {ratios['command_to_textbook']:.2f} times the textbook port's time",
-            f"  receiving takes {ratios['receive_to_xor_loop']:.1f} XOR loops, building {ratios['build_to_xor_loop']:.1f}",
+            f"  receiving takes {ratios['receive_to_xor_loop']:.1f} XOR loops",
+            f"  building takes {ratios['build_to_xor_loop']:.1f} XOR loops",
         ]
         if "budgeted_receive_to_xor_loop" in ratios:
             lines.append(
-                f"  receiving 46 bytes that are news and hold no echo takes {ratios['budgeted_receive_to_xor_loop']:.1f} "
-                f"XOR loops (budget {RECEIVE_BUDGET})"
+                "  receiving 46 bytes that are news and hold no echo takes "
+                f"{ratios['budgeted_receive_to_xor_loop']:.1f} XOR loops (budget {RECEIVE_BUDGET})"
             )
         lines.append("")
     return "\n".join(lines)
