@@ -19,7 +19,7 @@ from faction.runner import Runner
 SAMPLES_FILE = "samples.jsonl"
 _SAMPLES_BYTES = const(4096)  # of samples on flash; the file before that is kept as well
 _NAMED = const(20)  # missing members named on the serial line, which is slow; the status names more
-_ERRORS = const(4)  # last errors kept for the status
+_ERRORS = const(3)  # last errors kept for the status
 _BREAK_IN_MS = const(10_000)  # no watchdog before that: time to stop a board that resets itself
 
 

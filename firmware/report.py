@@ -124,6 +124,8 @@ def _screen(app, f):
     if f["counters"]["foreign"]:
         digest = "".join("%02x" % byte for byte in app.node.frame.foreign_digest)
         lines.append("foreign    another swarm, or a node provisioned otherwise: digest " + digest)
+    if f["counters"]["stale"]:
+        lines.append("stale      recordings, or a board whose session number was lost: swarm deploy it")
     for text in f["errors"]:
         lines.append(_row("error     ", text.split(" ")))
     return lines
@@ -139,7 +141,9 @@ def _sample(f):
         return "%s, %d us after the agreed instant%s" % (s["value"], s["late_us"], " (late)" if s["late"] else "")
     if f["instant_in_us"] is None:
         return "no instant agreed yet"
-    return "due in %d ms" % (f["instant_in_us"] // 1000)
+    if f["instant_in_us"] > 0:
+        return "due in %d ms" % (f["instant_in_us"] // 1000)
+    return "none; the swarm's instant was %d s ago" % (-f["instant_in_us"] // 1_000_000)
 
 
 def trace(app, failure):

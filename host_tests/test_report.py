@@ -59,7 +59,6 @@ def worst(members):
         errors=[
             "sample(): OSError: [Errno 5] EIO",
             "warm_up(): ValueError: " + "the wire is off " * 3,
-            "c: D: e",
             "espnow: OSError: (-12391, 'ESP_ERR_ESPNOW_NO_MEM')",
         ],
     )

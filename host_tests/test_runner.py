@@ -60,6 +60,8 @@ class Link:
         return not self.busy
 
     def send(self, buffer, length):
+        if self.error:
+            raise self.error
         self.sent.append(bytes(buffer[:length]))
 
     def close(self):
@@ -163,18 +165,32 @@ def test_what_raises_is_noted_and_the_node_goes_on(method, alone, clock):
     alone.app.raises[method] = MemoryError("no room")
     run(alone, clock, 1000)
     ((where, text),) = alone.app.of("note")
-    assert text == "no room" and where == ("sample" if method == "take_sample" else "tick")
+    assert text == "no room" and where == {"take_sample": "sample", "changed": "changed"}.get(method, "tick")
     assert len(alone.app.of("take_sample")) == (method != "take_sample")
     assert alone.links[0].sent
 
 
-def test_a_link_that_raises_is_noted(alone, clock):
-    alone.links[0].error = OSError("the radio is off")
-    run(alone, clock, 20)
-    assert set(alone.app.of("note")) == {("tick", "the radio is off")}
-    alone.links[0].error = None
+@pytest.mark.parametrize("error", (OSError("the radio is off"), MemoryError("no room")))
+def test_a_link_that_raises_is_noted_and_the_other_is_served(error, alone, clock):
+    alone.links[0].error = error
+    heard = alone.links[1].clock.us
+    alone.links[1].flood = True
     run(alone, clock, 1000)
-    assert alone.app.of("take_sample")
+    assert set(alone.app.of("note")) == {("receive", str(error)), ("send", str(error))}
+    assert alone.node.counters[1] and alone.links[1].clock.us > heard, "the other link's frames are heard"
+    assert alone.links[1].sent and not alone.links[0].sent
+    assert alone.app.of("take_sample") and alone.app.of("tick")
+
+
+def test_a_link_that_is_never_free_silences_no_other(alone, clock):
+    alone.links[1].busy = True
+    run(alone, clock, 1900)
+    assert not alone.links[0].sent, "all links say the same, for a while"
+    run(alone, clock, 8000)
+    assert len(alone.links[0].sent) > 3 and not alone.links[1].sent
+    alone.links[1].busy = False
+    run(alone, clock, 8000)
+    assert alone.links[1].sent
 
 
 def test_after_stop_a_call_that_was_under_way_does_nothing(alone, clock):
@@ -237,4 +253,3 @@ r.start()
 
 def test_a_tick_takes_no_memory(micropython):
     assert allocation.per_call(micropython, SETUP, "r.tick()", calls=500) == 0
-

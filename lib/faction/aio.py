@@ -76,7 +76,9 @@ class Swarm:
 
     def _answer(self):
         """Answer a request for the status on the serial line."""
-        while self._serial.poll(0):
+        for _ in range(_LINE_MAX):
+            if not self._serial.poll(0):
+                return
             byte = sys.stdin.buffer.read(1)  # bytes, since noise on the line is no text
             if not byte:
                 return
@@ -84,7 +86,13 @@ class Swarm:
                 self._line = (self._line + byte)[-_LINE_MAX:]
                 continue
             if self._line.strip() == b"status":
-                import report
-
-                print(json.dumps(report.facts(self._app, "")))
+                self._tell()
             self._line = b""
+
+    def _tell(self):
+        try:
+            import report
+
+            print(json.dumps(report.facts(self._app, "")))
+        except Exception as error:
+            self._app.note("status", error)

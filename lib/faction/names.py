@@ -53,8 +53,7 @@ def members(ids, bitmap):
 
 def missing(node):
     """Ids of the members that a node does not know to be ready, as a list."""
-    ready = members(node.machine.ids, node.bitmaps[node.frame.width :])
-    return [peer_id for peer_id in node.machine.ids if peer_id not in ready]
+    return members(node.machine.ids, bytes([byte ^ 0xFF for byte in node.bitmaps[node.frame.width :]]))
 
 
 def view(machine):

@@ -231,7 +231,8 @@ class Node:
         than one of the node's parts changes last what would have it done again by the next frame.
         """
         self._echo_count = 0
-        self._sequences[self.frame.sender] = 0
+        if self.frame.sender >= 0:
+            self._sequences[self.frame.sender] = 0
         for i in range(len(self.bitmaps)):
             self.bitmaps[i] |= self._own[i]
         self.trickle.start(self._now)

@@ -10,6 +10,7 @@ from faction.node import TIMEOUTS
 PERIOD_MS = const(4)
 _FRAMES = const(32)  # handled in one call, so that a flood does not hold up the rest
 _AWAIT_US = const(10_000)  # this close to the first sample's instant, wait for it
+_PATIENCE = const(500)  # ticks, 2 s, for which the links that are free wait for those that are not
 _TALKATIVE = const(255)  # Trickle's redundancy where nobody else says the same
 _SPIN_US = const(300)  # the last of it awake
 
@@ -34,6 +35,7 @@ class Runner:
         self._rx = [link.receive_buffer() for link in links]
         self._tx = bytearray(node.frame.max_length)
         self._told = -1
+        self._held = 0  # ticks for which not all links were free
         self._timer = None
 
     def start(self):
@@ -81,28 +83,47 @@ class Runner:
         self._speak()
         told = (node.counters[TIMEOUTS] & 0xFFFF) << 5 | node.conflict << 4 | node.ready() << 3 | node.machine.state
         if told != self._told:
-            self._app.changed()
+            try:
+                self._app.changed()
+            except Exception as error:
+                self._app.note("changed", error)
             self._told = told
         self._app.tick(ticks_ms())
 
     def _receive(self, link, buffer):
-        for _ in range(_FRAMES):
-            self._await_instant()
-            if self.node.sample_due:
-                return
-            length = link.receive(buffer)
-            if not length:
-                return
-            self.node.receive(buffer, length, ticks_ms(), ticks_us(), link.sent_us)
+        try:
+            for _ in range(_FRAMES):
+                self._await_instant()
+                if self.node.sample_due:
+                    return
+                length = link.receive(buffer)
+                if not length:
+                    return
+                self.node.receive(buffer, length, ticks_ms(), ticks_us(), link.sent_us)
+        except Exception as error:
+            self._app.note("receive", error)  # what one link raises must not keep the others from being served
 
     def _speak(self):
+        """Send what there is to send, on all links as soon as all are free; after a while without those that are not,
+        so that a link that is never free does not silence the others."""
+        free = 0
         for link in self.links:
-            if not link.free():
-                return
+            if link.free():
+                free += 1
+        self._held = 0 if free == len(self.links) else self._held + 1
+        if self._held and (not free or self._held < _PATIENCE):
+            return
         length = self.node.poll(ticks_ms(), ticks_us(), self._tx)
         if length:
             for link in self.links:
+                self._send(link, length)
+
+    def _send(self, link, length):
+        try:
+            if not self._held or link.free():
                 link.send(self._tx, length)
+        except Exception as error:
+            self._app.note("send", error)
 
     def _await_instant(self):
         """Let the first sample start on its microsecond, neither at the next tick nor after a burst of frames."""
