@@ -49,7 +49,7 @@ size: $(TESTS) $(WASM) ## measure the device code's size and memory against thei
 fuzz: $(TESTS) $(WASM) ## attack nodes on every runtime, FRAMES=1000000, and compare the runtimes; SEED=N repeats a run
 	@$(BIN)/python host_tests/fuzzing.py --frames $(or $(FRAMES),1000000) $(if $(SEED),--seed $(SEED))
 
-figures: $(TOOLS) ## run the full simulations and print every figure of the README: takes an hour on two cores
+figures: $(TOOLS) ## run the full simulations and print every figure: takes an hour on two cores
 	@$(BIN)/python -m swarm.sim.figures
 
 firmware: $(TOOLS) ## build firmware with the node frozen in: make firmware BOARD=RPI_PICO MICROPY_DIR=...

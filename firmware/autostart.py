@@ -5,7 +5,7 @@ The application is imported only when it is started, so that a board without the
 
 import gc
 import os
-from time import ticks_ms
+from time import ticks_diff, ticks_ms
 
 import board
 import machine
@@ -14,6 +14,8 @@ from signs import FAILED, SLOT_MS, Signs
 import faction
 
 SKIP_FILE = "faction.skip"  # while this file is there, the node is not started
+
+_RETRY_MS = 60_000  # after a start that failed for want of memory, radio or storage, which a later one may have
 
 _timer = None  # shows by the LED that no node runs
 
@@ -74,8 +76,20 @@ def _fail(error):
     global _timer
     gc.collect()
     faction.failure = "%s: %s" % (type(error).__name__, error)
+    retry = isinstance(error, (OSError, MemoryError))
+    if retry:
+        faction.failure += ": tried again every %d s" % (_RETRY_MS // 1000)
+    elif not isinstance(error, Exception):
+        faction.failure = "the start was interrupted: faction.restart(), or reset the board"
     print("faction: error:", faction.failure)
     signs = Signs()
     signs.pattern = FAILED
+    failed = ticks_ms()
+
+    def tick(_):
+        signs.tick(ticks_ms())
+        if retry and ticks_diff(ticks_ms(), failed) > _RETRY_MS:
+            start()
+
     _timer = machine.Timer(board.TIMER)
-    _timer.init(mode=machine.Timer.PERIODIC, period=SLOT_MS // 4, callback=lambda _: signs.tick(ticks_ms()))
+    _timer.init(mode=machine.Timer.PERIODIC, period=SLOT_MS // 4, callback=tick)

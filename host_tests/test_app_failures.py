@@ -30,6 +30,14 @@ def active(self, *_):
     raise OSError(-12389, "ESP_ERR_ESPNOW_INTERNAL")
 espnow.ESPNow.active = active
 """
+NO_RADIO_YET = """
+import espnow
+real = espnow.ESPNow.active
+def active(self, *_):
+    espnow.ESPNow.active = real
+    raise OSError(-12389, "ESP_ERR_ESPNOW_INTERNAL")
+espnow.ESPNow.active = active
+"""
 HELD = """
 import machine
 class Held(machine.Pin):
@@ -272,3 +280,15 @@ def start_with_little(table, number):
             assert transport.eval("faction.failure").startswith("MemoryError: ")
             return "faction: error"
     return "MemoryError" if any("MemoryError" in line for line in output) else ""
+
+
+def test_a_start_that_failed_for_the_radio_is_tried_again(tmp_path):
+    require("unix")
+    homes = lay_boards(tmp_path, [1])
+    write("boot.py", NO_RADIO_YET)(homes[1])
+    with Table(homes, SEED) as table:
+        table.start(1)
+        table.wait_line(1, "tried again every 60 s")
+        with raw_repl(table.ports[1]) as transport:
+            transport.exec("import autostart\nautostart._RETRY_MS = 300")
+        table.wait_line(1, "node 1 Bootstrapped")

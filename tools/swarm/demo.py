@@ -43,7 +43,7 @@ _EXAMPLES = """examples:
   swarm demo --link uart                     five nodes on one serial bus of 115200 baud
   swarm demo --link mixed                    1 to 3 have a radio, 5 to 8 the bus, and 4 has both and joins them
   swarm demo --reboot 2@900                  node 2 loses power for a moment at 900 ms
-  swarm demo --nodes 5 --kill 3@1000         node 3 goes for good: the others time out and say who is missing
+  swarm demo --nodes 5 --kill 3@300          node 3 goes for good: the others time out and say who is missing
   swarm demo --nodes 3 --keep                leave the boards running; then swarm status, and swarm demo --stop
 """
 
