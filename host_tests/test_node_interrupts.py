@@ -472,3 +472,13 @@ def test_no_interrupt_carries_readiness_into_a_newer_generation():
         if not came:
             break
     assert at > 10
+
+
+def test_the_repair_after_a_frame_of_no_member_touches_no_members_sequence():
+    air = calm()
+    node = air.boards[1].node
+    before = list(node._sequences)
+    node.frame.sender = -1  # as decode() leaves it for a sender that is not a member
+    node._busy = True  # as an interrupted call leaves it
+    node.tick(*air.boards[1].now)
+    assert list(node._sequences) == before and before[-1] > 0

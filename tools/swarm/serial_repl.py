@@ -8,6 +8,7 @@ there they stay. The raw REPL is entered without a soft reset, so a node that ru
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import errno
 import json
@@ -78,6 +79,12 @@ class _QuietTransport(SerialTransport):
         if not self.read_until(1, b">").endswith(b">"):
             raise TransportError("the board shows no prompt")
         raw_paste.send(self.serial, command.encode() if isinstance(command, str) else command)
+
+    def eval(self, expression: str, parse: bool = True):
+        """The value of an expression on the board; between marks, since its node may print a line beside it."""
+        said = self.exec(f"print('<<<%{'r' if parse else 's'}>>>' % ({expression},))")
+        answer = said[said.index(b"<<<") + 3 : said.rindex(b">>>")]
+        return ast.literal_eval(answer.decode()) if parse else answer
 
     def close(self) -> None:
         self.serial.close()
