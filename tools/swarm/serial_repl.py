@@ -82,8 +82,9 @@ class _QuietTransport(SerialTransport):
 
     def eval(self, expression: str, parse: bool = True):
         """The value of an expression on the board; between marks, since its node may print a line beside it."""
-        said = self.exec(f"print('<<<%{'r' if parse else 's'}>>>' % ({expression},))")
-        answer = said[said.index(b"<<<") + 3 : said.rindex(b">>>")]
+        value = f"repr({expression})" if parse else expression
+        said = self.exec(f"print('<<<', {value}, '>>>')")  # in one call, and without a string that takes memory
+        answer = said[said.index(b"<<<") + 3 : said.rindex(b">>>")].strip()
         return ast.literal_eval(answer.decode()) if parse else answer
 
     def close(self) -> None:
