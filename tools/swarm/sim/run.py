@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +76,8 @@ class Run:
         self._counted: list[tuple[int, int]] = []
         self._frames_done: list[int] | None = None
         self._shown: dict[Board, tuple] = {}
+        self._standing: list[tuple] = []
+        self._standing_expected: list[Board] = []
         self._build()
 
     # Building
@@ -233,24 +236,34 @@ class Run:
 
     def _expected(self) -> list[Board]:
         """The boards that must conclude, now that nothing else happens: ready, connected and enough of them."""
+        standing = [
+            (board.on and not board.node.conflict, board.ready_at is not None, board.number) for board in self.boards
+        ]
+        if standing != self._standing:  # asked for at every conclusion and sample, and seldom another answer
+            self._standing = standing
+            self._standing_expected = self._find_expected()
+        return self._standing_expected
+
+    def _find_expected(self) -> list[Board]:
         plan = self.plan
         on = [board for board in self.boards if board.on and not board.node.conflict]
         # Two boards with one id that are out of each other's range cannot know it: neither is to be relied on.
-        numbers = [board.number for board in on]
-        working = [board for board in on if numbers.count(board.number) == 1]
+        carriers = Counter(board.number for board in on)
+        working = [board for board in on if carriers[board.number] == 1]
         there = sum(1 << board.place for board in working)
         near = [
             (plan.radio[place] | plan.bus[place]) & there if there >> place & 1 else 0
             for place in range(len(plan.radio))
         ]
         expected = []
-        for board in working:
-            if board.ready_at is None:
-                continue
-            group = reached(near, board.place)
-            ready = {one.number for one in working if group >> one.place & 1 and one.ready_at is not None}
+        left = working
+        while left:
+            group = reached(near, left[0].place)
+            together = [board for board in left if group >> board.place & 1]
+            left = [board for board in left if not group >> board.place & 1]
+            ready = [board for board in together if board.ready_at is not None]
             if len(ready) >= plan.required:
-                expected.append(board)
+                expected += ready
         return expected
 
     def _finish_if_done(self) -> None:
