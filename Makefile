@@ -14,7 +14,7 @@ WASM := build/wasm/ready
 STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint size fuzz figures firmware debian clean
+.PHONY: help setup demo test lint size fuzz soak figures firmware debian clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,6 +48,9 @@ size: $(TESTS) $(WASM) ## measure the device code's size and memory against thei
 
 fuzz: $(TESTS) $(WASM) ## attack nodes on every runtime, FRAMES=1000000, and compare the runtimes; SEED=N repeats a run
 	@$(BIN)/python host_tests/fuzzing.py --frames $(or $(FRAMES),1000000) $(if $(SEED),--seed $(SEED))
+
+soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power cuts and bad air; SEED=N repeats them
+	@$(BIN)/python -m swarm.soak --nodes $(or $(NODES),16) --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 figures: $(TOOLS) ## run the full simulations and print every figure: takes an hour on two cores
 	@$(BIN)/python -m swarm.sim.figures

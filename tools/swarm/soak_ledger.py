@@ -1,0 +1,185 @@
+"""What a soak keeps account of: every boot of every board, the samples that were promised, and what was lost of that.
+
+A boot has promised a sample when it has printed it, or has been Bootstrapped for so long that its instant is over.
+Every such sample must be in the files that `swarm collect` has written; sessions must rise with each boot; and at the
+end nobody is stuck. Times are true microseconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from swarm.demo_run import BOOTSTRAPPED, Node, Run
+from swarm.samples import Sample
+
+START_US = 10_000_000  # a board with power has said its session by then
+_OVERDUE_US = 2_000_000  # a sample that has not been taken so long after its instant is not going to be
+_SAME_INSTANT_US = 1_000_000  # samples in time that are no further apart belong to one agreed instant
+_PROMPT = 'Type "help()"'  # what MicroPython says last before its prompt
+_OUTPUT_KEPT = 20  # lines of a board
+
+
+@dataclass
+class Boot:
+    """One boot: what the node did in it, from when to when (None: it goes on), and whether its prompt has come."""
+
+    node: Node
+    start_us: int
+    end_us: int | None = None
+    prompt: bool = False
+    memory: list[int] = field(default_factory=list)  # bytes taken after a collection, at each look
+
+
+class Ledger:
+    """The account of a soak of these nodes. lead_ms: as in their configuration."""
+
+    def __init__(self, nodes: Iterable[int], lead_ms: int) -> None:
+        self.run = Run(list(nodes))
+        self.boots: dict[int, list[Boot]] = {node: [] for node in self.run.nodes}
+        self.sampled: list[Boot] = []  # boots whose sample line has come since somebody took them from here
+        self._lead_us = lead_ms * 1000
+
+    def take(self, event: dict) -> None:
+        """Take one event of the bench."""
+        if event["event"] not in ("boot", "off", "line"):
+            return
+        number = event["node"]
+        if event["event"] != "line" and self.boots[number] and self.boots[number][-1].end_us is None:
+            self.boots[number][-1].end_us = event["t_us"]
+        self.run.take(event)
+        node = self.run.nodes[number]
+        if event["event"] == "boot":
+            self.boots[number].append(Boot(node, event["t_us"]))
+        elif event["event"] == "line" and _PROMPT in event["line"]:
+            self.boots[number][-1].prompt = True
+        if self.run.sampled:
+            self.sampled.append(self.boots[number][-1])
+        # An hour's story is not kept: the soak watches its own memory as well.
+        self.run.sampled.clear()
+        self.run.story.clear()
+        self.run.pids.clear()
+        del node.output[:-_OUTPUT_KEPT]
+
+    def all_boots(self) -> list[Boot]:
+        """Every boot so far."""
+        return [boot for boots in self.boots.values() for boot in boots]
+
+    def current(self, number: int) -> Boot | None:
+        """A node's boot that goes on, None while it has no power."""
+        boots = self.boots[number]
+        return boots[-1] if boots and boots[-1].end_us is None else None
+
+    def problems(self, table: list[Sample], now_us: int) -> list[str]:
+        """What was lost or repeated, by name. table: what was collected."""
+        found = []
+        counted: dict[tuple[int, int], int] = {}
+        for sample in table:
+            key = (sample.node, _session_in(sample.value))
+            counted[key] = counted.get(key, 0) + 1
+        found += [f"node {node} sampled {n} times in session {s}" for (node, s), n in counted.items() if n > 1]
+        kept = {(sample.node, sample.late_us, sample.value) for sample in table}
+        for number, boots in self.boots.items():
+            highest = 0
+            for boot in boots:
+                session = boot.node.session
+                if session is not None:
+                    if session <= highest:
+                        found.append(f"node {number} started session {session}, and {highest} was before it")
+                    highest = max(highest, session)
+                found += self._of_boot(number, boot, kept, now_us)
+        return found
+
+    def _of_boot(self, number: int, boot: Boot, kept: set[tuple[int, int, str]], now_us: int) -> list[str]:
+        node = boot.node
+        name = f"node {number}, session {node.session}"
+        end_us = boot.end_us or now_us
+        if node.error is not None:
+            return [f"{name}: {node.error}"]
+        if node.session is None and end_us - boot.start_us > START_US:
+            return [f"node {number}: had power for {(end_us - boot.start_us) / 1e6:.0f} s and started no session"]
+        if node.sample is not None:
+            if (number, node.sample["late_us"], json.dumps(node.sample["value"])) not in kept:
+                return [f"{name}: its sample {node.sample['value']} is lost: it is in no file"]
+        elif node.conclusion == BOOTSTRAPPED and node.concluded_us is not None:
+            waited_us = end_us - node.concluded_us
+            if waited_us > self._lead_us + _OVERDUE_US:
+                return [f"{name}: Bootstrapped for {waited_us / 1e6:.0f} s, and no sample"]
+        return []
+
+    def reconverged(self, bad_air: Iterable[tuple[int, int]]) -> tuple[float, Node] | None:
+        """The longest time in seconds that a ready node waited for Bootstrapped, with its node; None without any.
+
+        bad_air: stretches (from, to) of it. They do not count, nor does the time in which another node warms up, since
+        nobody can conclude then.
+        """
+        stretches = sorted([*bad_air, *self._unready()])
+        worst = None
+        for boot in self.all_boots():
+            node = boot.node
+            if node.ready_us is None or node.concluded_us is None or node.conclusion != BOOTSTRAPPED:
+                continue
+            waited_s = _uncovered_us(node.ready_us, node.concluded_us, stretches) / 1e6
+            if worst is None or waited_s > worst[0]:
+                worst = (waited_s, node)
+        return worst
+
+    def _unready(self) -> list[tuple[int, int]]:
+        """Stretches in which a node is not ready: from its start until it is, in whichever boot that comes."""
+        stretches = []
+        for boots in self.boots.values():
+            since_us = None
+            for boot in boots:
+                since_us = since_us or boot.start_us
+                if boot.node.ready_us is not None:
+                    stretches.append((since_us, boot.node.ready_us))
+                    since_us = None
+        return stretches
+
+    def collective(self) -> list[int]:
+        """Of each instant at which several nodes sampled in time: from the first of these samples to the last."""
+        instants = sorted(
+            boot.node.sample_us
+            for boot in self.all_boots()
+            if boot.node.sample is not None and not boot.node.sample["late"] and boot.node.sample_us is not None
+        )
+        groups: list[list[int]] = []
+        for instant in instants:
+            if not groups or instant - groups[-1][0] > _SAME_INSTANT_US:
+                groups.append([])
+            groups[-1].append(instant)
+        return [group[-1] - group[0] for group in groups if len(group) > 1]
+
+
+def _uncovered_us(start_us: int, end_us: int, stretches: Iterable[tuple[int, int]]) -> int:
+    """How much of the time from start to end no stretch covers; they are in order of their beginnings."""
+    free_us = 0
+    for since_us, to_us in stretches:
+        if since_us >= end_us:
+            break
+        free_us += max(0, since_us - start_us)
+        start_us = max(start_us, to_us)
+    return free_us + max(0, end_us - start_us)
+
+
+def _session_in(value: str) -> int:
+    """The session that a soak's sensor puts into its value."""
+    return json.loads(value)[0]
+
+
+def stuck(statuses: dict[int, dict]) -> list[str]:
+    """Which nodes are not where they must be at the end, by their statuses; {"error": why} for one that has none."""
+    found = []
+    for number, status in sorted(statuses.items()):
+        if "error" in status:
+            found.append(f"node {number} does not answer: {status['error']}")
+        elif status["conflict"]:
+            found.append(f"node {number} is in conflict: it takes another board for one with its id")
+        elif status["state"] != BOOTSTRAPPED:
+            found.append(f"node {number} is stuck: {status['state']}, missing {status['missing']}")
+        elif status["sample"] is None:
+            found.append(f"node {number} is Bootstrapped and took no sample")
+        for error in status.get("errors", ()):
+            found.append(f"node {number} reports: {error}")
+    return found
