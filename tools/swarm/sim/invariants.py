@@ -6,7 +6,8 @@ Each check has a name, which a violation carries: NAMES.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sized
+from collections.abc import Callable, Sized
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from swarm.sim.device import BOOTSTRAPPED, COUNTERS
@@ -42,6 +43,7 @@ _SCRATCH = (
     "_busy",
     "sampled_late",
 )
+_SPEAKS = ("_echo", "_near")  # beginnings of the names of what makes a node speak, or keep silent for longer
 _KEPT = 5  # violations of one name that are kept in words
 
 
@@ -76,7 +78,8 @@ class _Known:
         self.earliest: int | None = None  # when Trickle next allows a frame, by the board's milliseconds
         self.sampled = False
         self.sizes = _sizes(board.node)
-        self.before: tuple[dict, dict] = {}, {}  # state before a frame that must not change it
+        self.state_of = _State(board.node)
+        self.before: tuple[list, list] = [], []  # state before a frame that must not change it
         self.unproved = 0
 
 
@@ -121,7 +124,7 @@ class Invariants:
         """It is about to be given a frame, and has been told the time."""
         if payload is Damaged or payload is Recorded:
             known = self._known[board]
-            known.before = _state(board.node)
+            known.before = known.state_of.now()
             known.unproved = board.node.counters[_UNPROVED]
 
     def heard(self, board: Board, payload: Any) -> None:
@@ -132,7 +135,7 @@ class Invariants:
             if ended is None or ended >= known.booted_at:
                 known.vouched |= payload.vouched
             return
-        knows, speaks = _state(board.node)
+        knows, speaks = known.state_of.now()
         if payload is Recorded and board.node.counters[_UNPROVED] > known.unproved:
             # Nobody can tell it from a member that has just booted, so the node may speak: that only.
             speaks = known.before[1]
@@ -142,11 +145,13 @@ class Invariants:
     def sends(self, board: Board, due: int) -> Said:
         """It sends a frame whose moment by Trickle was due (ticks_ms); returns the frame's payload."""
         known = self._known[board]
-        imin = board.node.trickle.imin_ms
+        trickle = board.node.trickle
         # At most one frame an interval, in its second half: on average one each Imin, and half an Imin of play.
+        # A node that finds more members in range takes a longer Imin from its next interval on.
+        imin = max(self._imin_ms, min(trickle.imin_ms, trickle.interval_ms))
         if known.earliest is not None:
             ahead = (known.earliest - due + PERIOD // 2) % PERIOD - PERIOD // 2
-            if ahead > imin - imin // 2 or imin < self._imin_ms:
+            if ahead > imin - imin // 2 or trickle.imin_ms < self._imin_ms:
                 self.fail(TOO_FAST, board, f"a frame {ahead} ms before its time")
             due = known.earliest if ahead > 0 else due
         known.earliest = (due + imin) % PERIOD
@@ -211,20 +216,35 @@ def _sizes(node) -> list[tuple[dict, str, int]]:
     return sizes
 
 
-def _state(node) -> tuple[dict, dict]:
+def _getter(names: list[str]) -> Callable[[dict], tuple]:
+    """What fetches those attributes at once: a flood of noise has the state compared thousands of times."""
+    if len(names) == 1:
+        return lambda values: (values[names[0]],)
+    return itemgetter(*names) if names else lambda values: ()
+
+
+class _State:
     """What a node knows, and what makes it speak; without its counters and what it keeps only during a call."""
-    knows: dict[str, int | bytes] = {}
-    speaks: dict[str, int | bytes] = {}
-    for part in (node, node.machine, node.first_sample, node.trickle):
-        for name, value in vars(part).items():
-            if name in _SCRATCH:
-                continue
-            if isinstance(value, bytearray):
-                value = bytes(value)
-            elif isinstance(value, array):
-                value = value.tobytes()
-            elif not isinstance(value, int):
-                continue
-            speaks_of = part is node.trickle or name.startswith("_echo")
-            (speaks if speaks_of else knows)[type(part).__name__ + "." + name] = value
-    return knows, speaks
+
+    def __init__(self, node) -> None:
+        self._knows: list[tuple] = []
+        self._speaks: list[tuple] = []
+        for part in (node, node.machine, node.first_sample):
+            values = vars(part)
+            names = [name for name in values if name not in _SCRATCH]
+            self._add(self._knows, values, [name for name in names if not name.startswith(_SPEAKS)])
+            self._add(self._speaks, values, [name for name in names if name.startswith(_SPEAKS)])
+        self._add(self._speaks, vars(node.trickle), list(vars(node.trickle)))
+
+    def _add(self, to: list[tuple], values: dict, names: list[str]) -> None:
+        numbers = _getter([name for name in names if isinstance(values[name], int)])
+        buffers = _getter([name for name in names if isinstance(values[name], (bytearray, array))])
+        to.append((values, numbers, buffers))
+
+    def now(self) -> tuple[list, list]:
+        """Both, as values that can be compared."""
+        knows, speaks = (
+            [(numbers(values), tuple(map(bytes, buffers(values)))) for values, numbers, buffers in parts]
+            for parts in (self._knows, self._speaks)
+        )
+        return knows, speaks
