@@ -119,6 +119,13 @@ def test_wrong_use(arguments, says, capsys):
     assert says in capsys.readouterr().err
 
 
+def test_stop_stands_alone(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["board", "--virtual", "--stop"])
+    assert ended.value.code == 2
+    assert "--stop stops what runs and does nothing else: leave --virtual away" in capsys.readouterr().err
+
+
 def test_help_has_examples_and_exit_statuses(capsys):
     with pytest.raises(SystemExit):
         cli.main(["board", "--help"])

@@ -242,10 +242,21 @@ def test_a_terminal_gets_a_live_table():
         (["--nodes", "0"], "--nodes 0 is outside 1 ... 32"),
         (["--quorum", "7"], "--quorum 7 is outside 1 ... 5"),
         (["--loss", "30"], "--loss 30.0 is outside 0 ... 1"),
-        (["--deadline", "3"], "--deadline 3 is below 500: it is in milliseconds"),
+        (["--deadline", "3"], "--deadline 3 is outside 500 ... 500000000: it is in milliseconds"),
+        (["--deadline", "600000000"], "--deadline 600000000 is outside 500 ... 500000000: it is in milliseconds"),
         (["--kill", "9@100"], "--kill 9@100: there is no node 9; the nodes are 1 ... 5"),
         (["--reboot", "2"], "'2' is not NODE@MS; for example 2@900"),
         (["--kill", "x@y"], "'x@y' is not NODE@MS"),
+        (["--kill", "3@0"], "'3@0': a node has no power to lose before 1 ms"),
+        (["--kill", "2@300", "--reboot", "2@900"], "--kill and --reboot both name node 2: leave one of them away"),
+        (
+            ["--reboot", "2@99999999"],
+            "--reboot 2@99999999: the demo is over at 10000 ms; name an earlier time, or raise --deadline 10000",
+        ),
+        (["--kill", "2@6001", "--deadline", "2000", "--on-timeout", "retry"], "the demo is over at 6000 ms"),
+        (["--stop", "--keep"], "--stop stops what runs and does nothing else: leave --keep away"),
+        (["--json", "--stop"], "--stop stops what runs and does nothing else: leave --json away"),
+        (["--stop", "--nodes", "3"], "--stop stops what runs and does nothing else: leave --nodes away"),
     ],
 )
 def test_wrong_options_are_told_with_value_and_remedy(arguments, told):

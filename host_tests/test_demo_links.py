@@ -3,6 +3,7 @@
 SWARM_DEMO_SEEDS in the environment is how many seeds are tried (3).
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 
 from bench_fixture import Table, lay_boards
 from conftest import require
-from swarm.demo import links_of
+from swarm import device_config
+from swarm.demo import config_of, links_of
 
 SWARM = str(Path(sys.executable).with_name("swarm"))
 SEEDS = range(int(os.environ.get("SWARM_DEMO_SEEDS", "3")))
@@ -78,6 +80,14 @@ def test_which_node_has_which_link():
     )
     assert [links_of("mixed", node, 2) for node in (1, 2)] == [["espnow", "uart"], ["uart"]]
     assert links_of("uart", 1, 5) == ["uart"] and links_of("espnow", 5, 5) == ["espnow"]
+
+
+def test_the_time_to_the_first_sample_is_the_nodes_own_choice():
+    """A node knows how slow its links are, and takes more time on a slow one."""
+    options = argparse.Namespace(nodes=32, link="uart", quorum=30, deadline=9000, on_timeout="halt")
+    config = device_config.check(config_of(options, 7))
+    assert config["lead_ms"] is None
+    assert (config["node"], config["required"], config["deadline_ms"], config["links"]) == (7, 30, 9000, ["uart"])
 
 
 def test_a_mixed_demo_needs_two_sides():

@@ -61,11 +61,12 @@ def register(subparsers) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="decides clocks and warm-up (default: a new one)")
     parser.add_argument("--background", action="store_true", help="print the ports and let the boards run on")
     parser.add_argument("--stop", action="store_true", help="stop the boards that run in the background")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, parser=parser)
 
 
 def _run(options: argparse.Namespace) -> int:
     if options.stop:
+        kept.refuse_beside_stop(options)
         stopped = kept.stop()
         print("stopped" if stopped else "no boards run in the background", file=sys.stderr)
         return 0 if stopped else 1

@@ -21,6 +21,7 @@ from swarm import kept
 from swarm.bench import Bench
 from swarm.demo_run import Run
 from swarm.demo_view import summary, table
+from swarm.device_config import NUMBERS
 from swarm.serial_repl import BoardError, raw_repl, read_runtime, read_status
 from swarm.virtual_board import RUNTIMES, prepare, unix_port_missing
 
@@ -31,10 +32,9 @@ BOOT_SPREAD_MS = 1500
 REBOOT_OFF_MS = 50  # how long --reboot leaves a board without power
 JITTER_MS = 1.0  # a message comes up to this much later than its air time
 DEADLINE_MS = 10_000
-DEADLINE_MIN_MS = 500
+DEADLINES_MS = (500, NUMBERS["deadline_ms"][1])  # from what a start takes to what a node can hold
 RETRIES = 3  # deadlines that --on-timeout retry is followed for
 GRACE_MS = 3_000  # from the deadline to the end of patience
-LEAD_MS, LEAD_MEMBERS, LEAD_MEMBER_MS = 500, 20, 20  # time from proposal to first sample, growing above 20 members
 _REFRESH_S = 0.1
 
 _EXAMPLES = """examples:
@@ -56,6 +56,8 @@ def _node_at(text: str) -> tuple[int, int]:
     node, at, ms = text.partition("@")
     if not at or not node.isdecimal() or not ms.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not NODE@MS; for example 2@900")
+    if int(ms) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a node has no power to lose before 1 ms")
     return int(node), int(ms)
 
 
@@ -104,7 +106,12 @@ def register(subparsers) -> None:
     parser.add_argument("--keep", action="store_true", help="leave the boards running and print their ports")
     parser.add_argument("--stop", action="store_true", help="stop the boards that --keep left running")
     parser.add_argument("--json", action="store_true", help="print one object and nothing else on standard output")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, parser=parser)
+
+
+def _patience_ms(options: argparse.Namespace) -> int:
+    """How long after their start the nodes are followed."""
+    return options.deadline * (RETRIES if options.on_timeout == "retry" else 1)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -123,12 +130,21 @@ def _check(options: argparse.Namespace) -> None:
         )
     if not 0 <= options.loss <= 1:
         raise WrongUse(f"--loss {options.loss} is outside 0 ... 1: it is a share, 0.1 loses a tenth")
-    if options.deadline < DEADLINE_MIN_MS:
-        raise WrongUse(f"--deadline {options.deadline} is below {DEADLINE_MIN_MS}: it is in milliseconds")
+    low, high = DEADLINES_MS
+    if not low <= options.deadline <= high:
+        raise WrongUse(f"--deadline {options.deadline} is outside {low} ... {high}: it is in milliseconds")
+    end_ms = _patience_ms(options)
     for name in ("kill", "reboot"):
         for node, ms in getattr(options, name):
             if not 1 <= node <= options.nodes:
                 raise WrongUse(f"--{name} {node}@{ms}: there is no node {node}; the nodes are 1 ... {options.nodes}")
+            if ms > end_ms:
+                raise WrongUse(
+                    f"--{name} {node}@{ms}: the demo is over at {end_ms} ms; name an earlier time, or raise "
+                    f"--deadline {options.deadline}"
+                )
+    if both := {node for node, _ in options.kill} & {node for node, _ in options.reboot}:
+        raise WrongUse(f"--kill and --reboot both name node {min(both)}: leave one of them away")
     if options.keep and kept.load() is not None:
         raise WrongUse("--keep: a demo is running already; stop it first with `swarm demo --stop`")
 
@@ -151,6 +167,19 @@ def links_of(link: str, node: int, nodes: int) -> list[str]:
     return ["espnow"] * (node <= joint) + ["uart"] * (node >= joint)
 
 
+def config_of(options: argparse.Namespace, node: int) -> dict:
+    """What a node's faction.json says in a demo with these options; the node's own defaults hold for the rest."""
+    return {
+        "swarm": "demo",
+        "members": list(range(1, options.nodes + 1)),
+        "node": node,
+        "required": options.quorum or options.nodes,
+        "deadline_ms": options.deadline,
+        "on_timeout": options.on_timeout,
+        "links": links_of(options.link, node, options.nodes),
+    }
+
+
 def plan(
     seed: int, nodes: int, kills: list[tuple[int, int]], reboots: list[tuple[int, int]]
 ) -> list[tuple[float, int, bool]]:
@@ -168,6 +197,7 @@ def plan(
 
 def _run(options: argparse.Namespace) -> int:
     if options.stop:
+        kept.refuse_beside_stop(options)
         stopped = kept.stop()
         print("stopped" if stopped else "no demo is running", file=sys.stderr)
         return 0 if stopped else 1
@@ -201,19 +231,9 @@ def _demo(options: argparse.Namespace, runtime: str) -> int:
     directory = Path(tempfile.mkdtemp(prefix="swarm-demo-"))
     with ExitStack() as cleanup:
         cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
-        config = {
-            "swarm": "demo",
-            "members": nodes,
-            "required": options.quorum or options.nodes,
-            "deadline_ms": options.deadline,
-            "on_timeout": options.on_timeout,
-            "lead_ms": LEAD_MS + LEAD_MEMBER_MS * max(0, options.nodes - LEAD_MEMBERS),
-            "linger_ms": 0,
-            "channel": 1,
-        }
         boards = {node: directory / f"node-{node}" for node in nodes}
         for node, home in boards.items():
-            prepare(home, {**config, "node": node, "links": links_of(options.link, node, options.nodes)})
+            prepare(home, config_of(options, node))
         weather = {"loss": options.loss, "delay_ms": JITTER_MS}
         bench = Bench(boards, seed, runtime, weather, remove=directory, silent=options.keep)
         cleanup.callback(bench.close)
@@ -221,7 +241,7 @@ def _demo(options: argparse.Namespace, runtime: str) -> int:
         ended = _follow(options, bench, run, seed)
         statuses, runtimes = _ask(bench, run)
         result = _result(options, seed, bench, run, runtimes)
-        problem = _problem(run, ended, config["required"])
+        problem = _problem(run, ended, options.quorum or options.nodes)
         if options.keep:
             bench.keep()
             kept.save(bench.pid, bench.medium_port, bench.ports)
@@ -242,8 +262,7 @@ def _follow(options: argparse.Namespace, bench: Bench, run: Run, seed: int) -> b
     switches = plan(seed, options.nodes, options.kill, options.reboot)
     for after_ms, node, on in switches:
         bench.power(node, on, after_ms)
-    deadlines = RETRIES if options.on_timeout == "retry" else 1
-    patience_s = (switches[-1][0] + options.deadline * deadlines + GRACE_MS) / 1000
+    patience_s = (switches[-1][0] + _patience_ms(options) + GRACE_MS) / 1000
     title = f"{options.nodes} nodes, {options.link}, {options.loss:.0%} of messages lost, seed {seed}"
     show_table = not options.json and sys.stdout.isatty()
     told = 0

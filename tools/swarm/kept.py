@@ -1,7 +1,8 @@
-"""The demo that was left running with --keep: where it is written down, and how it is stopped."""
+"""The boards that were left running, by --keep or --background: where they are written down, how they are stopped."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -77,3 +78,14 @@ def stop() -> bool:
         time.sleep(0.02)
     _file().unlink(missing_ok=True)
     return True
+
+
+def refuse_beside_stop(options: argparse.Namespace) -> None:
+    """End the command as wrong use when --stop stands beside other options, which would have no effect.
+
+    options.parser: the verb's parser, which knows what is given by default.
+    """
+    given = [name for name, value in vars(options).items() if value != options.parser.get_default(name)]
+    given.remove("stop")
+    if given:
+        options.parser.error(f"--stop stops what runs and does nothing else: leave --{given[0].replace('_', '-')} away")
