@@ -111,8 +111,8 @@ class Ledger:
     def reconverged(self, bad_air: Iterable[tuple[int, int]]) -> tuple[float, Node] | None:
         """The longest time in seconds that a ready node waited for Bootstrapped, with its node; None without any.
 
-        bad_air: stretches (from, to) of it. They do not count, nor does the time in which another node warms up, since
-        nobody can conclude then.
+        bad_air: stretches (from, to) of it. They do not count, nor does the time in which another node is off or warms
+        up: nobody can conclude then.
         """
         stretches = sorted([*bad_air, *self._unready()])
         worst = None
@@ -126,15 +126,14 @@ class Ledger:
         return worst
 
     def _unready(self) -> list[tuple[int, int]]:
-        """Stretches in which a node is not ready: from its start until it is, in whichever boot that comes."""
+        """Stretches in which a node is off or warms up: from the end of a boot in which it was ready to the next."""
         stretches = []
         for boots in self.boots.values():
-            since_us = None
+            since_us = boots[0].start_us if boots else 0
             for boot in boots:
-                since_us = since_us or boot.start_us
                 if boot.node.ready_us is not None:
                     stretches.append((since_us, boot.node.ready_us))
-                    since_us = None
+                    since_us = boot.end_us or boot.node.ready_us
         return stretches
 
     def collective(self) -> list[int]:
