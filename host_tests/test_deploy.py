@@ -27,6 +27,7 @@ from swarm import cli, deployment, payload, project
 from swarm.deployment import DeployError, Deployment
 from swarm.serial_repl import BoardError, open_port, raw_repl, read_status
 from swarm.virtual_board import prepare
+from terminal import Terminal
 
 SEED = 11
 CUTS = 50
@@ -149,10 +150,34 @@ def test_a_board_copied_by_hand_is_taken_over(box):
     (box.flash(4) / "main.py").write_text("import autostart\nautostart.main()\n")
     box.boot(4)
     assert status(box, 4)["session"] == 1
-    assert "runs session" in run(box, "4")
+    told = run(box, "4")
+    assert re.search(r"node 4: .* runs session \d+; the main.py that was on it is main.py.old now\n", told)
     assert (box.flash(4) / "main.py.old").read_text() == "import autostart\nautostart.main()\n"
     with raw_repl(box.ports[4]) as transport:
         assert transport.eval("__import__('faction').__file__").startswith("faction.a/")
+
+
+def test_no_main_py_that_was_on_a_board_is_lost(box):
+    """Of two different ones the first is not overwritten; one that comes again is not kept twice."""
+    first = (box.flash(4) / "main.py.old").read_text()
+    second = "import autostart\n\nprint('mine')\nautostart.main()\n"
+    for _ in range(2):
+        (box.flash(4) / "main.py").write_text(second)
+        assert "main.py uploaded" in (told := run(box, "4")) and "is main.py.old.2 now" in told
+    kept = {file.name: file.read_text() for file in box.flash(4).glob("main.py.*")}
+    assert kept == {"main.py.old": first, "main.py.old.2": second}
+    assert "main.py.old" not in run(box, "4")
+    for name in kept:
+        (box.flash(4) / name).unlink()
+
+
+def test_a_narrow_terminal_shows_all_that_is_said_of_a_board(box):
+    (box.flash(4) / "main.py").write_text("import autostart\nautostart.main()\n")
+    with Terminal([*COMMAND, "4", "--swarm", str(box.file)], columns=60) as terminal:
+        terminal.wait(lambda text: "1 of 1 boards run the current version" in text)
+        shown = " ".join(line[20:].strip() for line in terminal.show())
+    assert re.search(r"runs session \d+; the main.py that was on it is main.py.old now", shown), shown
+    (box.flash(4) / "main.py.old").unlink()
 
 
 def test_sources_for_a_board_that_loads_no_compiled_files(box, monkeypatch, capsys):

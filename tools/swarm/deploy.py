@@ -94,7 +94,7 @@ def deploy(described: Project, members: list[Member], port: str | None, from_sou
                     display.done(member, "failed", False)
                 else:
                     uploaded += len(result.uploaded)
-                    display.done(member, _say(result), True)
+                    display.done(member, str(result), True)
         except KeyboardInterrupt:
             stop.set()
     if stop.is_set():
@@ -111,16 +111,6 @@ def deploy(described: Project, members: list[Member], port: str | None, from_sou
 def _deploy_one(described: Project, member: Member, port: str | None, from_source: bool, display: _Lines) -> Result:
     where = port or project.port_of(member)
     return Deployment(described, member, where, lambda *what: display.tell(member, *what), from_source).run()
-
-
-def _say(result: Result) -> str:
-    if not result.uploaded and not result.restarted:
-        return f"up to date, nothing uploaded, not restarted; session {result.session}"
-    if not result.uploaded:
-        return f"nothing uploaded, restarted, runs session {result.session}"
-    shown = ", ".join(result.uploaded) if len(result.uploaded) <= 2 else f"{len(result.uploaded)} files"
-    size = f"{result.uploaded_bytes / 1000:.1f} KB"
-    return f"{shown} uploaded ({size}), {result.kept} kept, runs session {result.session}"
 
 
 class _Lines:
@@ -163,7 +153,7 @@ def _display(members: list[Member], stop: threading.Event) -> Iterator[_Lines]:
     if not console.is_terminal:
         yield _Lines(stop)
         return
-    name, said = Column(no_wrap=True, min_width=8), Column(no_wrap=True, overflow="ellipsis")
+    name, said = Column(no_wrap=True, min_width=8), Column(overflow="fold")
     columns = (
         TextColumn("{task.description}", table_column=name),
         BarColumn(10),

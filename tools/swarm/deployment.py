@@ -65,6 +65,18 @@ class Result:
     kept: int  # files that were on the board already
     restarted: bool
     session: int
+    old_main: str | None  # where the main.py is now that was on the board and is not the node's; None: there was none
+
+    def __str__(self) -> str:
+        """What was done, in a line."""
+        if not self.uploaded:
+            if self.restarted:
+                return f"nothing uploaded, restarted, runs session {self.session}"
+            return f"up to date, nothing uploaded, not restarted; session {self.session}"
+        shown = ", ".join(self.uploaded) if len(self.uploaded) <= 2 else f"{len(self.uploaded)} files"
+        size = f"{self.uploaded_bytes / 1000:.1f} KB"
+        old = f"; the main.py that was on it is {self.old_main} now" if self.old_main else ""
+        return f"{shown} uploaded ({size}), {self.kept} kept, runs session {self.session}{old}"
 
 
 def seconds_since_2020() -> int:
@@ -188,6 +200,7 @@ class Deployment:
         self._above = above
         self._uploaded: list[str] = []
         self._bytes = self._kept = 0
+        self._old_main: str | None = None
 
     def run(self) -> Result:
         """Deploy. Raises DeployError, and BoardError, PayloadError or ProjectError, with what to do."""
@@ -204,7 +217,7 @@ class Deployment:
                     remote.forget()
             if restart:
                 stored = self._await_word(ports, transport, slot, stored)
-        return Result(tuple(self._uploaded), self._bytes, self._kept, restart, stored)
+        return Result(tuple(self._uploaded), self._bytes, self._kept, restart, stored, self._old_main)
 
     def _install(self, remote: Remote, least: int) -> tuple[str, int, bool]:
         """Have the board hold the new version and point to it.
@@ -292,8 +305,10 @@ class Deployment:
         data = payload.MAIN.read_bytes()
         self._tell("sending main.py", None)
         remote.write("main.py.new", data, lambda _: None)
-        if remote.ask("replace_main", payload.hash_of(data)) != payload.hash_of(data):
+        answer = remote.ask("replace_main", payload.hash_of(data))
+        if answer["hash"] != payload.hash_of(data):
             raise DeployError("its main.py differs from what was sent: deploy again, its flash may be worn")
+        self._old_main = answer["kept"]
         self._uploaded.append("main.py")
         self._bytes += len(data)
 

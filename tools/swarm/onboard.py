@@ -42,6 +42,7 @@ def hash_file(path):
 
 
 def copy_file(source, target):
+    """Copy a file, over whatever has the target's name."""
     chunk = bytearray(_CHUNK)
     view = memoryview(chunk)
     with open(source, "rb") as old, open(target, "wb") as new:
@@ -207,17 +208,31 @@ def switch(slot):
 
 
 def replace_main(digest):
-    """Put main.py.new in main.py's place when it has that hash. One that was there before is kept as main.py.old.
+    """Put main.py.new in main.py's place when it has that hash. One that was there before is kept under another name.
 
-    Answers the hash that main.py.new has.
+    Answers the hash that main.py.new has, and that name, None when there was no main.py.
     """
     found = hash_file("main.py.new")
+    kept = None
     if found == digest:
-        if hash_file("main.py"):
-            copy_file("main.py", "main.py.old")
+        before = hash_file("main.py")
+        if before:
+            kept = free_name("main.py.old", before)
+            copy_file("main.py", kept + ".new")  # a cut leaves nothing that looks whole
+            os.rename(kept + ".new", kept)
         os.rename("main.py.new", "main.py")
         sync()
-    answer(found)
+    answer({"hash": found, "kept": kept})
+
+
+def free_name(name, digest):
+    """The name, or with a number behind it, that no other file has than one with that hash."""
+    free = name
+    number = 1
+    while hash_file(free) not in (None, digest):
+        number += 1
+        free = name + "." + str(number)
+    return free
 
 
 def sync():

@@ -90,10 +90,7 @@ def _run(options: argparse.Namespace) -> int:
         return _fail(f"node {member.id} at {options.port}: {told}{then}", 1)
     except KeyboardInterrupt:
         return _fail(f"node {member.id}: interrupted: give the same command again{then}", 130)
-    print(
-        f"node {member.id}: {len(result.uploaded)} files uploaded ({result.uploaded_bytes / 1000:.1f} KB), "
-        f"runs session {result.session}"
-    )
+    print(f"node {member.id}: {result}")
     return _tell_others(described, member, before[0], options.update_others)
 
 
