@@ -44,6 +44,27 @@ async def main():
 asyncio.run(main())
 print("application: ended after", turns > 10)
 """
+# An application that tells how its waits end.
+TOLD = """
+import asyncio
+
+import assembly
+from faction.aio import Swarm
+
+
+async def main():
+    swarm = Swarm(assembly.make())
+    {first}
+    for wait in (swarm.bootstrapped, swarm.first_sample):
+        try:
+            print("application: waited", await wait())
+        except RuntimeError as error:
+            print("application: no use:", error)
+    await asyncio.sleep_ms(60_000)
+
+
+asyncio.run(main())
+"""
 # asyncio's queue of tasks is written in C and goes by the host's clock: so must the loop around it.
 BOOT = """
 import asyncio.core
@@ -201,3 +222,42 @@ def test_a_node_that_is_stopped_is_silent_and_the_application_goes_on(tmp_path):
         frames = table.medium.do("stats")["boards"]["1"]["frames"]
         table.wait_line(1, "application: ended after True")
         assert table.medium.do("stats")["boards"]["1"]["frames"] == frames
+
+
+def no_use(table, why):
+    """Boards that have told of both their waits that they are of no use, for that reason."""
+    told = [f"application: no use: {why}"] * 2
+    return [node for node in table.run.nodes if said(table, node, "application") == told]
+
+
+def lay_told(directory, boards, first="", **config):
+    """Boards with the application that tells, and what differs in their faction.json."""
+    homes = lay_boards(directory, boards)
+    for home in homes.values():
+        (home / "main.py").write_text(TOLD.format(first=first))
+        (home / "boot.py").write_text(BOOT)
+        written = json.loads((home / "faction.json").read_text())
+        (home / "faction.json").write_text(json.dumps({**written, **config}))
+    return homes
+
+
+@pytest.mark.parametrize(
+    ("members", "first", "why"),
+    [
+        pytest.param([1, 2], "", "TimedOut", id="halted"),
+        pytest.param([1], "swarm.stop()", "stopped", id="stopped"),
+    ],
+)
+def test_a_wait_for_what_will_never_come_ends_with_the_reason(tmp_path, members, first, why):
+    require("unix")
+    homes = lay_told(tmp_path, [1], first, members=members, required=len(members), deadline_ms=600)
+    with Table(homes, SEED) as table:
+        table.start(1)
+        table.wait(lambda: no_use(table, why) == [1], what=f"two waits that end with {why}")
+
+
+def test_a_wait_of_a_board_whose_id_another_carries_ends_with_the_reason(tmp_path):
+    require("unix")
+    with Table(lay_told(tmp_path, [1, 2], members=[1, 2], required=2, node=1), SEED) as table:
+        table.start(1, 2)
+        table.wait(lambda: no_use(table, "a second board carries this id"), what="two waits that end with the conflict")

@@ -14,7 +14,7 @@ import json
 import select
 import sys
 
-from faction.core import BOOTSTRAPPED
+from faction.core import BOOTSTRAPPED, TIMED_OUT
 from faction.runner import PERIOD_MS
 
 _LINE_MAX = 80
@@ -28,8 +28,6 @@ class Swarm:
 
     def __init__(self, app):
         self._app = app
-        self._bootstrapped = asyncio.Event()
-        self._sampled = asyncio.Event()
         self._line = b""
         self._serial = select.poll()
         self._serial.register(sys.stdin, select.POLLIN)
@@ -39,13 +37,29 @@ class Swarm:
         self._task = asyncio.create_task(self._run())
 
     async def bootstrapped(self):
-        """Wait until the node has concluded Bootstrapped."""
-        await self._bootstrapped.wait()
+        """Wait until the node has concluded Bootstrapped. RuntimeError, which says why, when it never will."""
+        while self._app.node.machine.state != BOOTSTRAPPED:
+            await self._wait()
 
     async def first_sample(self):
-        """Wait for the first sample; returns its record, a dict with node, late_us, value and late."""
-        await self._sampled.wait()
+        """Wait for the first sample; returns its record, a dict with node, late_us, value and late.
+
+        RuntimeError, which says why, when there will be none.
+        """
+        while not self._app.sample:
+            await self._wait()
         return self._app.sample
+
+    async def _wait(self):
+        """Wait a little for a node that can still conclude and sample."""
+        node = self._app.node
+        if node.conflict:
+            raise RuntimeError("a second board carries this id")
+        if node.machine.state == TIMED_OUT:  # as on_timeout says, for good
+            raise RuntimeError("TimedOut")
+        if not self._app.runner.links:
+            raise RuntimeError("stopped")
+        await asyncio.sleep_ms(PERIOD_MS)
 
     def stop(self):
         """Stop the node and its links for good."""
@@ -53,13 +67,8 @@ class Swarm:
         self._app.runner.stop()
 
     async def _run(self):
-        app = self._app
         while True:
-            app.runner.tick()
-            if app.node.machine.state == BOOTSTRAPPED:
-                self._bootstrapped.set()
-            if app.sample:
-                self._sampled.set()
+            self._app.runner.tick()
             self._answer()
             await asyncio.sleep_ms(PERIOD_MS)
 
