@@ -53,6 +53,7 @@ class Transmission:
 
     @property
     def end_us(self) -> float:
+        """When its last byte has left."""
         return self.start_us + len(self.data) * self.byte_us
 
     def overlap(self, start_us: float, end_us: float) -> range:

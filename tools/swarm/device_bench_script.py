@@ -28,11 +28,13 @@ class Textbook:
         self.reset()
 
     def reset(self):
+        """Begin again."""
         self.state = "Initial"
         self.pinging = set()
         self.collecting = set()
 
     def process(self, command, peer_id=0):
+        """Do one command; its result, and the list of its outcomes."""
         if self.state in ("Bootstrapped", "TimedOut"):
             return "Rejected", []
         if command == "ParticipationObserved" and self.state != "Collecting":
@@ -87,16 +89,19 @@ def commands(participation, ready, completed):
 
 
 def run_commands(machine, series):
+    """Have a machine do a series of commands."""
     for command, member in series:
         machine.process(command, member)
 
 
 def xor_loop(one, other):
+    """The unit that the receive path is measured in: an XOR of 16 bytes, in a loop."""
     for i in range(16):
         one[i] ^= other[i]
 
 
 def repeat_xor(count):
+    """Run the XOR loop that many times."""
     one = bytearray(16)
     other = bytes(range(16))
     while count:
@@ -104,15 +109,13 @@ def repeat_xor(count):
         count -= 1
 
 
-def nothing(*_):
-    pass
-
-
 def member(number):
+    """A node that has not started."""
     return Node("bench", MEMBERS, number, len(MEMBERS), KEY, 1000)
 
 
 def started(number):
+    """A node that runs and is ready."""
     node = member(number)
     node.start(0, 0)
     node.complete_local(0, 0)
@@ -138,11 +141,13 @@ def recorded():
 
 
 def receive_all(node, frames):
+    """Have a node receive frames, one after the other."""
     for frame in frames:
         node.receive(frame, 46, 5, 5000, 4000)
 
 
 def build_all(node, count):
+    """Have a node build that many frames, each with an echo, in its buffer `spare`."""
     buffer = node.spare
     while count:
         node._queue_echo(1, 1000)
@@ -172,6 +177,7 @@ def timed(make, call, argument, count):
 
 
 def measure():
+    """All figures by name, each as timed() gives them."""
     frames = recorded()
     if len(frames[0]) != 46:
         raise ValueError("the frames are to be of 46 bytes: " + str(len(frames[0])))

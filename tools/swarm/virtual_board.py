@@ -210,6 +210,7 @@ class VirtualBoard:
 
     @property
     def powered(self) -> bool:
+        """Whether it has power."""
         return self.process is not None
 
     def power_on(self, kind: str = "power") -> None:
