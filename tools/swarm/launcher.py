@@ -66,7 +66,7 @@ def disarm():
 
 
 def main():
-    """Become the board: run MicroPython in this process; arguments: the medium's port, and the script to start with."""
+    """Become the board: run MicroPython in this process. Arguments: the medium's port, the script to start with."""
     radio_port, start = int(sys.argv[1]), sys.argv[2]
     die_with_parent()
     import micropython_run
