@@ -52,8 +52,8 @@ fuzz: $(TESTS) $(WASM) ## attack nodes on every runtime, FRAMES=1000000, and com
 soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power cuts and bad air; SEED=N repeats them
 	@$(BIN)/python -m swarm.soak --nodes $(or $(NODES),16) --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
-figures: $(TOOLS) ## run the full simulations and print every figure: takes an hour on two cores
-	@$(BIN)/python -m swarm.sim.figures
+figures: $(TESTS) $(WASM) ## run the full campaigns and print every figure beside its bar; WRITE=1 writes them into the README
+	@$(BIN)/python -m swarm.sim.figures $(if $(WRITE),--write)
 
 firmware: $(TOOLS) ## build firmware with the node frozen in: make firmware BOARD=RPI_PICO MICROPY_DIR=...
 	@$(BIN)/python -m swarm.firmware --board '$(BOARD)' --micropython '$(MICROPY_DIR)'

@@ -1,41 +1,102 @@
-"""What `make figures` prints: rows with bars, commands that can be typed, and pictures."""
+"""What `make figures` prints: rows with bars, commands that can be typed, pictures, and the README's section."""
 
 import shlex
+import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 import pytest
 
+from swarm import benchmark, size
 from swarm.cli import main
-from swarm.sim import campaign, figures
+from swarm.sim import campaign, figures, page
 from swarm.sim.plan import Options
 
 
 def test_commands_are_those_of_the_command_line(capsys):
-    for figure in figures.FIGURES:
+    for figure in figures.FIGURES + figures.GROWTH:
         words = shlex.split(figures.command(figure.options, 1))
         assert words[:2] == ["swarm", "sim"]
-    small = replace(figures.FIGURES[1].options, nodes=(3, 3))
+    small = replace(figures.FIGURES[1].options, nodes=(3, 3), lead_ms=700, ppm=20, topology="grid")
     words = shlex.split(figures.command(small, 2))[1:]
     assert main([*words, "--jobs", "1", "--json"]) == 0
     there = campaign.summary(small, campaign.run(small, (1, 2), 1))
     assert there["event_hash"] in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("limit, judged", ((10_000.0, "kept"), (0.0, "missed: wait p50")))
-def test_a_row_says_whether_its_bars_are_kept(limit, judged):
+def test_every_row_has_a_name_and_a_command_of_its_own():
+    rows = figures.FIGURES + figures.GROWTH
+    assert (
+        len({row.name for row in rows}) == len({figures.command(row.options, row.seeds) for row in rows}) == len(rows)
+    )
+
+
+@pytest.mark.parametrize("limit, judged", ((10_000.0, "wait p50 10000: met"), (0.0, "**wait p50 0: missed**")))
+def test_a_row_says_whether_its_bars_are_met(limit, judged):
     options = Options(nodes=(3, 3))
-    figure = figures.Figure("three", options, 2, (("wait p50", limit), ("frames", 1000), ("skew p99", 1000)))
-    row, fine = figures._line(figure, 2, campaign.summary(options, campaign.run(options, (1, 2), 1)), 1.0)
-    assert judged in row and fine == (judged == "kept")
+    bars = (("wait p50", limit), ("frames", 1000), ("frames until sampled", 1000), ("skew p99", 1000), ("early max", 9))
+    figure = figures.Figure("three", options, 2, bars)
+    text, met = figures.row(figure, 2, campaign.summary(options, campaign.run(options, (1, 2), 1)))
+    assert judged in text and met == ("missed" not in judged)
+    assert text.count(": met") == 4 + met and "`swarm sim --nodes 3 --seeds 2`" in text
 
 
-def test_growth_draws_its_pictures(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(figures, "GROWTH", (4, 8))
-    assert figures._growth(tmp_path, 0.05, 1)
-    assert {file.name for file in tmp_path.iterdir()} == {"growth-time.svg", "growth-frames.svg"}
-    assert "| 8 |" in capsys.readouterr().out
+def test_nothing_measured_is_a_bar_missed():
+    options = Options(nodes=(3, 3), faults=("absent",))
+    figure = figures.Figure("never", options, 1, (("wait p50", 10),))
+    text, met = figures.row(figure, 1, campaign.summary(options, campaign.run(options, (1,), 1)))
+    assert "missed" in text and not met
 
 
-def test_one_run_is_drawn(tmp_path):
-    figures._one_run(tmp_path)
-    assert "loses power" in (tmp_path / "run.svg").read_text()
+@pytest.fixture
+def small(monkeypatch):
+    """Everything that is made, with swarms and numbers that take a moment."""
+    three = Options(nodes=(3, 3))
+    monkeypatch.setattr(figures, "FIGURES", (figures.Figure("three", three, 20, (("wait max", 9_999),)),))
+    grown = tuple(
+        figures.Figure(f"{n} grown", replace(three, nodes=(n, n), topology="random"), 20) for n in (3, 4, 5, 6, 7)
+    )
+    monkeypatch.setattr(figures, "GROWTH", grown)
+    monkeypatch.setattr(figures, "TUNED", (figures.Figure("tuned", three, 20),))
+    monkeypatch.setattr(benchmark, "SIZES", (2, 3, 4))
+    monkeypatch.setattr(benchmark, "LOSSES", (0.1,))
+    monkeypatch.setattr(benchmark, "AFTER_MS", 100)
+    monkeypatch.setattr(size, "measure", lambda: iter([size.Figure("core", 1.0, 2.0, "bytes")]))
+
+
+def test_all_is_printed_drawn_and_put_into_the_readme(small, tmp_path, monkeypatch, capsys):
+    readme, plots, folder = tmp_path / "README.md", tmp_path / "plots", tmp_path / "made"
+    monkeypatch.setattr(page, "README", readme)
+    monkeypatch.setattr(page, "PLOTS", plots)
+    readme.write_text("before\n" + "".join(page.MARKS) + "after\n")
+    assert figures.main(["--folder", str(folder), "--jobs", "1", "--write"]) == 0
+    printed = capsys.readouterr().out
+    for words in ("| core | 1 |", "| three |", "| 7 grown |", "--redundancy 3", "heartbeat", "All bars met"):
+        assert words in printed
+    written = readme.read_text()
+    assert written.startswith("before\n" + page.MARKS[0]) and written.endswith(page.MARKS[1] + "after\n")
+    section = page.split(written)[1]
+    shown = [line for line in section.splitlines() if "swarm sim" in line and line.startswith("|")]
+    assert len(shown) == 6 and all(line in printed for line in shown)
+    for name in ("distributions", "growth", "tuning", "run"):
+        assert f"(tools/figures/{name}.svg)" in section
+        assert len(list(ElementTree.parse(plots / f"{name}.svg").getroot())) > 10
+
+
+def test_a_missed_bar_is_an_error(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(size, "measure", lambda: iter([size.Figure("core", 3.0, 2.0, "bytes")]))
+    assert figures.main(["--folder", str(tmp_path), "--jobs", "1", "--quick"]) == 1
+    assert "| core | 3 | 2 bytes | missed |" in capsys.readouterr().out
+
+
+def test_a_readme_without_marks_is_told_before_anything_is_simulated(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(page, "README", tmp_path / "README.md")
+    page.README.write_text("nothing here\n")
+    assert figures.main(["--folder", str(tmp_path), "--write"]) == 1
+    said = capsys.readouterr()
+    assert "<!-- figures -->" in said.err and not said.out
+
+
+def test_quick_figures_do_not_go_into_the_readme(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        figures.main(["--quick", "--write"])
+    assert stopped.value.code == 2 and "--quick" in capsys.readouterr().err

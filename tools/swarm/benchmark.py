@@ -148,6 +148,35 @@ def table(found: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def markdown(found: list[dict[str, Any]]) -> str:
+    """The comparison in short, as a Markdown table with a row for each size and loss."""
+    lines = [
+        "| nodes | loss | ours: stranded, wait ms, frames | "
+        + " | ".join(f"{name}: x" for name in PROTOCOLS[1:])
+        + " |",
+        "|---|---|---|" + "---|" * (len(PROTOCOLS) - 1),
+    ]
+    for at in range(0, len(found), len(PROTOCOLS)):
+        ours, *others = found[at : at + len(PROTOCOLS)]
+        wait = ours["converge_ms"]["p50"]
+        shown = "-" if wait is None else f"{wait:.0f}"
+        cells = [
+            str(ours["nodes"]),
+            f"{ours['loss']:.0%}",
+            f"{ours['stranded']} of {ours['runs']}, {shown}, {ours['frames_per_node']:.1f}",
+        ]
+        cells += [_beside(case, ours) for case in others]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _beside(case: dict[str, Any], ours: dict[str, Any]) -> str:
+    stranded = f"**{case['stranded']} of {case['runs']} stranded**, " if case["stranded"] else ""
+    wait = _ratio(case["converge_ms"]["p50"], ours["converge_ms"]["p50"]).strip()
+    frames = _ratio(case["frames_per_node"], ours["frames_per_node"]).strip()
+    return f"{stranded}wait {wait}, frames {frames}"
+
+
 def _pair(wait: dict[str, Any]) -> str:
     return "-" if wait["p50"] is None else f"{wait['p50']:.0f} / {wait['max']:.0f}"
 

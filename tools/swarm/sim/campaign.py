@@ -81,6 +81,7 @@ def summary(options: Options, found: list[Result]) -> dict[str, Any]:
         "bytes_per_node": _per_node(result.bytes for result in found),
         "frames_per_node_until_sampled": _per_node(result.frames_sampled for result in found),
         "skew_us": spread(result.skew_us for result in found if result.skew_us is not None),
+        "early_us": spread(result.early_us for result in found if result.early_us is not None),
         "late_samples": sum(result.late for result in found),
         "events": sum(result.events for result in found),
         "event_hash": digest.hexdigest(),

@@ -146,14 +146,24 @@ def _cumulative(canvas: Canvas, x: int, y: int, width: int, height: int, title: 
     top = values[-1] or 1.0
     for value in steps(0, top, 5):
         canvas.text(x + width * value / top, y + height + 14, f"{value:g}", "middle", 9)
-    points = [(x + width * value / top, y + height * (1 - (i + 1) / len(values))) for i, value in enumerate(values)]
-    canvas.path([(x, float(y + height)), (points[0][0], float(y + height)), *points], colour)
+    points = [(float(x), float(y + height))]
+    for i, value in enumerate(values, 1):
+        if i == len(values) or values[i] != value:  # thousands of frame counts are a few dozen different ones
+            at = x + width * value / top
+            points += [(at, points[-1][1]), (at, y + height * (1 - i / len(values)))]
+    canvas.path(points, colour)
 
 
-def curves(title: str, x_name: str, y_name: str, lines: dict[str, list[tuple[float, float]]]) -> str:
-    """Several named lines through points, on axes that start at zero."""
-    canvas = Canvas(640, 380, title)
-    x, y, width, height = 70, 40, 540, 260
+def curves(title: str, panels: list[tuple[str, str, dict[str, list[tuple[float, float]]]]]) -> str:
+    """Panels side by side, each (name of x, name of y, named lines through points), on axes that start at zero."""
+    canvas = Canvas(480 * len(panels), 340, title)
+    for index, (x_name, y_name, lines) in enumerate(panels):
+        _curves(canvas, 480 * index + 60, x_name, y_name, lines)
+    return canvas.svg()
+
+
+def _curves(canvas: Canvas, x: int, x_name: str, y_name: str, lines: dict[str, list[tuple[float, float]]]) -> None:
+    y, width, height = 50, 390, 210
     right = max((px for points in lines.values() for px, _ in points), default=1) or 1
     top = max((py for points in lines.values() for _, py in points), default=1) or 1
     for value in steps(0, top):
@@ -163,13 +173,12 @@ def curves(title: str, x_name: str, y_name: str, lines: dict[str, list[tuple[flo
     for value in steps(0, right, 8):
         canvas.text(x + width * value / right, y + height + 16, f"{value:g}", "middle")
     canvas.text(x + width / 2, y + height + 34, x_name, "middle")
-    canvas.text(8, 32, y_name)
+    canvas.text(x - 40, y - 12, y_name)
     for index, (name, points) in enumerate(lines.items()):
         colour = _COLOURS[index % len(_COLOURS)]
         places = [(x + width * px / right, y + height * (1 - py / top)) for px, py in sorted(points)]
         canvas.path(places, colour)
         for px, py in places:
             canvas.dot(px, py, colour, 2.5)
-        canvas.line(x + index * 130, 362, x + index * 130 + 16, 362, colour, 2)
-        canvas.text(x + index * 130 + 22, 366, name)
-    return canvas.svg()
+        canvas.line(x + index * 150, 322, x + index * 150 + 16, 322, colour, 2)
+        canvas.text(x + index * 150 + 22, 326, name)

@@ -33,7 +33,8 @@ class Result:
     stranded: nodes that should have concluded and had not within the bound; converge_us: from the last readiness, or
     the last fault after it, to the last conclusion, None when nobody could conclude; frames and bytes: of each node up
     to the last conclusion; frames_sampled: up to the last first sample; frames_after: in after_ms from then on;
-    skew_us: spread of the samples that were not late; event_hash: of everything that happened.
+    skew_us: spread of the samples that were not late; early_us: how much earlier than the first conclusion asked for
+    the first of them was taken, where nothing keeps the swarm apart; event_hash: of everything that happened.
     """
 
     seed: int
@@ -47,6 +48,7 @@ class Result:
     frames_after: list[int] = field(default_factory=list)
     bytes: list[int] = field(default_factory=list)
     skew_us: int | None = None
+    early_us: int | None = None
     late: int = 0
     events: int = 0
     event_hash: str = ""
@@ -314,6 +316,8 @@ class Run:
         result.late = sum(board.sampled_late for board in self.boards)
         if on_time:
             result.skew_us = max(on_time) - min(on_time)
+            if self._checked and skew_bound_us(self.plan):
+                result.early_us = self._asked_for() - min(on_time)
         counted = self._counted or [(board.frames, board.bytes) for board in self.boards]
         result.frames = [frames for frames, _ in counted]
         result.bytes = [sent for _, sent in counted]
@@ -327,6 +331,15 @@ class Run:
         result.events = self.kernel.events
         result.event_hash = self.kernel.hash()
         return result
+
+    def _asked_for(self) -> int:
+        """The instant that the first conclusion named, by the clock of its board."""
+        asked = []
+        for board in self.boards:
+            if board.concluded_at is not None and board.on:
+                local_us = board.clock.local_us(board.concluded_at) + 1000 * board.node.first_sample.lead_ms
+                asked.append(board.clock.when(local_us))
+        return min(asked)
 
     def _check_skew(self, result: Result) -> None:
         """In a swarm that nothing keeps apart all on-time samples fall within the stated skew."""
