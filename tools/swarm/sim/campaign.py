@@ -29,9 +29,8 @@ def results(work: Iterable[tuple[Options, int]], jobs: int) -> Iterator[Result]:
     if jobs <= 1 or len(work) <= 1:
         yield from map(_one, work)
         return
-    chunk = max(1, min(20, len(work) // (8 * jobs)))
     with multiprocessing.Pool(min(jobs, len(work))) as pool:
-        yield from pool.imap(_one, work, chunk)
+        yield from pool.imap(_one, work)  # one by one: runs of large swarms take seconds, and come together
 
 
 def run(
