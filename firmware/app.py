@@ -91,12 +91,12 @@ class App:
             value = None
         record = {"node": self.config["node"], "late_us": self._late_us, "value": value, "late": self._late}
         line = json.dumps(record)
-        print(line)
         self.sample = record
         try:
             append_bounded(SAMPLES_FILE, line)
         except (OSError, ValueError) as error:
             self.note(SAMPLES_FILE, error)
+        print(line)  # what was said is on flash, if the power goes now
 
     def changed(self):
         """Say what has changed, and show it."""
@@ -187,7 +187,8 @@ def check_json(value):
 
 
 def append_bounded(path, line):
-    """Append a line to a file on flash; a full file takes the place of the one before it.
+    """Append a line to a file on flash; a full file takes the place of the one before it. A line that a power cut has
+    cut short stays by itself.
 
     Raises OSError when the file system does not take it, ValueError for a line that is no shorter than a full file.
     """
@@ -195,10 +196,15 @@ def append_bounded(path, line):
     if len(data) > _SAMPLES_BYTES:
         raise ValueError("%d bytes: more than the %d that this file holds" % (len(data), _SAMPLES_BYTES))
     try:
-        full = os.stat(path)[6] + len(data) > _SAMPLES_BYTES
+        size = os.stat(path)[6]
     except OSError:
-        full = False  # there is none yet
-    if full:
+        size = 0  # there is none yet
+    if size and size + len(data) >= _SAMPLES_BYTES:
         os.rename(path, path + ".old")
-    with open(path, "ab") as file:
+        size = 0
+    with open(path, "a+b") as file:
+        if size:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                data = b"\n" + data
         file.write(data)

@@ -234,24 +234,26 @@ class Deployment:
             # slot cannot be the one to fill.
             remote.call("switch", running)
             active = running
-        restart = running is None
+        main = facts["main"] != payload.hash_of(payload.MAIN.read_bytes())
+        slot = active
         if active is None or remote.ask("compare", active):
-            idle = next(slot for slot in _SLOTS if slot != active)
+            slot = next(slot for slot in _SLOTS if slot != active)
             try:
-                self._fill(remote, idle, active, files)
+                self._fill(remote, slot, active, files)
             except NoRoom:
-                remote.call("clear", idle)
+                remote.call("clear", slot)
                 raise
-            remote.call("switch", idle)
-            active, restart = idle, True
-        if facts["main"] != payload.hash_of(payload.MAIN.read_bytes()):
+        stored = remote.ask("session", slot)
+        restart = running is None or slot != active or main or stored < EARLIEST_SESSION or stored <= self._above
+        if restart:
+            # Before anything runs the new version: should the power go then, it starts in a session that counts.
+            remote.call("raise_session", slot, least)
+            stored = max(stored, least)
+        if slot != active:
+            remote.call("switch", slot)
+        if main:
             self._replace_main(remote)
-            restart = True
-        stored = remote.ask("session", active)
-        if restart or stored < EARLIEST_SESSION or stored <= self._above:
-            remote.call("raise_session", active, least)
-            return active, max(stored, least), True
-        return active, stored, False
+        return slot, stored, restart
 
     def _build(self, facts: dict) -> dict[str, bytes]:
         """The files for the board that these facts are about; refuses a board that is not the member's."""
