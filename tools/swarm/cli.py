@@ -21,6 +21,7 @@ from swarm import (
     replay,
     size,
     status,
+    streams,
     vectors,
     walkthrough,
 )
@@ -49,7 +50,12 @@ _MODULES = (
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 done, 1 failed, 2 used wrongly."""
+    """Run the command line and return the exit status: 0 done, 1 failed, 2 used wrongly, 130 interrupted.
+
+    argv: None for that of this process, whose output is then told to bear a reader that leaves early.
+    """
+    if argv is None:
+        streams.outlive_readers()
     parser = argparse.ArgumentParser(
         prog="swarm", description="Start-up coordination for swarms of MicroPython nodes: tools on the host."
     )
@@ -62,4 +68,11 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # What a board or a file says may hold characters that this terminal cannot show.
             stream.reconfigure(errors="backslashreplace")
-    return options.run(options)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("swarm: interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:  # of a file or a program that the verb itself did not expect to fail
+        print(f"swarm: {error}", file=sys.stderr)
+        return 1

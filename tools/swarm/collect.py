@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mpremote.transport_serial import SerialTransport
 
-from swarm import node_table, samples, targets
+from swarm import samples, targets, writable
 from swarm.project import ProjectError
 from swarm.samples import SamplesError
 from swarm.serial_repl import BoardError, run
@@ -74,6 +74,7 @@ def register(subparsers) -> None:
 def _run(options: argparse.Namespace) -> int:
     try:
         plot.check(options.plot)
+        writable.check(options.out)
         chosen = targets.choose(options)
         table = samples.load(options.out)
     except (targets.WrongUse, ProjectError, SamplesError, ValueError) as error:
@@ -83,7 +84,8 @@ def _run(options: argparse.Namespace) -> int:
     answered = [answer for _, answer in asked if "error" not in answer]
     for target, answer in asked:
         if "error" in answer:
-            print(f"swarm collect: {target.key}: {node_table.reason(target, answer)}", file=sys.stderr)
+            why = answer["error"].removeprefix(f"{target.port}: ")
+            print(f"swarm collect: {target.key}: {why}", file=sys.stderr)
     if not answered:
         return 1
     added = 0
@@ -93,15 +95,11 @@ def _run(options: argparse.Namespace) -> int:
         added += new
         told = f"; {spoilt} spoilt lines passed over" if spoilt else ""
         print(f"node {answer['node']}: {samples.counted(len(found))}, {new} new{told}")
-    try:
-        samples.save(options.out, table)
-        print(f"{options.out}: {samples.counted(len(table))}, {added} new")
-        if options.plot:
-            plot.save(options.plot, samples.picture(table, options.out.name))
-            print(options.plot)
-    except OSError as error:
-        print(f"swarm collect: {error}", file=sys.stderr)
-        return 1
+    samples.save(options.out, table)
+    print(f"{options.out}: {samples.counted(len(table))}, {added} new")
+    if options.plot:
+        plot.save(options.plot, samples.picture(table, options.out.name))
+        print(options.plot)
     return 0 if len(answered) == len(asked) else 1
 
 

@@ -1,7 +1,6 @@
 """Start a swarm of virtual boards, real MicroPython nodes, and watch them agree and take their first sample together.
 
-The nodes get power at random times and warm up for random times, both from the seed. Exit status 0 means that every
-node that has power at the end concluded Bootstrapped and sampled.
+The nodes get power at random times and warm up for random times, both from the seed.
 """
 
 from __future__ import annotations
@@ -45,6 +44,8 @@ _EXAMPLES = """examples:
   swarm demo --reboot 2@900                  node 2 loses power for a moment at 900 ms
   swarm demo --nodes 5 --kill 3@300          node 3 goes for good: the others time out and say who is missing
   swarm demo --nodes 3 --keep                leave the boards running; then swarm status, and swarm demo --stop
+
+exit status: 0 every node that has power at the end concluded Bootstrapped and sampled, 1 one did not, 2 used wrongly
 """
 
 

@@ -1,5 +1,6 @@
 """`swarm diagram`: draws the readiness machine from the table that it executes, as Mermaid text for the README."""
 
+import argparse
 import sys
 
 from swarm import runtimes
@@ -10,7 +11,13 @@ _ANSWERED = "?"
 
 def register(subparsers) -> None:
     """Add `diagram` to the command line."""
-    parser = subparsers.add_parser("diagram", help="draw the readiness machine, from its table, as Mermaid")
+    parser = subparsers.add_parser(
+        "diagram",
+        help="draw the readiness machine, from its table, as Mermaid",
+        description="Draw the readiness machine, from the table that it executes, as Mermaid text.",
+        epilog="example: swarm diagram > machine.mmd\n\nexit status: 0 drawn",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(run=_run)
 
 

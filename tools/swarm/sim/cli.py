@@ -19,6 +19,7 @@ examples:
 
 faults:
 """
+_STATUSES = "exit status: 0 all held that must hold, 1 something did not, 2 used wrongly"
 
 
 def register(subparsers) -> None:
@@ -28,13 +29,13 @@ def register(subparsers) -> None:
         "sim",
         help="simulate whole swarms of the real nodes",
         description="Simulate swarms of the real device code, check what must hold at every event, and sum up.",
-        epilog=_EXAMPLES + faults + "\n  mixed       none to four of these, another few for each seed",
+        epilog=_EXAMPLES + faults + "\n  mixed       none to four of these, another few for each seed\n\n" + _STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_options(parser)
-    parser.add_argument("--seeds", type=_count, metavar="N", help="how many runs (default 100; 1 with --seed alone)")
+    parser.add_argument("--seeds", type=count, metavar="N", help="how many runs (default 100; 1 with --seed alone)")
     parser.add_argument("--seed", type=int, metavar="S", help="the first run's seed (default 1); alone: show that run")
-    parser.add_argument("--jobs", type=_count, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--jobs", type=count, metavar="N", help="processes (default: one a core)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--plot", metavar="FILE.svg", help="draw the run, or the campaign's distributions")
     parser.set_defaults(run=_main)
@@ -72,11 +73,11 @@ def options_from(arguments: argparse.Namespace) -> Options:
     return replace(Options(), **{name: getattr(arguments, name) for name in names})
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}: 1 or more")
-    return value
+def count(text: str) -> int:
+    """The number that an option of argparse gives of things of which there is one at least."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number, 1 or more")
+    return int(text)
 
 
 def _nodes(text: str) -> tuple[int, int]:
@@ -92,10 +93,9 @@ def _quorum(text: str) -> int | None:
         return None
     if text == "random":
         return 0
-    try:
-        return _count(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: a number, all or random") from None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a number, all or random")
+    return int(text)
 
 
 def _faults(text: str) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ class Options:
         for fault in self.faults:
             if fault not in FAULTS and fault != "mixed":
                 raise ValueError(f"fault {fault!r}: some of {', '.join(FAULTS)}, or mixed")
-        for name in ("imin_ms", "imax_ms", "redundancy", "echoes"):
+        for name in ("lead_ms", "imin_ms", "imax_ms", "redundancy", "echoes"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}: 1 or more")
         if self.stamp_us < 1:

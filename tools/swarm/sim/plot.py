@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from swarm import writable
 from swarm.sim.plan import Options
 from swarm.sim.run import Result, Run
 
@@ -24,9 +25,11 @@ _LEFT, _TOP, _WIDTH = 70, 40, 900
 
 
 def check(path: str | None) -> None:
-    """ValueError when a picture cannot be written in the form that the file's name asks for."""
-    if path and not path.endswith(".svg"):
-        raise ValueError(f"plot {path!r}: pictures are SVG, name it something.svg")
+    """ValueError when a picture cannot be written there, or not in the form that the file's name asks for."""
+    if path:
+        if not path.endswith(".svg"):
+            raise ValueError(f"plot {path!r}: pictures are SVG, name it something.svg")
+        writable.check(path)
 
 
 def save(path: str, picture: str) -> None:

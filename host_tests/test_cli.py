@@ -1,0 +1,122 @@
+"""The `swarm` command as a process: readers that leave, interrupts, and what every verb's help tells."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from swarm import cli, diagram, writable
+
+SWARM = str(Path(sys.executable).with_name("swarm"))
+
+
+@pytest.fixture
+def nobody():
+    """A descriptor that nobody reads any more."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["diagram"], ["--help"], ["sim", "--nodes", "3", "--seed", "1"]])
+def test_a_reader_that_leaves_is_no_error(nobody, arguments, unbuffered):
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run([SWARM, *arguments], stdout=nobody, stderr=subprocess.PIPE, env=environment, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_the_work_goes_on_when_nobody_reads(nobody, tmp_path):
+    program = (
+        "import sys; from swarm import streams; streams.outlive_readers()\n"
+        "for stream in (sys.stdout, sys.stderr) * 2:\n    print('told', file=stream, flush=True)\n"
+        "open('done', 'w').close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stdout=nobody, stderr=nobody, cwd=tmp_path, timeout=60)
+    assert done.returncode == 0 and (tmp_path / "done").exists()
+
+
+def test_what_is_read_comes_whole_and_in_its_encoding():
+    program = "from swarm import streams; streams.outlive_readers(); print('\\u00e4\\u20ac'); print('end', end='')"
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, timeout=60)
+    assert done.stdout.decode() == "\u00e4\u20ac\nend" and done.stderr == b""
+
+
+def test_output_that_is_closed_from_the_start_is_no_error():
+    done = subprocess.run(["sh", "-c", f"exec '{SWARM}' diagram >&-"], stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("verb", ["status", "collect", "monitor"])
+def test_an_interrupt_is_told_in_a_line(verb, tmp_path):
+    """While a silent board is waited for."""
+    silent, end = os.openpty()
+    once = ["--once"] if verb == "monitor" else []
+    command = [SWARM, verb, "--port", os.ttyname(end), *once]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert os.read(silent, 1) == b"\r", "the board is asked"
+        process.send_signal(signal.SIGINT)
+        told, error = process.communicate(timeout=30)
+    os.close(silent)
+    os.close(end)
+    assert (process.returncode, told, error) == (130, "", "swarm: interrupted\n")
+
+
+@pytest.mark.parametrize("verb", [module.__name__.rpartition(".")[2] for module in cli._MODULES])
+def test_every_help_tells_the_exit_statuses(verb, capsys):
+    named = {"board_verb": "board", "benchmark": "bench", "cli": "sim"}
+    with pytest.raises(SystemExit) as ended:
+        cli.main([named.get(verb, verb), "--help"])
+    told = capsys.readouterr().out.lower()
+    assert ended.value.code == 0 and "exit status: 0 " in told, told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["sim", "--nodes", "3", "--plot", "/nowhere/x.svg"], "/nowhere/x.svg: there is no folder /nowhere: make it"),
+        (["bench", "--output", "/nowhere/x.json"], "/nowhere/x.json: there is no folder /nowhere: make it"),
+        (["bench", "--output", "/"], "/: a folder: name a file"),
+        (["collect", "--port", "/none", "--out", "/nowhere/x.csv"], "/nowhere/x.csv: there is no folder /nowhere"),
+        (["bench", "--seeds", "0"], "argument --seeds: '0': write a whole number, 1 or more"),
+        (["bench", "--jobs", "0"], "argument --jobs: '0': write a whole number, 1 or more"),
+        (["sim", "--seeds", "x"], "argument --seeds: 'x': write a whole number, 1 or more"),
+        (["sim", "--quorum", "0"], "argument --quorum: '0': a number, all or random"),
+        (["sim", "--lead-ms", "0"], "lead_ms 0: 1 or more"),
+    ],
+)
+def test_wrong_use_is_told_before_any_work(arguments, told, capsys):
+    try:
+        status = cli.main(arguments)
+    except SystemExit as ended:
+        status = ended.code
+    shown = capsys.readouterr()
+    assert status == 2 and told in shown.err and shown.out == ""
+
+
+def test_a_file_that_must_not_be_written_is_told_before_any_work(tmp_path, monkeypatch):
+    """Whoever runs this, root included."""
+    file = tmp_path / "x.csv"
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(ValueError, match="x.csv: may not be written: name a file elsewhere"):
+        writable.check(file)
+    file.touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != file)
+    with pytest.raises(ValueError, match="x.csv: may not be written: name a file elsewhere"):
+        writable.check(file)
+    monkeypatch.undo()
+    writable.check(file)
+
+
+def test_what_the_system_refuses_in_the_middle_is_told_in_a_line(monkeypatch, capsys):
+    def machine():
+        raise OSError(28, "No space left on device", "somewhere")
+
+    monkeypatch.setattr(diagram, "machine", machine)
+    assert cli.main(["diagram"]) == 1
+    assert capsys.readouterr().err == "swarm: [Errno 28] No space left on device: 'somewhere'\n"
