@@ -8,6 +8,10 @@ import pytest
 
 from swarm import device_config, project
 from swarm.project import Member, ProjectError
+from uart_fixture import Line
+
+# isort: split
+from faction.node import IMIN_MS, default_lead_ms
 
 KEY = "000102030405060708090a0b0c0d0e0f"
 TEXT = """\
@@ -74,7 +78,29 @@ def test_defaults_are_the_boards_own(tmp_path):
     for key in ("deadline_ms", "linger_ms", "channel", "baud", "trace", "watchdog_ms", "on_timeout"):
         assert getattr(loaded, key) == judged[key]
     assert loaded.required == judged["required"] == 1
-    assert loaded.agreed_lead_ms == device_config.default_lead_ms(1)
+
+
+@pytest.mark.parametrize("baud", [9600, 19_200, 115_200, 3_000_000])
+@pytest.mark.parametrize("members", [1, 5, 50, 680])
+def test_a_link_is_as_slow_as_the_board_says(members, baud):
+    link = Line(1).board(1).open_link(members, baud)
+    assert device_config.imin_ms("uart", members, baud) == link.imin_ms
+    assert device_config.imin_ms("espnow", members, baud) == IMIN_MS
+
+
+def test_all_wait_as_long_for_the_first_sample_as_the_slowest_link_asks_for(path):
+    """Whoever concludes first names the instant for everybody, whatever its own links are."""
+    loaded = project.load(path)
+    slow = default_lead_ms(3, device_config.imin_ms("uart", 3, 9600))
+    loaded.baud = 9600
+    assert slow > 3000 and {loaded.config_for(member)["lead_ms"] for member in loaded.members} == {slow}
+    loaded.member(1).links = None  # as its board.py says: espnow
+    assert {loaded.config_for(member)["lead_ms"] for member in loaded.members} == {default_lead_ms(3)}
+    for member in loaded.members:
+        member.board = "RPI_PICO"  # has no radio
+    assert loaded.agreed_lead_ms == slow
+    loaded.lead_ms = 900
+    assert {loaded.config_for(member)["lead_ms"] for member in loaded.members} == {900}
 
 
 def test_every_board_accepts_what_it_is_given(path):
@@ -83,7 +109,7 @@ def test_every_board_accepts_what_it_is_given(path):
         given = loaded.config_for(member)
         judged = device_config.check(dict(given), member.hardware)
         assert judged["node"] == member.id and judged["members"] == [3, 1, 700] and judged["required"] == 2
-        assert judged["links"] == member.links and judged["lead_ms"] == 500
+        assert judged["links"] == member.links and judged["lead_ms"] == 640
         # Who knows its hardware id needs no `node`, so that one file suits all such boards.
         assert ("node" in given) == (member.hardware is None)
 

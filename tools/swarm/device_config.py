@@ -13,8 +13,8 @@ import shims.cpython  # noqa: E402
 
 shims.cpython.install()
 
-from faction.frame import DEMONSTRATION_KEY, MAX_MEMBERS, digest  # noqa: E402
-from faction.node import default_lead_ms  # noqa: E402
+from faction.frame import DEMONSTRATION_KEY, MAX_MEMBERS, digest, max_length  # noqa: E402
+from faction.node import IMIN_MS, default_lead_ms  # noqa: E402
 
 
 def _import_config():
@@ -30,4 +30,12 @@ _config = _import_config()
 check = _config.check
 NUMBERS = _config.NUMBERS
 
-__all__ = ["DEMONSTRATION_KEY", "MAX_MEMBERS", "NUMBERS", "check", "default_lead_ms", "digest"]
+__all__ = ["DEMONSTRATION_KEY", "MAX_MEMBERS", "NUMBERS", "check", "default_lead_ms", "digest", "imin_ms"]
+
+
+def imin_ms(link: str, members: int, baud: int) -> int:
+    """What a link of that name asks for as Trickle's shortest interval; on a board its class in faction.links tells."""
+    if link != "uart":
+        return IMIN_MS
+    frame = max_length(members) + 2  # with what COBS adds
+    return max(IMIN_MS, frame * 40_000 // baud + 1)  # four frames of bytes of ten bits

@@ -146,7 +146,8 @@ def render(name: str, members: list[project.Member], settings: dict[str, int | s
         standard = project_rules.default(key) if key != "on_timeout" else "retry"
         shown = standard if value is None else value
         if shown is None:  # decided by the members
-            shown = len(members) if key == "quorum" else device_config.default_lead_ms(len(members))
+            baud = project_rules.default("baud")
+            shown = len(members) if key == "quorum" else project.default_lead_ms(members, baud)
         written = f"{key} = {quoted(shown) if isinstance(shown, str) else shown}"
         # What the members decide by default stays a comment, so that it goes on following them.
         chosen = value is not None or standard is not None
@@ -171,7 +172,7 @@ _MEANINGS = (
     ("quorum", "how many members must be ready; left out: all"),
     ("deadline_ms", "milliseconds from a board's start until it gives up"),
     ("on_timeout", '"retry", or "halt"'),
-    ("lead_ms", "milliseconds from the conclusion to the first sample; left out: by the swarm's size"),
+    ("lead_ms", "milliseconds from the conclusion to the first sample; left out: by size and links"),
     ("channel", "of the radio, 1 ... 14, the same for all"),
 )
 

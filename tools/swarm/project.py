@@ -37,7 +37,7 @@ import tomlkit
 from serial.tools import list_ports
 from tomlkit.exceptions import ParseError, TOMLKitError
 
-from swarm import device_config, project_rules
+from swarm import boards, device_config, project_rules
 from swarm.device_config import DEMONSTRATION_KEY
 
 FILE = "swarm.toml"
@@ -68,7 +68,7 @@ class Project:
     members: list[Member]
     quorum: int | None = None  # how many must be ready; None: all. required gives the number
     deadline_ms: int = project_rules.default("deadline_ms")
-    lead_ms: int | None = None  # None: by the number of members. agreed_lead_ms gives the number
+    lead_ms: int | None = None  # None: by the members. agreed_lead_ms gives the number
     linger_ms: int = project_rules.default("linger_ms")
     on_timeout: str = "retry"  # or halt
     channel: int = project_rules.default("channel")  # of ESP-NOW, 1 ... 14
@@ -86,8 +86,13 @@ class Project:
 
     @property
     def agreed_lead_ms(self) -> int:
-        """Milliseconds from the first conclusion to the first sample."""
-        return device_config.default_lead_ms(len(self.members)) if self.lead_ms is None else self.lead_ms
+        """Milliseconds from the first conclusion to the first sample.
+
+        By default what a node on the slowest link takes: whoever concludes first names the instant for everybody.
+        """
+        if self.lead_ms is not None:
+            return self.lead_ms
+        return default_lead_ms(self.members, self.baud)
 
     @property
     def ids(self) -> list[int]:
@@ -167,6 +172,15 @@ def _put(table, values: Project | Member, keys) -> None:
                 table[key] = value
         elif value != defaults[key]:
             table[key] = value
+
+
+def default_lead_ms(members: list[Member], baud: int) -> int:
+    """Milliseconds from the first conclusion to the first sample of these members, by their number and links."""
+    links = {link for member in members for link in member.links or ()}
+    for board in {member.board for member in members if not member.links}:
+        links.update(boards.pins(board)["LINKS"])
+    imin_ms = max(device_config.imin_ms(link, len(members), baud) for link in links)
+    return device_config.default_lead_ms(len(members), imin_ms)
 
 
 def load(path: Path | str = FILE) -> Project:
