@@ -355,7 +355,7 @@ class Soak:
         ):
             number = int(target.label)
             self.statuses[number] = status
-            if "memory" in status:
+            if "memory" in status and status["sample"] is not None:  # earlier it has more to come
                 self.ledger.boots[number][-1].memory.append(status["memory"])
 
     def _collect(self, ports: list[str]) -> None:
@@ -401,14 +401,15 @@ class Soak:
 
 
 def _memory(transport: SerialTransport, port: str, _status: dict) -> dict:
-    found = re.search(r"memory (\d+)", run(transport, port, _MEMORY))
+    """The bytes that a board's memory holds; asked twice, since being asked for the first time takes some."""
+    for _ in range(2):
+        found = re.search(r"memory (\d+)", run(transport, port, _MEMORY))
     return {"memory": int(found[1])} if found else {}
 
 
 def _drift(boot: Boot) -> int | None:
-    """Bytes by which a boot's memory has grown since the second look, None for one that was too short: the first look
-    loads what looking takes."""
-    return boot.memory[-1] - boot.memory[1] if len(boot.memory) > 2 else None
+    """Bytes by which a boot's memory has grown between the first look and the last, None for one that was too short."""
+    return boot.memory[-1] - boot.memory[0] if len(boot.memory) > 1 else None
 
 
 def _grown(boot: Boot) -> str | None:
