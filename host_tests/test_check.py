@@ -1,11 +1,16 @@
 """swarm check: a right swarm is described, a wrong one is told why, and the key is shown in neither case."""
 
 import os
+import re
+import sys
+from pathlib import Path
 
 import pytest
 
 from swarm import cli, project
+from terminal import Terminal
 
+SWARM = str(Path(sys.executable).with_name("swarm"))
 KEY = "000102030405060708090a0b0c0d0e0f"
 TEXT = """\
 name = "greenhouse"
@@ -58,6 +63,17 @@ def test_a_right_swarm(capsys):
         "3     ESP32_GENERIC     /dev/ttyUSB0  -             espnow",
         "1     ESP32_GENERIC_C3  serial 0001   240ac4123456  uart, espnow",
     ]
+
+
+def test_a_long_port_is_shown_whole_in_a_file_and_on_a_narrow_terminal(capsys, monkeypatch):
+    port = "/dev/serial/by-id/usb-Silicon_Labs_CP2102N_USB_to_UART_Bridge_Controller_0001-if00-port0"
+    with open("swarm.toml", "w") as file:
+        file.write(TEXT.replace("/dev/ttyUSB0", port))
+    assert f"3     ESP32_GENERIC     {port}  -             espnow\n" in check(capsys)[1]
+    with Terminal([SWARM, "check"], columns=60) as terminal:
+        terminal.wait(lambda text: "serial 0001" in text)
+        shown = terminal.text()
+    assert "\u2026" not in shown and "-if00-port0" in re.sub(r"\s", "", shown), shown
 
 
 def test_an_open_swarm(capsys):

@@ -197,8 +197,12 @@ def test_from_boards_into_one_file_and_again_after_a_reboot(table, tmp_path, cap
 
 def test_no_file_when_nobody_answers(tmp_path, capsys):
     out = tmp_path / "samples.csv"
-    assert cli.main(["collect", "--port", str(tmp_path / "none"), "--out", str(out)]) == 1
-    assert "no such port" in capsys.readouterr().err and not out.exists()
+    port = str(tmp_path / "none")
+    assert cli.main(["collect", "--port", port, "--out", str(out)]) == 1
+    assert capsys.readouterr().err.startswith(f"swarm collect: {port}: no such port; plug") and not out.exists()
+    assert cli.main(["init", str(tmp_path), "--board", "VIRTUAL", "--ports", port]) == 0
+    assert cli.main(["collect", "--all", "--swarm", str(tmp_path / "swarm.toml"), "--out", str(out)]) == 1
+    assert capsys.readouterr().err.startswith(f"swarm collect: {port}: no such port; plug"), "the port once"
 
 
 @pytest.mark.parametrize(

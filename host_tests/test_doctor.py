@@ -387,3 +387,11 @@ def test_help_has_examples_and_exit_statuses(capsys):
         cli.main(["doctor", "--help"])
     told = capsys.readouterr().out
     assert "swarm doctor --port" in told and "exit status: 0 " in told
+
+
+def test_a_board_that_does_not_answer_does_not_count_as_looked_at(tmp_path, capsys):
+    ports = [str(tmp_path / "none"), str(tmp_path / "nothing")]
+    for count, said in ((1, "0 of 1 board could be looked at, 1 thing is wrong"), (2, "0 of 2 boards could be looked")):
+        assert cli.main(["init", str(tmp_path / said[5]), "--board", "VIRTUAL", "--ports", *ports[:count]]) == 0
+        assert cli.main(["doctor", "--swarm", str(tmp_path / said[5] / "swarm.toml")]) == 1
+        assert said in capsys.readouterr().out

@@ -1,11 +1,13 @@
 """`swarm monitor`: what it makes of nodes' answers, and the live view driven in a real terminal."""
 
+import io
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bench_fixture import Table, lay_boards
 from conftest import require
@@ -75,6 +77,27 @@ def told(watch):
 )
 def test_who_waits_for_whom(changes, waits):
     assert node_table.waits_for(status(**changes)) == waits
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_what_is_wrong_is_told_whole_however_narrow_the_terminal(columns):
+    """Beside the rest where there is room, else below it."""
+    port = Target("/dev/p1", "/dev/p1")
+    asked = [
+        (Target("7", "/dev/p7", 7), {"error": "/dev/p7: no such port; plug the board in, or see the ports"}),
+        (port, {"error": "/dev/p1: busy; close the other program that has it open (a terminal, mpremote, an editor)"}),
+        (Target("2", "/dev/p2", 2), status(2, errors=["sample(): OSError: no answer of the sensor on the bus"])),
+    ]
+    out = io.StringIO()
+    Console(file=out, width=columns).print(node_table.Nodes(asked))
+    lines = out.getvalue().splitlines()
+    assert all(len(line) <= columns for line in lines) and ("errors" in lines[0]) == (columns == 200)
+    shown = " ".join(" ".join(lines).split())
+    for _, answer in asked:
+        for text in [answer["error"].removeprefix("/dev/p1: ")] if "error" in answer else answer["errors"]:
+            assert text in shown
+    if columns < 200:
+        assert "node 7: /dev/p7: no such port" in shown and "/dev/p1: busy" in shown and "node 2: sample()" in shown
 
 
 def test_words_for_ids_times_and_samples():

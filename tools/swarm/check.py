@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rich.console import Console
 from rich.table import Table
 
 from swarm import boards, project
+from swarm.status import show
 
 _EXAMPLES = """examples:
   swarm check
@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> int:
         return 1
     for line in summary(described):
         print(line)
-    Console(highlight=False, soft_wrap=True).print(table(described))
+    show(table(described))
     return 0
 
 
@@ -63,7 +63,7 @@ def table(described: project.Project) -> Table:
     """The members, a row each."""
     rows = Table(box=None, pad_edge=False, header_style="")
     for title in ("node", "board", "at", "hardware", "links"):
-        rows.add_column(title, no_wrap=True)
+        rows.add_column(title, no_wrap=title == "node", overflow="fold")
     for member in described.members:
         at = f"serial {member.serial}" if member.serial else member.port or "-"
         links = member.links or boards.pins(member.board)["LINKS"]

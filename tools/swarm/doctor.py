@@ -113,6 +113,11 @@ def _lines(finding: Finding) -> list[str]:
 
 
 def _summary(looked: list[Board], findings: list[Finding]) -> str:
-    boards = "1 board was" if len(looked) == 1 else f"{len(looked)} boards were"
+    answered = sum(board.trouble is None for board in looked)
+    boards = "1 board" if len(looked) == 1 else f"{len(looked)} boards"
+    if answered == len(looked):
+        boards += " was looked at" if answered == 1 else " were looked at"
+    else:
+        boards = f"{answered} of {boards} could be looked at"
     wrong = {0: "nothing is wrong", 1: "1 thing is wrong"}.get(len(findings), f"{len(findings)} things are wrong")
-    return f"{boards} looked at, {wrong}"
+    return f"{boards}, {wrong}"

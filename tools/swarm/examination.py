@@ -106,7 +106,7 @@ def examine(
     except BoardError as error:
         board.trouble = error
     except GONE as error:
-        board.trouble = BoardError(f"{port}: the port went away ({error}); plug the board out and in again")
+        board.trouble = BoardError(f"{port}: the port went away ({error}); unplug the board and plug it in again")
     return board
 
 

@@ -61,7 +61,7 @@ class OfBoard(Words):
             what = "no MicroPython answers"
             why = "there is none on the board, or a program keeps it busy"
             remedy = f"{self.reset(board)}; if that does not help: {self.flash(board)}"
-        return self.at(board, error.kind, what, why, remedy or "plug the board out and in again")
+        return self.at(board, error.kind, what, why, remedy or "unplug the board and plug it in again")
 
     def _of_firmware(self, board: Board, release: str) -> Iterator[Finding]:
         tried = firmware_cache.VERSION

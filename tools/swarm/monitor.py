@@ -92,7 +92,7 @@ def _look_once(watch: Watch) -> int:
     asked = targets.ask_all(watch.targets)
     for target, answer in asked:
         watch.take(target, answer, 0)
-    show(Group(_title(watch), node_table.table(watch.rows, waiting=True), *_summary(watch)))
+    show(Group(_title(watch), node_table.Nodes(watch.rows, waiting=True), *_summary(watch)))
     return 1 if any("error" in answer for _, answer in asked) else 0
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from swarm.targets import Target
 
@@ -13,20 +17,47 @@ STYLES = {"Bootstrapped": "green", "TimedOut": "red", "Collecting": "yellow", "P
 
 _LABEL = 24  # characters of a port in a row
 _FREE = 30  # columns at most for lists of ids
+_UNBOUNDED = 10_000  # columns, to measure what a table would take
 
 
-def table(asked: Iterable[tuple[Target, dict | None]], waiting: bool = False, one_line: bool = False) -> Table:
+@dataclass(frozen=True)
+class Nodes:
+    """The table, and below it what is wrong, where the terminal has no room for that beside the rest.
+
+    asked and waiting: as in table().
+    """
+
+    asked: Sequence[tuple[Target, dict | None]]
+    waiting: bool = False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        rows = table(self.asked, self.waiting)
+        if Measurement.get(console, options.update(max_width=_UNBOUNDED), rows).maximum <= options.max_width:
+            yield rows
+            return
+        yield table(self.asked, self.waiting, wrong=False)
+        for target, status in self.asked:
+            name, *_, wrong = cells(target, status, self.waiting)
+            if wrong:
+                yield Text(f"node {name}: {wrong}" if name.isdecimal() else f"{name}: {wrong}")
+
+
+def table(
+    asked: Iterable[tuple[Target, dict | None]], waiting: bool = False, one_line: bool = False, wrong: bool = True
+) -> Table:
     """The table of boards and what they answered: a status_dict, {"error": why}, or None while nothing is known.
 
-    waiting: show who waits for whom in place of who is not ready; one_line: cut what does not fit.
+    waiting: show who waits for whom in place of who is not ready; one_line: cut what does not fit; wrong: show errors.
     """
     rows = Table(box=None, pad_edge=False, header_style="bold", expand=one_line)
     for title in ("node", "state", "heard", "ready", "waits for" if waiting else "missing", "sample", "restarts"):
         free = title in ("waits for", "missing")
         rows.add_column(title, no_wrap=one_line or not free, overflow="ellipsis", max_width=_FREE if free else None)
-    rows.add_column("errors", no_wrap=one_line, overflow="ellipsis" if one_line else "fold", ratio=1)
+    if wrong:
+        rows.add_column("errors", no_wrap=one_line, overflow="ellipsis" if one_line else "fold", ratio=1)
     for target, status in asked:
-        rows.add_row(*(_coloured(cell) for cell in cells(target, status, waiting)))
+        shown = cells(target, status, waiting)
+        rows.add_row(*(_coloured(cell) for cell in (shown if wrong else shown[:-1])))
     return rows
 
 

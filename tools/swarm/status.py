@@ -60,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
     elif alone and "screen" in asked[0][1]:
         print(f"{chosen[0].port}\n{asked[0][1]['screen']}")
     elif not (alone and failed):
-        show(node_table.table(asked))
+        show(node_table.Nodes(asked))
     return 1 if failed else 0
 
 
