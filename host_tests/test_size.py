@@ -97,6 +97,7 @@ def test_fails_above_a_limit(measured, capsys):
     assert cli.main(["size"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert "above" not in lines[0] and lines[1].endswith("above the limit")
+    assert lines[2:] == ["1 of 2 figures are above their limits: this counts as a failure"]
 
 
 def test_json(measured, capsys):
