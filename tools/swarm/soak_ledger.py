@@ -33,7 +33,10 @@ class Boot:
 
 
 class Ledger:
-    """The account of a soak of these nodes. lead_ms: as in their configuration."""
+    """The account of a soak of these nodes, whose sensors put the session into each value.
+
+    lead_ms: as in their configuration.
+    """
 
     def __init__(self, nodes: Iterable[int], lead_ms: int) -> None:
         self.run = Run(list(nodes))
@@ -76,8 +79,9 @@ class Ledger:
         found = []
         counted: dict[tuple[int, int], int] = {}
         for sample in table:
-            key = (sample.node, _session_in(sample.value))
-            counted[key] = counted.get(key, 0) + 1
+            if sample.value:  # else the sensor failed, and its node has said so
+                key = (sample.node, json.loads(sample.value)[0])
+                counted[key] = counted.get(key, 0) + 1
         found += [f"node {node} sampled {n} times in session {s}" for (node, s), n in counted.items() if n > 1]
         kept = {(sample.node, sample.late_us, sample.value) for sample in table}
         for number, boots in self.boots.items():
@@ -160,11 +164,6 @@ def _uncovered_us(start_us: int, end_us: int, stretches: Iterable[tuple[int, int
         free_us += max(0, since_us - start_us)
         start_us = max(start_us, to_us)
     return free_us + max(0, end_us - start_us)
-
-
-def _session_in(value: str) -> int:
-    """The session that a soak's sensor puts into its value."""
-    return json.loads(value)[0]
 
 
 def stuck(statuses: dict[int, dict]) -> list[str]:
