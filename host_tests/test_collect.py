@@ -62,12 +62,14 @@ def test_lines_that_a_power_cut_has_spoilt_are_passed_over():
         record(1),
         '{"node": 1, "late',
         '{"node": 1, "l' + json.dumps(record(2)),
+        '{"late_us": 4, "va{"late_us": 4, "value": {"t": 1}, "late": false, "node": 1}',  # MicroPython's order
         '{"node": 1}',
+        '{"node": 1, "value": ' + "[" * 4000,
         "\ufffd",
         record(3),
     ]
     found, spoilt = samples.parse(answer(*lines))
-    assert [one.late_us for one in found] == [1, 2, 3] and spoilt == 3
+    assert [one.late_us for one in found] == [1, 2, 4, 3] and spoilt == 4
 
 
 def test_the_same_sample_is_kept_once_and_equal_ones_of_two_boots_twice():

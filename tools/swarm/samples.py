@@ -66,11 +66,12 @@ def parse(answer: dict) -> tuple[list[Sample], int]:
 
 
 def _record(line: str) -> dict | None:
-    """A kept line's record; None for one that a power cut has spoilt. A whole one may follow it in the same line."""
-    for start in (0, line.rfind('{"node"')):
+    """A kept line's record, its names in any order; None for one that a power cut has spoilt. A whole one may follow
+    that in the same line."""
+    for start in [at for at, character in enumerate(line) if character == "{"]:
         try:
-            record = json.loads(line[max(0, start) :])
-        except ValueError:
+            record = json.loads(line[start:])
+        except (ValueError, RecursionError):
             continue
         if (
             isinstance(record, dict)
