@@ -55,7 +55,13 @@ class Result:
 
 
 class Run:
-    """A run of one seed. node_class stands in for Node in tests; trace is called with (time, node, what, detail)."""
+    """A run of one seed. node_class stands in for Node in tests; trace is called with (time, node, what, detail).
+
+    bound_us and tail_us: as BOUND_US and TAIL_US, for classes that want others.
+    """
+
+    bound_us = BOUND_US
+    tail_us = TAIL_US
 
     def __init__(
         self, options: Options, seed: int, node_class: type | None = None, trace: Callable | None = None
@@ -284,7 +290,7 @@ class Run:
         """At the end of everything that befalls the swarm: stop if there is nothing left to wait for."""
         self._finish_if_done()
         if not self._expected():
-            self.kernel.at(self.kernel.now + TAIL_US, self._look_again)
+            self.kernel.at(self.kernel.now + self.tail_us, self._look_again)
 
     def _look_again(self) -> None:
         if not self._expected():
@@ -292,7 +298,7 @@ class Run:
 
     def run(self) -> Result:
         """Simulate to the end."""
-        end = self.plan.settled_us + BOUND_US + 1000 * ((self.options.lead_ms or 0) + self.options.after_ms)
+        end = self.plan.settled_us + self.bound_us + 1000 * ((self.options.lead_ms or 0) + self.options.after_ms)
         self.kernel.at(self.plan.settled_us + 1, self._look)
         try:
             self.kernel.run(end)
@@ -306,7 +312,7 @@ class Run:
         expected = self._expected()
         late = [board for board in expected if board.concluded_at is None]
         for board in late:
-            checks.fail(STRANDED, board, f"state {board.node.machine.state} after {BOUND_US // 1_000_000} s")
+            checks.fail(STRANDED, board, f"state {board.node.machine.state} after {self.bound_us // 1_000_000} s")
         result.stranded = len(late)
         if expected and not late:
             ready = max(board.ready_at or 0 for board in expected)
