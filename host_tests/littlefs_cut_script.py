@@ -5,9 +5,9 @@ after the step. A cut is before a write or erase, or in its middle.
 """
 
 import json
-import os
 
 import app
+import onboard
 import store
 import uos
 
@@ -82,11 +82,16 @@ def steps():
         for number in range(count):
             app.append_bounded("samples.jsonl", sample(number))
 
-    def point(slot):
-        # As onboard.py's switch() does.
-        with open("faction.slot.new", "w") as file:
-            file.write(slot)
-        os.rename("faction.slot.new", "faction.slot")
+    def deploy(slot, text):
+        # As a deploy does: a version's files, each of them closed, and then the pointer.
+        onboard.make_folders(slot + "/faction.json")
+        with open(slot + "/faction.json", "wb") as file:
+            for _ in range(30):
+                file.write(text)
+        onboard.switch(slot)
+
+    def configuration():
+        return read(read("faction.slot") + "/faction.json")
 
     def samples():
         return [read("samples.jsonl.old"), read("samples.jsonl")]
@@ -98,7 +103,7 @@ def steps():
         "first sample": (lambda: held(0), lambda: held(1), samples),
         "sample": (lambda: held(3), lambda: app.append_bounded("samples.jsonl", sample(3)), samples),
         "full": (lambda: held(_full()), lambda: app.append_bounded("samples.jsonl", sample(9)), samples),
-        "slot": (lambda: point("faction.a"), lambda: point("faction.b"), lambda: read("faction.slot")),
+        "deploy": (lambda: deploy("faction.a", b"old" * 50), lambda: deploy("faction.b", b"new" * 50), configuration),
     }
 
 

@@ -10,13 +10,14 @@ import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import pytest
 
 from bare_board import SCRIPT, BareBoard, bare_deploys, deploy
 from box import Box, describe, write_sensor
 from conftest import require
-from swarm import cli, payload, project, runtimes, samples
+from swarm import cli, deployment, payload, project, runtimes, samples
 from swarm.deployment import DeployError
 from swarm.serial_repl import raw_repl
 from swarm.virtual_board import BOARD, FIRMWARE, prepare
@@ -388,9 +389,9 @@ def test_what_a_cut_deploy_leaves_starts_by_itself_and_is_completed_by_the_next(
 
 def test_on_littlefs_a_cut_at_any_write_or_erase_leaves_old_or_new():
     require("unix")
-    paths = [runtimes.SHIMS / "device", BOARD, FIRMWARE, runtimes.LIB]
+    paths = [runtimes.SHIMS / "device", BOARD, FIRMWARE, runtimes.LIB, Path(deployment.__file__).parent]
     told = json.loads(runtimes.run("unix", SCRIPT.with_name("littlefs_cut_script.py"), paths=paths))
-    assert set(told) == {"first session", "session", "slot", "first sample", "sample", "full"}
+    assert set(told) == {"first session", "session", "deploy", "first sample", "sample", "full"}
     for step, states in told.items():
         read = samples_in if isinstance(states["after"], list) else str
         old, new = read(states["before"]), read(states["after"])
