@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,20 @@ def test_an_interrupt_is_told_in_a_line(verb, tmp_path):
     os.close(silent)
     os.close(end)
     assert (process.returncode, told, error) == (130, "", "swarm: interrupted\n")
+
+
+def test_an_interrupt_of_a_campaign_is_told_in_a_line():
+    """Its processes say nothing."""
+    command = [SWARM, "sim", "--nodes", "20", "--seeds", "2000", "--jobs", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while len(children.read_text().split()) < 2:
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.5)  # for them to begin
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        told, error = process.communicate(timeout=30)
+    assert (process.returncode, told, error) == (130, b"", b"swarm: interrupted\n")
 
 
 @pytest.mark.parametrize("verb", [module.__name__.rpartition(".")[2] for module in cli._MODULES])

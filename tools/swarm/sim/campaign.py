@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -29,7 +30,8 @@ def results(work: Iterable[tuple[Options, int]], jobs: int) -> Iterator[Result]:
     if jobs <= 1 or len(work) <= 1:
         yield from map(_one, work)
         return
-    with multiprocessing.Pool(min(jobs, len(work))) as pool:
+    # A Ctrl-C is for this process, which ends the others.
+    with multiprocessing.Pool(min(jobs, len(work)), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         yield from pool.imap(_one, work)  # one by one: runs of large swarms take seconds, and come together
 
 
