@@ -10,11 +10,12 @@ HERE := $(shell pwd | cksum | cut -d' ' -f1)
 MADE := $(VENV)/made-$(HERE)
 TOOLS := $(VENV)/tools-$(HERE)
 TESTS := $(VENV)/tests-$(HERE)
+MUTATION := $(VENV)/mutation-$(HERE)
 WASM := build/wasm/ready
 STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint size fuzz soak figures firmware debian clean
+.PHONY: help setup demo test lint size fuzz mutation soak figures firmware debian clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -52,6 +53,9 @@ fuzz: $(TESTS) $(WASM) ## attack nodes on every runtime, FRAMES=1000000, and com
 soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power cuts and bad air; SEED=N repeats them
 	@$(BIN)/python -m swarm.soak --nodes $(or $(NODES),16) --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
+mutation: $(MUTATION) ## change what decides in 2,500 small ways, of which the tests must notice 95 %; takes half an hour
+	@$(BIN)/python host_tests/mutation.py $(MODULES)
+
 figures: $(TESTS) $(WASM) ## run the full campaigns and print every figure beside its bar; WRITE=1 writes them into the README
 	@$(BIN)/python -m swarm.sim.figures $(if $(WRITE),--write)
 
@@ -81,6 +85,11 @@ $(TOOLS): $(MADE) pyproject.toml
 $(TESTS): $(TOOLS)
 	@echo "Installing the test tools from PyPI"
 	@$(PIP) install --editable '.[test]'
+	@touch $@
+
+$(MUTATION): $(TESTS)
+	@echo "Installing the mutation tester from PyPI"
+	@$(PIP) install --editable '.[mutation]'
 	@touch $@
 
 $(STUBS): $(TOOLS) tools/swarm/stubs.py

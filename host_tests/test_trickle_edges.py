@@ -1,0 +1,50 @@
+"""The Trickle timer at its edges: what a new one says, lengths that are no power of two, and what it answers."""
+
+import pytest
+
+from faction.trickle import Trickle
+
+
+def test_a_new_timer_has_heard_nothing_and_its_attributes_are_all_there():
+    trickle = Trickle(16, 2048, 2, 1)
+    assert (trickle.interval_ms, trickle.heard, trickle.due) == (16, 0, 0)
+    assert (trickle.imin_ms, trickle.imax_ms, trickle.redundancy) == (16, 2048, 2)
+    made = set(vars(trickle))
+    trickle.start(5)
+    for now in range(5, 100):
+        trickle.consistent()
+        trickle.poll(now)
+    assert set(vars(trickle)) == made, "one made later takes memory then"
+
+
+@pytest.mark.parametrize("interval_ms", (2, 3, 5, 23, 70))
+def test_every_moment_of_the_second_half_comes_and_no_other(interval_ms):
+    trickle = Trickle(interval_ms, interval_ms, 2, 12345)
+    trickle.start(0)
+    half = interval_ms // 2
+    spoken = [now % interval_ms for now in range(interval_ms * 20 * (interval_ms - half)) if trickle.poll(now)]
+    assert set(spoken) == set(range(half, interval_ms))
+    assert len(spoken) == 20 * (interval_ms - half), "one moment an interval"
+
+
+def test_the_answers_are_truth_values():
+    trickle = Trickle(16, 32, 1, 1)
+    trickle.start(0)
+    answers = [trickle.poll(now) for now in range(49)]
+    assert all(isinstance(answer, bool) for answer in answers)
+    assert answers.count(True) == 2
+    assert trickle.suppressed() is False
+    trickle.consistent()
+    assert trickle.suppressed() is True
+
+
+def test_a_timer_that_was_reset_ends_its_interval_from_there():
+    trickle = Trickle(16, 2048, 2, 3)
+    trickle.start(0)
+    for now in range(100):
+        trickle.poll(now)
+    assert trickle.interval_ms == 64
+    trickle.reset(100)
+    assert [trickle.interval_ms for now in range(100, 116) if not trickle.poll(now)][-1] == 16
+    trickle.poll(116)
+    assert trickle.interval_ms == 32
