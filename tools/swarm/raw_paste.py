@@ -7,25 +7,30 @@ bytes are control characters, and a node prints text.
 
 from __future__ import annotations
 
+import time
+
 import serial
 from mpremote.transport import TransportError
 
 _ENTER = b"\x05A\x01"
 _ENTERED = b"R\x01"
 _MORE, _END = 0x01, 0x04  # from the board: it takes another window of bytes; it takes no more
+# For all of it, whatever comes in between; and so many bytes a second more.
+_PATIENCE_S = 30.0
+_SLOWEST = 500
 
 
 def send(port: serial.Serial, code: bytes) -> None:
     """Give code to a raw REPL that has shown its prompt, and have it start. TransportError when it takes none."""
+    end = time.monotonic() + _PATIENCE_S + len(code) / _SLOWEST
     port.write(_ENTER)
     seen = b""
-    while not seen.endswith(_ENTERED):
-        seen += _read(port, 1)
-    window = int.from_bytes(_read(port, 2), "little")
-    room = window
+    while seen != _ENTERED:
+        seen = (seen + _read(port, 1, end))[-len(_ENTERED) :]
+    room = window = int.from_bytes(_read(port, 2, end), "little")
     while code:
         while room == 0 or port.in_waiting:
-            byte = _read(port, 1)[0]
+            byte = _read(port, 1, end)[0]
             if byte == _MORE:
                 room += window
             elif byte == _END:  # it has had enough, as after an interrupt: what it says next tells why
@@ -34,11 +39,13 @@ def send(port: serial.Serial, code: bytes) -> None:
         port.write(code[:room])
         code, room = code[room:], room - len(code[:room])
     port.write(bytes((_END,)))
-    while _read(port, 1)[0] != _END:
+    while _read(port, 1, end)[0] != _END:
         pass
 
 
-def _read(port: serial.Serial, count: int) -> bytes:
+def _read(port: serial.Serial, count: int, end: float) -> bytes:
+    if time.monotonic() >= end:
+        raise TransportError("the board does not take code: it goes on with something else")
     data = port.read(count)
     if len(data) < count:
         raise TransportError("the board does not take code: it has fallen silent")

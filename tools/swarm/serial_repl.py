@@ -13,6 +13,7 @@ import contextlib
 import errno
 import json
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,11 @@ except ImportError:  # Windows has none
 
 ANSWER_S = 3.0  # time for a board's prompt to answer
 _ATTEMPTS = 3  # at that, in this time
+# Of one answer, so that a board that never comes to an end of it is given up.
+_LONGEST_S = 120.0
+_LONGEST = 1 << 20  # bytes
+_SHOWN = 200  # characters of what a board says that go into a message
+_BANNER = b"raw REPL; CTRL-B to exit\r\n"
 
 
 def _print_nothing(*_: object) -> None:
@@ -67,7 +73,13 @@ class _QuietTransport(SerialTransport):
         self.device_name = port
         self.mounted = False
         self.serial = serial.serial_for_url(
-            port, do_not_open=True, baudrate=baudrate, timeout=ANSWER_S, inter_byte_timeout=1, exclusive=True
+            port,
+            do_not_open=True,
+            baudrate=baudrate,
+            timeout=ANSWER_S,
+            write_timeout=ANSWER_S,
+            inter_byte_timeout=1,
+            exclusive=True,
         )
         if hasattr(self.serial, "_update_dtr_state"):
             self.serial._update_dtr_state = self.serial._update_rts_state = _leave_the_lines
@@ -75,17 +87,60 @@ class _QuietTransport(SerialTransport):
         _keep_lines_at_close(self.serial)
         self.is_pty = self._is_pty_device(port)
 
+    def read_until(self, min_num_bytes, ending, timeout=10, data_consumer=None, timeout_overall=None):
+        """What comes up to ending; without it at the end when it does not come in time, or too much does before it.
+
+        As mpremote's, which ends on no limit but ending as long as anything comes.
+        """
+        data = bytearray()
+        now = time.monotonic()
+        heard, end = now, now + (timeout_overall or _LONGEST_S)
+        while not data.endswith(ending) and now < end and len(data) < _LONGEST:
+            byte = self.serial.read(1) if self.is_pty or self.serial.in_waiting else b""
+            now = time.monotonic()
+            if byte:
+                heard = now
+                data += byte
+                if data_consumer:
+                    data_consumer(byte)
+            elif now >= heard + timeout:
+                break
+            else:
+                time.sleep(0.01)
+        return bytes(data)
+
+    def enter_raw_repl(self, soft_reset=False, timeout_overall=ANSWER_S):
+        """Interrupt what runs in the foreground and enter the raw REPL, without a soft reset. TransportError."""
+        self.serial.write(b"\r\x03")
+        self.serial.read(self.serial.in_waiting)  # once: from some boards something comes all the time
+        self.serial.write(b"\r\x01")
+        if not self.read_until(1, _BANNER, timeout_overall=timeout_overall).endswith(_BANNER):
+            raise TransportError("could not enter raw repl")
+        self.in_raw_repl = True
+
     def exec_raw_no_follow(self, command: str | bytes) -> None:
         if not self.read_until(1, b">").endswith(b">"):
             raise TransportError("the board shows no prompt")
         raw_paste.send(self.serial, command.encode() if isinstance(command, str) else command)
 
+    def exec(self, command, data_consumer=None):
+        said, complaint = self.exec_raw(command, data_consumer=data_consumer)
+        if complaint:
+            raise TransportExecError(said, complaint.decode("utf-8", "replace"))
+        return said
+
     def eval(self, expression: str, parse: bool = True):
-        """The value of an expression on the board; between marks, since its node may print a line beside it."""
+        """The value of an expression on the board; between marks, since its node may print a line beside it.
+
+        TransportError when what comes is no value.
+        """
         value = f"repr({expression})" if parse else expression
         said = self.exec(f"print('<<<', {value}, '>>>')")  # in one call, and without a string that takes memory
-        answer = said[said.index(b"<<<") + 3 : said.rindex(b">>>")].strip()
-        return ast.literal_eval(answer.decode()) if parse else answer
+        try:
+            answer = said[said.index(b"<<<") + 3 : said.rindex(b">>>")].strip()
+            return ast.literal_eval(answer.decode()) if parse else answer
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            raise TransportError(f"the board's answer is no value: {said[:_SHOWN]!r}") from None
 
     def close(self) -> None:
         self.serial.close()
@@ -205,27 +260,30 @@ print(json.dumps({"answer": [sys.implementation.name, list(sys.implementation.ve
 def read_status(transport: SerialTransport, port: str) -> dict:
     """The node's status_dict; BoardError when the board has no faction, or its node was not started."""
     status = _json(transport, port, _STATUS)
+    if not isinstance(status, dict):
+        raise _not_understood(port, repr(status))
     if status.get("error") == "absent":
         raise BoardError(
             f"{port}: MicroPython answers, but there is no faction on it; copy it there as the README says"
         )
     if status.get("error") == "stopped":
-        raise BoardError(
-            f"{port}: {status['why']}; put that right, then `mpremote connect {port} reset` starts the board again"
-        )
+        why = plain(str(status.get("why")))
+        raise BoardError(f"{port}: {why}; put that right, then `mpremote connect {port} reset` starts the board again")
     return status
 
 
 def read_screen(transport: SerialTransport, port: str) -> str:
     """The status screen that faction.status() prints on the board."""
     read_status(transport, port)
-    return run(transport, port, "import faction\nfaction.status()").replace("\r\n", "\n").rstrip("\n")
+    return plain(run(transport, port, "import faction\nfaction.status()").replace("\r\n", "\n")).rstrip("\n")
 
 
 def read_runtime(transport: SerialTransport, port: str) -> dict:
     """What the node runs on: {"implementation", "version", "maxsize"}."""
-    name, version, maxsize = _json(transport, port, _RUNTIME)
-    return {"implementation": name, "version": version, "maxsize": maxsize}
+    answer = _json(transport, port, _RUNTIME)
+    if not isinstance(answer, list) or [type(part) for part in answer] != [str, list, int]:
+        raise _not_understood(port, repr(answer))
+    return dict(zip(("implementation", "version", "maxsize"), answer, strict=True))
 
 
 def _json(transport: SerialTransport, port: str, code: str):
@@ -233,11 +291,20 @@ def _json(transport: SerialTransport, port: str, code: str):
     for _ in range(_ATTEMPTS):  # a node's line may come in the middle of the answer
         output = run(transport, port, code)
         for line in output.splitlines():
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 found = json.loads(line)
                 if isinstance(found, dict) and "answer" in found:
                     return found["answer"]
-    raise BoardError(f"{port}: the board's answer is not understood: {output[:200]!r}")
+    raise _not_understood(port, repr(output))
+
+
+def _not_understood(port: str, answer: str) -> BoardError:
+    return BoardError(f"{port}: the board's answer is not understood: {answer[:_SHOWN]}")
+
+
+def plain(text: str) -> str:
+    """Text of a board without what could take over the terminal that shows it: control characters become U+FFFD."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
 
 
 def run(transport: SerialTransport, port: str, code: str) -> str:
@@ -245,6 +312,7 @@ def run(transport: SerialTransport, port: str, code: str) -> str:
     try:
         return transport.exec(code).decode("utf-8", "replace")
     except TransportExecError as error:
-        raise BoardError(f"{port}: the board reports: {error.error_output.strip().splitlines()[-1]}") from error
+        said = error.error_output.strip().splitlines() or ["an error without words"]
+        raise BoardError(f"{port}: the board reports: {plain(said[-1])[:_SHOWN]}") from error
     except (TransportError, OSError, serial.SerialException) as error:
         raise BoardError(f"{port}: the board stopped answering ({error})") from error

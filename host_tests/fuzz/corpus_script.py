@@ -1,0 +1,62 @@
+"""Replays corpora on any runtime: no input may raise, and none may leave memory behind.
+
+Arguments: the corpora, whose names are their targets', then "--", a folder for files, and the folders of the shims of
+boards and of CPython. Each input is run in each of two rounds; what is still allocated after the second must not be
+more than after the first. Prints a JSON line with what was seen.
+"""
+
+import gc
+import json
+import sys
+
+import board_ticks  # noqa: F401 - before the library asks for ticks
+import subject
+
+ROUNDS = 2
+PART = 20  # inputs between two collections on wasm
+GROWN = 64  # bytes that a round may seem to keep: MicroPython takes what looks like a pointer for one
+
+
+def load(path):
+    """(function, input) for each line of a corpus."""
+    name = path.split("/")[-1].split(".")[0]
+    run = __import__("target_" + name).run
+    with open(path) as file:
+        return [(name, run, eval(line)) for line in file]
+
+
+files = sys.argv[1 : sys.argv.index("--")]
+entries = [entry for path in files for entry in load(path)]
+if hasattr(gc, "mem_alloc"):
+    gc.disable()  # a collection in the middle would hide what a call takes
+held = []  # after each round, where the runtime tells
+at = 0
+exceptions = 0
+first = None
+
+
+def more():
+    """Some inputs; returns whether any are left, and prints the totals when none are."""
+    global at, exceptions, first
+    if at and at % len(entries) == 0 and hasattr(gc, "mem_alloc"):
+        held.append(gc.mem_alloc())
+    if at == ROUNDS * len(entries):
+        grown = held[1] - held[0] if held else 0
+        said = {"inputs": len(entries), "exceptions": exceptions, "grown": grown if grown > GROWN else 0}
+        print(json.dumps(dict(said, frames=subject.sealed_frames, first=first)))
+        return False
+    for _ in range(min(PART, len(entries) - at % len(entries))):
+        name, run, data = entries[at % len(entries)]
+        try:
+            run(data)
+        except Exception as error:
+            exceptions += 1
+            first = first or f"{name}: {error!r}: input {data!r}"
+        at += 1
+    gc.collect()
+    return True
+
+
+if sys.platform != "webassembly":
+    while more():
+        pass

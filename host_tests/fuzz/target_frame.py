@@ -1,0 +1,47 @@
+"""Frames straight to a node: as they come, and sealed with the swarm's key, so that they get past the tag.
+
+Input: a byte for the node's settings, then steps of a kind, a length and as many bytes. Kinds below 64 let time pass.
+"""
+
+from subject import Clock, Script, Subject
+
+MOST = 512  # bytes of input
+_HEADER = b"\x11\x00\x0a\x00"  # a PING of the second member, the digest left out
+_NUMBERS = b"\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"  # session 7, sequence 1
+_ECHO = b"\x03\x00\x05\x00\x00\x00"  # the node's own session comes back to it
+_PING = _HEADER + _NUMBERS + b"\x02\x00"
+_PROVED = b"\x12\x13" + _HEADER[2:] + _NUMBERS + b"\x03\x02" + _ECHO  # ready, bootstrapped, with an instant
+SEEDS = (
+    b"",
+    bytes((0, 128, len(_PING))) + _PING + b"\x10",
+    bytes((0, 40, 128, len(_PROVED))) + _PROVED + b"\x3f\x3f",
+    bytes((4, 40, 64, len(_PING))) + _PING + bytes((128, len(_PING))) + _PING + b"\x50\xff\x20",
+)
+_CLAIMED = (0, 1, -1, 251, 255, 1 << 20)  # lengths that a buffer does not have
+
+
+def run(data):
+    """One input."""
+    script = Script(data)
+    subject = Subject(script.byte(), Clock())
+    while script.more():
+        step(script, subject)
+
+
+def step(script, subject):
+    """One step: time, a frame with a right tag, or bytes as they come."""
+    kind = script.byte()
+    clock = subject.clock
+    if kind < 64:
+        subject.live(40 * (kind & 31), kind & 32)
+        return
+    piece = script.piece(script.byte())
+    if kind >= 128:
+        length = subject.seal(piece)
+        if kind >= 224 and len(piece):  # a seal that is nearly right
+            subject.buffer[length - 1 - kind % 8] ^= 1 << piece[0] % 8
+        subject.hear(subject.buffer, length, clock.us)
+    else:
+        buffer = bytearray(piece)
+        claimed = _CLAIMED[kind & 7] if kind & 7 < len(_CLAIMED) and kind & 32 else len(buffer)
+        subject.hear(buffer, claimed, clock.us)

@@ -1,0 +1,186 @@
+"""What a misbehaving board sends in answer to the tools: each ends with a value or a plain error, soon, whatever comes.
+
+Input: a byte that chooses what is asked, then what the board sends: bytes as they are, but for 0xFE, where it waits
+until something is written to it, 0xFD, where it is silent for as many seconds as the next byte says, and 0xFF, from
+where on it repeats the rest for ever. The clock of the tools runs as their port and their waiting let it.
+"""
+
+import serial
+from mpremote import transport_serial
+from mpremote.transport import TransportError
+
+from swarm import raw_paste, serial_repl
+from swarm.serial_repl import BoardError
+
+MOST = 700
+_RAW = b"\xferaw REPL; CTRL-B to exit\r\n>"  # to each line that is written
+_PASTE = b"\xfeR\x01\x80\x00"
+_STATUS = (
+    b'{"answer": {"swarm": "a", "node": 3, "session": 1, "state": "Pinging", "heard": [1], "ready": [], '
+    b'"missing": [1], "required": 2, "generation": 0, "restarts": 0, "timeouts": 0, "conflict": false, '
+    b'"instant_in_us": null, "sample": null, "counters": {}, "errors": [], "open": true, "links": {}}}\r\n'
+)
+_DONE = b"\x04\x04>"
+_TO_STATUS = _RAW + _PASTE + b"\xfe\x04" + _STATUS + _DONE
+SEEDS = (
+    b"\x00",
+    b"\x00" + _TO_STATUS,
+    b"\x01" + _TO_STATUS + _PASTE + b"\xfe\x01\x04" + b"screen\r\n" + _DONE,
+    b"\x02" + _RAW + _PASTE + b"\xfe\x04" + b'{"answer": ["micropython", [1, 28, 0], 2147483647]}' + _DONE,
+    b"\x03" + _RAW + _PASTE + b"\xfe\x04" + b"<<< 'rp2' >>>" + _DONE,
+    b"\x04" + _RAW + _PASTE + b"\xfe\x04\x04Traceback (most recent call last):\r\nOSError: 28\r\n\x04>",
+    b"\x00\xff" + b"noise ",
+    b"\x00" + _RAW + _PASTE + b"\xfe\xff\x01",
+)
+WORDS = (
+    "raw REPL; CTRL-B to exit\r\n>",
+    "R\x01",
+    "\x04",
+    "\x04>",
+    "answer",
+    "error",
+    "absent",
+    "stopped",
+    "<<<",
+    ">>>",
+)
+LONGEST_S = 600  # by the tools' clock
+_BYTE_S = 0.02  # to read it, or as many as are there
+_LOOK_S = 0.002
+_WAITING = 4095  # of the bytes that a board sends without end, so many are there at a time
+_PORT = "fuzz://"
+
+
+class Clock:
+    """`time` of the tools."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        """Seconds; a look at it takes time."""
+        self.pass_(_LOOK_S)
+        return self.now
+
+    def sleep(self, seconds):
+        """Let time pass."""
+        self.pass_(seconds)
+
+    time = monotonic
+
+    def pass_(self, seconds):
+        """Let time pass, of which no tool may take too much."""
+        self.now += seconds
+        assert self.now < LONGEST_S, "it does not come to an end"
+
+
+clock = Clock()
+script = b""
+
+
+class Port:
+    """serial.Serial with the misbehaving board behind it."""
+
+    def __init__(self, *_, timeout=None, **__):
+        self.timeout = timeout
+        self.fd = None
+        self._said, _, endless = script.partition(b"\xff")
+        self._endless = bytes(byte for byte in endless if byte < 0xFD)
+        self._at = 0
+        self._silent_until = 0.0
+        self._written = False
+
+    def open(self):
+        """Nothing to open."""
+
+    close = flush = open
+
+    def _next(self):
+        """The byte that is there, or None."""
+        while self._at < len(self._said):
+            byte = self._said[self._at]
+            if clock.now < self._silent_until or byte == 0xFE and not self._written:
+                return None
+            if byte < 0xFD:
+                return byte
+            self._at += 1
+            if byte == 0xFE:
+                self._written = False
+            else:
+                self._silent_until = clock.now + int.from_bytes(self._said[self._at : self._at + 1], "big")
+                self._at += 1
+        if not self._endless or clock.now < self._silent_until:
+            return None
+        return self._endless[(self._at - len(self._said)) % len(self._endless)]
+
+    @property
+    def in_waiting(self):
+        """How many bytes can be read at once."""
+        clock.pass_(_LOOK_S)
+        if self._next() is None:
+            return 0
+        return 1 if self._at < len(self._said) else _WAITING
+
+    def read(self, count=1):
+        """So many bytes, or those that have come when the time is over."""
+        data = bytearray()
+        end = clock.now + self.timeout
+        while len(data) < count:
+            byte = self._next()
+            if byte is None:
+                if clock.now >= end:
+                    break
+                clock.pass_(0.01)
+                continue
+            data.append(byte)
+            self._at += 1
+        clock.pass_(_BYTE_S)
+        return bytes(data)
+
+    def write(self, data):
+        """The board sees that something is written."""
+        self._written = True
+        return len(data)
+
+
+serial.serial_for_url = Port
+for module in (transport_serial, serial_repl, raw_paste):
+    module.time = clock
+
+
+def _status(transport):
+    status = serial_repl.read_status(transport, _PORT)
+    assert isinstance(status, dict), status
+
+
+def _screen(transport):
+    screen = serial_repl.read_screen(transport, _PORT)
+    assert all(sign.isprintable() or sign == "\n" for sign in screen), "what may take the terminal over"
+
+
+def _runtime(transport):
+    runtime = serial_repl.read_runtime(transport, _PORT)
+    assert [type(runtime[key]) for key in ("implementation", "version", "maxsize")] == [str, list, int]
+
+
+def _value(transport):
+    transport.eval("value")
+
+
+def _output(transport):
+    assert isinstance(serial_repl.run(transport, _PORT, "code" * 100), str)
+
+
+_TOOLS = (_status, _screen, _runtime, _value, _output)
+
+
+def run(data):
+    """One input."""
+    global script
+    script = data[1:]
+    clock.now = 0.0
+    try:
+        with serial_repl.raw_repl(_PORT) as transport:
+            _TOOLS[data[0] % len(_TOOLS) if data else 0](transport)
+    except (BoardError, TransportError) as error:
+        assert str(error).isprintable(), "an error without words, or with what may take the terminal over"
