@@ -66,10 +66,7 @@ def register(subparsers) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.stop:
-        kept.refuse_beside_stop(options)
-        stopped = kept.stop()
-        print("stopped" if stopped else "no boards run in the background", file=sys.stderr)
-        return 0 if stopped else 1
+        return kept.stop_as_asked(options, "no boards run in the background")
     try:
         nodes = _nodes(options)
         _check(options)

@@ -11,7 +11,7 @@ import sys
 from rich.table import Table
 
 from swarm import boards, project
-from swarm.status import show
+from swarm.streams import show
 
 _EXAMPLES = """examples:
   swarm check

@@ -198,10 +198,7 @@ def plan(
 
 def _run(options: argparse.Namespace) -> int:
     if options.stop:
-        kept.refuse_beside_stop(options)
-        stopped = kept.stop()
-        print("stopped" if stopped else "no demo is running", file=sys.stderr)
-        return 0 if stopped else 1
+        return kept.stop_as_asked(options, "no demo is running")
     if options.nodes is None:
         options.nodes = NODES[options.link]
     try:

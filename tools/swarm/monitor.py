@@ -19,7 +19,7 @@ from rich.text import Text
 
 from swarm import keys, node_table, targets
 from swarm.project import ProjectError
-from swarm.status import show
+from swarm.streams import show
 from swarm.targets import Target
 from swarm.watch import Watch
 

@@ -11,13 +11,12 @@ import json
 import sys
 
 from mpremote.transport_serial import SerialTransport
-from rich.console import Console, RenderableType
 
 from swarm import node_table, targets
 from swarm.project import ProjectError
 from swarm.serial_repl import read_screen
+from swarm.streams import show
 
-_UNBOUNDED = 10_000  # columns, where the output is no terminal: a program or a file has no edge
 _EXAMPLES = """examples:
   swarm status                          the boards of `swarm demo --keep`
   swarm status --all                    every member of swarm.toml
@@ -66,15 +65,3 @@ def _run(options: argparse.Namespace) -> int:
 
 def _screen(transport: SerialTransport, port: str, _status: dict) -> dict:
     return {"screen": read_screen(transport, port)}
-
-
-def show(renderable: RenderableType) -> None:
-    """Print to the terminal, or else as lines of whatever length without blanks at their ends."""
-    console = Console(highlight=False)
-    if console.is_terminal:
-        console.print(renderable)
-        return
-    console.width = _UNBOUNDED
-    with console.capture() as captured:
-        console.print(renderable)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))

@@ -1,6 +1,7 @@
-"""Standard output and error for a reader that leaves early, as that of `swarm status | head -1` does.
+"""Standard output and error, which may be a terminal, a file, or a program that reads no more of it.
 
-What it does not read goes nowhere, and the work that was begun goes on: boards are not left half deployed.
+What a reader that leaves early, as that of `swarm status | head -1` does, has not read goes nowhere, and the work that
+was begun goes on: boards are not left half deployed.
 """
 
 from __future__ import annotations
@@ -8,6 +9,10 @@ from __future__ import annotations
 import io
 import os
 import sys
+
+from rich.console import Console, RenderableType
+
+_UNBOUNDED = 10_000  # columns, where the output is no terminal: a program or a file has no edge
 
 
 class _Stream(io.FileIO):
@@ -39,3 +44,15 @@ def outlive_readers() -> None:
             write_through=stream.write_through,
         )
         setattr(sys, name, text)
+
+
+def show(renderable: RenderableType) -> None:
+    """Print to the terminal, or else as lines of whatever length without blanks at their ends."""
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(renderable)
+        return
+    console.width = _UNBOUNDED
+    with console.capture() as captured:
+        console.print(renderable)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
