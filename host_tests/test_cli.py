@@ -1,5 +1,6 @@
 """The `swarm` command as a process: readers that leave, interrupts, and what every verb's help tells."""
 
+import argparse
 import os
 import signal
 import subprocess
@@ -89,6 +90,19 @@ def test_every_help_tells_the_exit_statuses(verb, capsys):
         cli.main([named.get(verb, verb), "--help"])
     told = capsys.readouterr().out.lower()
     assert ended.value.code == 0 and "exit status: 0 " in told, told
+
+
+def test_every_option_of_every_verb_is_explained():
+    subparsers = argparse.ArgumentParser().add_subparsers()
+    for module in cli._MODULES:
+        module.register(subparsers)
+    bare = [
+        f"{verb} {option.option_strings or option.dest}"
+        for verb, parser in subparsers.choices.items()
+        for option in parser._actions
+        if not option.help or (option.nargs != 0 and option.choices is None and option.metavar is None)
+    ]
+    assert len(subparsers.choices) == len(cli._MODULES) and bare == []
 
 
 @pytest.mark.parametrize(

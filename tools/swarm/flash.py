@@ -77,7 +77,9 @@ def register(subparsers) -> None:
     parser.add_argument("--all", action="store_true", help="all members of swarm.toml")
     project.add_option(parser)
     parser.add_argument("--board", metavar="BOARD", help="without NODE: the board")
-    parser.add_argument("--port", help="without NODE: its serial port; with one NODE: instead of the listed one")
+    parser.add_argument(
+        "--port", metavar="P", help="without NODE: its serial port; with one NODE: instead of the listed one"
+    )
     parser.add_argument(
         "--firmware", type=Path, metavar="FILE", help="a .bin or .uf2 file (default: official firmware)"
     )

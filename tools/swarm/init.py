@@ -40,7 +40,7 @@ def register(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="default: this folder")
-    parser.add_argument("--name", help="the swarm's name (default: the folder's)")
+    parser.add_argument("--name", metavar="NAME", help="the swarm's name (default: the folder's)")
     who = parser.add_mutually_exclusive_group()
     who.add_argument("--nodes", type=int, metavar="N", help="members 1 ... N (default: one a port)")
     who.add_argument("--members", metavar="ID,ID,...", help="members' ids")

@@ -75,7 +75,7 @@ def register(subparsers) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a .jsonl or .jsonl.gz file")
     choices = (*runtimes.NAMES, *IN_PIECES)
     parser.add_argument("--runtime", choices=choices, default="cpython", help="where (default: %(default)s)")
-    parser.add_argument("--port", help="serial port of the board, for --runtime board")
+    parser.add_argument("--port", metavar="P", help="serial port of the board, for --runtime board")
     parser.set_defaults(run=_run)
 
 

@@ -46,25 +46,54 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     default = Options()
     parser.add_argument("--nodes", type=_nodes, default=default.nodes, metavar="N|A-B", help="members (default 20)")
     parser.add_argument("--quorum", type=_quorum, metavar="N|all|random", help="how many must be ready (default all)")
-    parser.add_argument("--loss", type=float, default=0.0, help="share of frames lost at each hearer (default 0)")
-    parser.add_argument("--topology", choices=(*TOPOLOGIES, "any"), default="single", help="(default single)")
-    parser.add_argument("--boot-spread-ms", type=int, default=default.boot_spread_ms, help="boots fall in this time")
-    parser.add_argument("--warmup-ms", type=int, default=default.warmup_ms, help="longest time from boot to readiness")
+    parser.add_argument(
+        "--loss", type=float, default=0.0, metavar="P", help="share of frames lost at each hearer (default 0)"
+    )
+    parser.add_argument(
+        "--topology", choices=(*TOPOLOGIES, "any"), default="single", help="who hears whom (default single)"
+    )
+    parser.add_argument(
+        "--boot-spread-ms",
+        type=int,
+        default=default.boot_spread_ms,
+        metavar="MS",
+        help="boots fall in this time (default %(default)s)",
+    )
+    parser.add_argument(
+        "--warmup-ms",
+        type=int,
+        default=default.warmup_ms,
+        metavar="MS",
+        help="longest time from boot to readiness (default %(default)s)",
+    )
     parser.add_argument("--faults", type=_faults, default=(), metavar="NAME,...", help="see below")
     parser.add_argument(
-        "--hidden-wait-ms", type=float, default=default.hidden_wait_ms,
+        "--hidden-wait-ms", type=float, metavar="MS", default=default.hidden_wait_ms,
         help="longest wait inside the radio; 0: the link says when it is free (default 4)",
     )  # fmt: skip
-    parser.add_argument("--stamp-us", type=int, default=default.stamp_us, help="grain of receive stamps (default 1000)")
-    parser.add_argument("--ppm", type=int, default=default.ppm, help="clocks are up to this much off (default 50)")
-    parser.add_argument("--frame-us", type=int, default=0, help="processing time of a frame (default 0)")
-    parser.add_argument("--tick-ms", type=int, default=0, help="boards speak from a timer of this period (default 0)")
-    parser.add_argument("--lead-ms", type=int, help="from the first conclusion to the first sample (default by size)")
-    parser.add_argument("--imin-ms", type=int, help="Trickle's shortest interval")
-    parser.add_argument("--imax-ms", type=int, help="Trickle's longest interval")
-    parser.add_argument("--redundancy", type=int, help="Trickle's k")
+    parser.add_argument(
+        "--stamp-us", type=int, default=default.stamp_us, metavar="US", help="grain of receive stamps (default 1000)"
+    )
+    parser.add_argument(
+        "--ppm", type=int, default=default.ppm, metavar="N", help="clocks are up to this much off (default 50)"
+    )
+    parser.add_argument("--frame-us", type=int, default=0, metavar="US", help="processing time of a frame (default 0)")
+    parser.add_argument(
+        "--tick-ms", type=int, default=0, metavar="MS", help="boards speak from a timer of this period (default 0)"
+    )
+    parser.add_argument(
+        "--lead-ms", type=int, metavar="MS", help="from the first conclusion to the first sample (default by size)"
+    )
+    parser.add_argument("--imin-ms", type=int, metavar="MS", help="Trickle's shortest interval")
+    parser.add_argument("--imax-ms", type=int, metavar="MS", help="Trickle's longest interval")
+    parser.add_argument("--redundancy", type=int, metavar="K", help="Trickle's k")
     parser.add_argument("--echoes", type=int, choices=range(1, 9), help="most echoes in a frame")
-    parser.add_argument("--protocol", choices=("faction", "published", "repeating", "heartbeat"), default="faction")
+    parser.add_argument(
+        "--protocol",
+        choices=("faction", "published", "repeating", "heartbeat"),
+        default="faction",
+        help="the others are told of in `swarm bench --help` (default faction)",
+    )
 
 
 def options_from(arguments: argparse.Namespace) -> Options:
