@@ -223,6 +223,12 @@ def test_a_connection_lost_after_the_verified_write(tmp_path, chip):
         flash_esp.read_back(loader, image, 0x1000, 4096)
 
 
+def test_without_a_swarm_file_members_cannot_be_named(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = swarm(capsys, "3")
+    assert status == 2 and err.startswith("swarm flash: swarm.toml: no such file: `swarm init` writes one")
+
+
 def test_interrupted(capsys, tmp_path, chip, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -232,7 +238,7 @@ def test_interrupted(capsys, tmp_path, chip, monkeypatch):
     monkeypatch.setattr(flash_esp, "reset_chip", resets.append)
     wire, image = chip("esp32"), make_image(tmp_path, "esp32")
     status, _, err = swarm(capsys, "--board", "ESP32_GENERIC", "--port", wire.url, "--firmware", image)
-    assert status == 1 and err.endswith("interrupted: write this board again\n") and len(resets) == 1
+    assert status == 130 and err.endswith("interrupted: write this board again\n") and len(resets) == 1
 
 
 def test_no_port(capsys, tmp_path):

@@ -3,7 +3,7 @@
 ESP32 boards are written with esptool: the chip is found out and compared with the board before anything is written,
 and what was written is verified. RP2040 boards are asked into their loader, which shows itself as a drive, get the
 file, and are waited for. A member's hardware id is noted in swarm.toml; a board with another one is refused.
-Exit status: 0 all written, 1 not all, 2 wrong use.
+Exit status: 0 all written, 1 not all, 2 wrong use, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -101,15 +101,15 @@ def register(subparsers) -> None:
 def _run(options: argparse.Namespace) -> int:
     try:
         swarm = project.load(options.swarm) if options.nodes or options.all else None
+    except project.ProjectError as error:
+        return _fail(error, 2)
+    try:
         targets = _targets(options, swarm)
         _refuse_unfit(options, targets)
     except (_WrongUse, boards.BoardError) as error:
-        print(f"swarm flash: {error}", file=sys.stderr)
-        return 2
-    except project.ProjectError as error:
-        for line in str(error).splitlines():
-            print(f"swarm flash: {line}", file=sys.stderr)
-        return 1
+        return _fail(error, 2)
+    except project.ProjectError as error:  # of a board that is not plugged in
+        return _fail(error, 1)
     settings = Settings(
         firmware=options.firmware,
         micropython=options.micropython or firmware_cache.VERSION,
@@ -129,14 +129,19 @@ def _run(options: argparse.Namespace) -> int:
                 target.member.hardware = hardware
                 swarm.save()
         except (FlashError, project.ProjectError, OSError) as error:
-            failed += 1
-            print(f"swarm flash: {target.label}: {error}", file=sys.stderr)
+            failed += _fail(f"{target.label}: {error}", 1)
         except KeyboardInterrupt:
-            print(f"swarm flash: {target.label}: interrupted: write this board again", file=sys.stderr)
-            return 1
+            return _fail(f"{target.label}: interrupted: write this board again", 130)
     if len(targets) > 1:
         console.print(f"{len(targets) - failed} of {len(targets)} boards written")
     return 1 if failed else 0
+
+
+def _fail(why: object, status: int) -> int:
+    """Say why, a line each; returns the status."""
+    for line in str(why).splitlines():
+        print(f"swarm flash: {line}", file=sys.stderr)
+    return status
 
 
 def _targets(options: argparse.Namespace, swarm: project.Project | None) -> list[Target]:
