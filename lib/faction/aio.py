@@ -4,6 +4,8 @@
         swarm = Swarm(assembly.make())
         await swarm.bootstrapped()
         print(await swarm.first_sample())
+        while True:  # as long as this runs the node does, and the others can hear it
+            await asyncio.sleep(60)
 
 There Ctrl-C stops the application, and with it the node. So that its status can be read all the same, a line that
 holds `status` on the serial port is answered with one line of JSON.
