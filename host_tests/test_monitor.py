@@ -79,7 +79,7 @@ def test_who_waits_for_whom(changes, waits):
     assert node_table.waits_for(status(**changes)) == waits
 
 
-@pytest.mark.parametrize("columns", [60, 80, 200])
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
 def test_what_is_wrong_is_told_whole_however_narrow_the_terminal(columns):
     """Beside the rest where there is room, else below it."""
     port = Target("/dev/p1", "/dev/p1")
@@ -92,6 +92,7 @@ def test_what_is_wrong_is_told_whole_however_narrow_the_terminal(columns):
     Console(file=out, width=columns).print(node_table.Nodes(asked))
     lines = out.getvalue().splitlines()
     assert all(len(line) <= columns for line in lines) and ("errors" in lines[0]) == (columns == 200)
+    assert lines[1].startswith("7 ") and lines[3].startswith("2 ")
     shown = " ".join(" ".join(lines).split())
     for _, answer in asked:
         for text in [answer["error"].removeprefix("/dev/p1: ")] if "error" in answer else answer["errors"]:

@@ -16,6 +16,7 @@ from swarm.targets import Target
 STYLES = {"Bootstrapped": "green", "TimedOut": "red", "Collecting": "yellow", "Pinging": "cyan", "no answer": "red"}
 
 _LABEL = 24  # characters of a port in a row
+_ID = 4  # columns that a node's id keeps on any terminal
 _FREE = 30  # columns at most for lists of ids
 _UNBOUNDED = 10_000  # columns, to measure what a table would take
 
@@ -52,7 +53,13 @@ def table(
     rows = Table(box=None, pad_edge=False, header_style="bold", expand=one_line)
     for title in ("node", "state", "heard", "ready", "waits for" if waiting else "missing", "sample", "restarts"):
         free = title in ("waits for", "missing")
-        rows.add_column(title, no_wrap=one_line or not free, overflow="ellipsis", max_width=_FREE if free else None)
+        rows.add_column(
+            title,
+            no_wrap=one_line or not free,
+            overflow="ellipsis",
+            min_width=_ID if title == "node" else None,  # without it a row tells nothing
+            max_width=_FREE if free else None,
+        )
     if wrong:
         rows.add_column("errors", no_wrap=one_line, overflow="ellipsis" if one_line else "fold", ratio=1)
     for target, status in asked:
