@@ -80,6 +80,15 @@ def test_who_waits_for_whom(changes, waits):
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
+@pytest.mark.parametrize("one_line", [False, True])
+def test_a_row_keeps_its_id_on_any_terminal(columns, one_line):
+    told = status(12, state="Bootstrapped", sample=record(12, 421))
+    out = io.StringIO()
+    Console(file=out, width=columns).print(node_table.table([(Target("12", "x"), told)], True, one_line))
+    assert out.getvalue().splitlines()[1].startswith("12 ")
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
 def test_what_is_wrong_is_told_whole_however_narrow_the_terminal(columns):
     """Beside the rest where there is room, else below it."""
     port = Target("/dev/p1", "/dev/p1")
