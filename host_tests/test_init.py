@@ -47,6 +47,9 @@ def test_every_option(capsys):
 
 
 def test_as_many_nodes_as_ports(capsys):
+    assert (
+        "swarm a, 1 member, digest" in swarm(capsys, "init", "a", "--board", "RPI_PICO", "--ports", "/dev/ttyACM0")[1]
+    )
     assert swarm(capsys, "init", "--board", "RPI_PICO", "--ports", "/dev/ttyACM0", "/dev/ttyACM1")[0] == 0
     assert [member.port for member in project.load("swarm.toml").members] == ["/dev/ttyACM0", "/dev/ttyACM1"]
 
@@ -126,6 +129,7 @@ WRONG = [
     ("--nodes 2 --board PICO", "--board: 'PICO': choose one of ESP32_GENERIC"),
     ("--nodes 3 --board VIRTUAL --board VIRTUAL", "--board: 2 boards for 3 members"),
     ("--nodes 3 --board VIRTUAL --ports a b", "--ports: 2 ports for 3 members"),
+    ("--board VIRTUAL --ports boards/ports/*", "--ports: boards/ports/*: no port is named so: plug the boards in"),
     ("--nodes 2 --board VIRTUAL --ports a a", 'member 2: port: "a": member 1 has it too'),
     ("--nodes 3 --board VIRTUAL --quorum 4", "swarm init: quorum: 4: write a whole number from 1 to 3"),
     ("--nodes 3 --board VIRTUAL --channel 0", "swarm init: channel: 0: write a whole number from 1 to 14"),

@@ -94,7 +94,8 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         print(f"swarm init: {error}", file=sys.stderr)
         return 1
-    print(f"{path}: swarm {described.name}, {len(described.members)} members, digest {described.digest()}")
+    members = "1 member" if len(described.members) == 1 else f"{len(described.members)} members"
+    print(f"{path}: swarm {described.name}, {members}, digest {described.digest()}")
     if options.open:
         print("open: no key, anyone may take part")
     else:
@@ -104,6 +105,9 @@ def _run(options: argparse.Namespace) -> int:
 
 def _members(options: argparse.Namespace) -> list[project.Member]:
     """The members that the options describe."""
+    for port in options.ports:
+        if set("*?[") & set(port) and not Path(port).exists():  # the shell has left it as it was
+            raise _WrongUse(f"--ports: {port}: no port is named so: plug the boards in, or correct the pattern")
     ids = _ids(options)
     if len(options.board) not in (1, len(ids)):
         raise _WrongUse(f"--board: {len(options.board)} boards for {len(ids)} members: give one, or one a member")
