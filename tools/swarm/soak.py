@@ -49,7 +49,7 @@ LOOKS = 5  # at least
 GAP_S = 64.0  # mean time from one fault of a board to its next; in a short soak there are more
 SETTLE_S = 60.0  # patience for the swarm after the last fault
 MEMORY_LIMIT = 512  # bytes by which a boot's memory may grow
-RSS_LIMIT = 4 << 20  # bytes by which the memory of the bench or the medium may grow
+RSS_LIMIT = 1 << 20  # bytes by which the memory of the bench or the medium may grow in the second half
 
 _COMMAND = [sys.executable, "-c", "from swarm.cli import main; raise SystemExit(main())"]
 _COLLECT_S = 60.0
@@ -141,17 +141,21 @@ class Figures:
     collected: int = 0
     worst_s: float = 0.0
     worst_node: str = "none"
-    collective: list[int] = field(default_factory=list)
+    collective: tuple[list[int], list[int]] = ([], [])  # skews in good air and in bad
     memory_drift: int = 0
     memory_boots: int = 0
     longest_s: float = 0.0
-    rss: dict[str, tuple[int, int]] = field(default_factory=dict)  # after the start and at the end
+    rss: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # after the start, half-way and at the end
 
     def block(self) -> str:
         """The figures as lines of text."""
-        skew = f"{max(self.collective)} us" if self.collective else "none"
+        good, bad = (
+            f"{len(skews)} in {air} air, max skew {max(skews, default=0) / 1000:.2f} ms"
+            for air, skews in zip(("good", "bad"), self.collective, strict=True)
+        )
         process = ", ".join(
-            f"{name} {end / 2**20:.1f} MB ({(end - start) / 2**10:+.0f} KB)" for name, (start, end) in self.rss.items()
+            f"{name} {end / 2**20:.1f} MB (second half {(end - half) / 2**10:+.0f} KB, in all {(end - start) / 2**10:+.0f})"
+            for name, (start, half, end) in self.rss.items()
         )
         rows = (
             ("seed", self.seed),
@@ -163,7 +167,7 @@ class Figures:
             ("sessions", f"{self.sessions} in {self.boots} boots"),
             ("samples", f"{self.samples} printed, {self.collected} in the file"),
             ("worst re-convergence", f"{self.worst_s:.2f} s ({self.worst_node})"),
-            ("collective first samples", f"{len(self.collective)}, max skew {skew}"),
+            ("collective first samples", f"{good}; {bad}"),
             (
                 "memory of boards",
                 f"{self.memory_drift:+d} bytes at most, of {self.memory_boots} boots; the longest lived "
@@ -197,6 +201,7 @@ class Soak:
         self._bad_air: list[tuple[int, int]] = []
         self._air_clears = 0.0  # when a burst of loss or a split is over; 0: there is none
         self._switched = dict.fromkeys(self.nodes, 0.0)  # when each board has its power for good
+        self._sizes: dict[str, list[int]] = {"bench": [], "medium": []}  # bytes in memory, at each look
         self._next_progress = 0.0
         self._lay()
 
@@ -221,7 +226,6 @@ class Soak:
             for node in self.nodes:
                 bench.power(node, True, chance.uniform(0, 1500))
             self._await(self._all_sampled, SETTLE_S)
-            self.figures.rss = {name: (_rss(pid), 0) for name, pid in self._processes().items()}
             self._look()
             self._shake(plan)
             self._await(self._all_sampled, SETTLE_S)
@@ -234,9 +238,9 @@ class Soak:
         found = self.ledger.problems(self.table, self.ended_us) + soak_ledger.stuck(self.statuses)
         for number in self.nodes:
             found += [f"node {number}: {text}" for text in map(_grown, self.ledger.boots[number]) if text]
-        for name, (start, end) in self.figures.rss.items():
-            if end - start > RSS_LIMIT:
-                found.append(f"the memory of the {name} grew from {start} to {end} bytes")
+        for name, (_, half, end) in self.figures.rss.items():
+            if end - half > RSS_LIMIT:
+                found.append(f"the memory of the {name} grew from {half} to {end} bytes in the second half")
         return found
 
     # Time
@@ -340,6 +344,8 @@ class Soak:
 
     def _look(self) -> None:
         """Fetch the samples of all boards that have their power for good, and read their status and memory."""
+        for name, sizes in self._sizes.items():
+            sizes.append(_rss({"bench": self.bench.pid, "medium": self.bench.medium_pid}[name]))
         now = time.monotonic()
         calm = [number for number in self.nodes if self._switched[number] < now]
         end = now + soak_ledger.START_US / 1e6
@@ -375,9 +381,6 @@ class Soak:
 
     # Figures
 
-    def _processes(self) -> dict[str, int]:
-        return {"bench": self.bench.pid, "medium": self.bench.medium_pid}
-
     def _measure(self) -> None:
         """Fill in the figures."""
         self._listen(0)
@@ -392,12 +395,12 @@ class Soak:
         if worst := self.ledger.reconverged(self._bad_air):
             figures.worst_s, node = worst
             figures.worst_node = f"node {node.node}, session {node.session}"
-        figures.collective = self.ledger.collective()
+        figures.collective = self.ledger.collective(self._bad_air)
         drifts = [drift for boot in boots if (drift := _drift(boot)) is not None]
         figures.memory_boots = len(drifts)
         figures.memory_drift = max(drifts, default=0)
         figures.longest_s = max(((boot.end_us or self.ended_us) - boot.start_us) / 1e6 for boot in boots)
-        figures.rss = {name: (figures.rss[name][0], _rss(pid)) for name, pid in self._processes().items()}
+        figures.rss = {name: (sizes[0], sizes[len(sizes) // 2], sizes[-1]) for name, sizes in self._sizes.items()}
 
 
 def _memory(transport: SerialTransport, port: str, _status: dict) -> dict:

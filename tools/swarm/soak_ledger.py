@@ -140,8 +140,13 @@ class Ledger:
                     since_us = boot.end_us or boot.node.ready_us
         return stretches
 
-    def collective(self) -> list[int]:
-        """Of each instant at which several nodes sampled in time: from the first of these samples to the last."""
+    def collective(self, bad_air: Iterable[tuple[int, int]]) -> tuple[list[int], list[int]]:
+        """Of each instant at which several nodes sampled in time: from the first of these samples to the last.
+
+        First those that were agreed on in good air, then those in bad air: who hears of an instant only when it has
+        heard enough to conclude for itself has named another by then.
+        """
+        stretches = list(bad_air)
         instants = sorted(
             boot.node.sample_us
             for boot in self.all_boots()
@@ -152,7 +157,13 @@ class Ledger:
             if not groups or instant - groups[-1][0] > _SAME_INSTANT_US:
                 groups.append([])
             groups[-1].append(instant)
-        return [group[-1] - group[0] for group in groups if len(group) > 1]
+        skews: tuple[list[int], list[int]] = ([], [])
+        for group in groups:
+            if len(group) > 1:
+                agreed_us = group[0] - 2 * self._lead_us
+                bad = any(since < group[-1] and agreed_us < to for since, to in stretches)
+                skews[bad].append(group[-1] - group[0])
+        return skews
 
 
 def _uncovered_us(start_us: int, end_us: int, stretches: Iterable[tuple[int, int]]) -> int:
