@@ -15,7 +15,7 @@ WASM := build/wasm/ready
 STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint size fuzz mutation soak figures firmware debian clean
+.PHONY: help setup demo test lint size fuzz mutation soak adversary figures firmware debian clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets

@@ -24,7 +24,13 @@ _INSTANT = 2
 _PAUSES_US = ((2_000, 10_000), (5_000, 30_000), (20_000, 80_000))
 _HOLDS_US = ((1_000, 15_000), (10_000, 120_000), (100_000, 600_000))
 _POLICY_US = (40_000, 400_000)
+_TAKEN_IN_US = (30_000, 80_000)  # the swarm has taken in that a member has rebooted
+_HEARD_US = (20_000, 50_000)  # a member that has rebooted has spoken
+_OFF_US = 2_000
+_WARMUP_US = 120_000
+_SPLIT_US = 300_000  # how long before its end it begins with the last two
 _BURST = 5
+_ASKS = 20  # more than there are slots for echoes
 
 
 class Attacker:
@@ -41,12 +47,14 @@ class Attacker:
         self._reach = {place for place in places if all_of_them or chance.random() < 0.6} or {chance.choice(places)}
         self._frames: list[tuple[bytes, Any]] = []
         self._known: dict[bytes, Any] = {}
+        self._began: dict[bytes, int] = {}  # when each left its maker
         self._sessions: dict[int, int] = {}  # of each member, as heard
         self._forger = Forger(run.plan.ids, chance)
         self._liar = Liar(run.plan.ids, run.make_node(run.plan.ids[0], 1).frame.digest, chance) if liar else None
         self._foreign = self._other_swarms()
         self._pause_us = chance.choice(_PAUSES_US)
         self._hold_us = chance.choice(_HOLDS_US)
+        self._siege: tuple[int, int] | None = None  # places of who hears nobody but the other, -1 for nobody at all
         self._choose_to_withhold()
         self._late = chance.random()  # share of what is withheld that comes later
         self._before_next = chance.random() < 0.3  # it comes just before the next frame of its sender
@@ -58,6 +66,8 @@ class Attacker:
         if liar:
             self._ways += [self._lie] * 3
         self._kernel.at(0, self._act)
+        if chance.random() < 0.6 and until_us > 2 * _SPLIT_US:
+            self._kernel.at(until_us - _SPLIT_US - chance.randint(0, _SPLIT_US // 2), self._split)
 
     def _choose_to_withhold(self) -> None:
         """Choose for a while which frames it spoils at their hearers: by both places and the frame."""
@@ -76,9 +86,42 @@ class Attacker:
             lambda sender, hearer, frame: frame[12] & 1 == odd,
             lambda sender, hearer, frame: (sender, hearer) in cut and frame[1] >> 4 != 0,
         ))  # fmt: skip
-        self._withholds = lambda sender, hearer, frame: pick(sender, hearer, frame) and chance.random() < share
+        self._picks = lambda sender, hearer, frame: pick(sender, hearer, frame) and chance.random() < share
         if self._kernel.now < self.until_us:
             self._kernel.at(self._kernel.now + chance.randint(*_POLICY_US), self._choose_to_withhold)
+
+    def _split(self) -> None:
+        """Cut the power of one member and, when the others have taken that in, of another; let a third miss the one
+        and be the only one to hear of the other: so that two generations of one number begin apart."""
+        chance = self._chance
+        there = [board for board in self._run.boards if board.on and board.place in self._reach]
+        ready = [board for board in there if board.ready_at is not None]
+        if len(ready) < 3:
+            return
+        first, second, lonely = chance.sample(ready, 3)
+        self.tried["split"] += 1
+        self._siege = lonely.place, -1
+        self._cycle(first)
+        self._kernel.at(self._kernel.now + chance.randint(*_TAKEN_IN_US), self._split_further, second)
+
+    def _split_further(self, second: Board) -> None:
+        assert self._siege
+        self._siege = self._siege[0], second.place
+        self._cycle(second)
+        self._kernel.at(self._kernel.now + self._chance.randint(*_HEARD_US), self._lift)
+
+    def _cycle(self, board: Board) -> None:
+        board.power_off()
+        self._kernel.at(self._kernel.now + _OFF_US, board.boot, _WARMUP_US)
+
+    def _lift(self) -> None:
+        self._siege = None
+
+    def _withholds(self, sender: int, hearer: int, frame: bytes) -> bool:
+        """Whether a frame is spoilt on its way between these places."""
+        if self._siege:
+            return (hearer == self._siege[0]) != (sender == self._siege[1])
+        return self._picks(sender, hearer, frame)
 
     def _other_swarms(self) -> list[bytes]:
         """What another swarm of this key, of the same members, says."""
@@ -118,6 +161,7 @@ class Attacker:
     def _overhear(self, sender: Board, sent: Any) -> None:
         if sender.place in self._reach and sent.frame not in self._known:
             self._known[sent.frame] = sent.payload
+            self._began[sent.frame] = sent.start
             self._frames.append((sent.frame, sent.payload))
             if self._carries:
                 self._carry(sender, sent)
@@ -151,7 +195,13 @@ class Attacker:
             self._kernel.at(when, self._give, target, frame, payload)
 
     def _give(self, target: Board, frame: bytes, payload: Any) -> None:
-        if target.on and target.links:
+        """Play a frame to a board: it comes whole no sooner than its medium can bring what its maker has begun."""
+        if not target.on or not target.links:
+            return
+        soonest = self._began.get(frame, 0) + target.links[0].airtime_us(len(frame))
+        if self._kernel.now < soonest:
+            self._kernel.at(soonest, self._give, target, frame, payload)
+        else:
             target.hear(target.links[0], frame, payload)
 
     # What it does of its own accord
@@ -207,8 +257,11 @@ class Attacker:
             self.tried["foreign"] += 1
 
     def _lie(self) -> None:
+        """A lie, or now and then many that ask for an answer."""
         assert self._liar
+        asks = self._chance.random() < 0.1
         for target in self._targets():
-            frame, valid = self._liar.lie(target, self._sessions)
-            self._give(target, frame, Lie(valid))
-            self.tried["lies"] += 1
+            for _ in range(_ASKS if asks else 1):
+                frame, valid = self._liar.ask(target) if asks else self._liar.lie(target, self._sessions)
+                self._give(target, frame, Lie(valid))
+                self.tried["lies"] += 1

@@ -288,8 +288,10 @@ class InstantNotFixed(Node):
         offer = first.offer
 
         def any_offer(theirs_us, now_us):
-            first.passed = False
-            return offer(theirs_us, now_us)
+            passed, first.passed = first.passed, False
+            taken = offer(theirs_us, now_us)
+            first.passed = first.passed or passed and not taken
+            return taken
 
         first.offer = any_offer
 
@@ -355,39 +357,40 @@ class UnboundedQueue(Node):
 
 @dataclass(frozen=True)
 class Defence:
-    """A defence: what a node without it does, the node, and who makes use of its lack, one of attack_run.KINDS."""
+    """A defence: a node that lacks it, and who makes use of that, some of attack_run.KINDS."""
 
     node_class: type
-    against: str = OUTSIDER
+    against: tuple[str, ...] = (OUTSIDER,)
 
 
+_BOTH = (OUTSIDER, LIAR)
 DEFENCES = {
     "tag": Defence(NoTag),
-    "digest": Defence(NoDigest),
+    "digest": Defence(NoDigest, _BOTH),
     "proof": Defence(NoProof),
     "echoed-session": Defence(AnyEcho),
     "sequence": Defence(NoSequenceCheck),
     "session-order": Defence(NoSessionOrder),
-    "own-frames": Defence(AnyOwnFrame),
     "new-generation": Defence(NoNewGeneration),
-    "own-contradiction": Defence(NoOwnContradiction),
     "doubts": Defence(NoDoubts),
     "older-generation": Defence(AnyGeneration),
     "starting-over": Defence(NoStartingOver),
+    "own-contradiction": Defence(NoOwnContradiction),
+    "own-frames": Defence(AnyOwnFrame),
+    "latest-moment": Defence(InstantFromArrival),
+    "earliest-instant": Defence(LatestInstant, _BOTH),
     "never-silent": Defence(FallsSilent),
     "trickle": Defence(Answers),
-    "queue": Defence(UnboundedQueue),
-    "length": Defence(NoLengthCheck),
-    "earliest-instant": Defence(LatestInstant),
-    "latest-moment": Defence(InstantFromArrival),
-    "members": Defence(NoMemberCheck, LIAR),
-    "padding": Defence(NoPaddingCheck, LIAR),
-    "numbers": Defence(NoNumberCheck, LIAR),
-    "subset": Defence(NoSubsetCheck, LIAR),
-    "offset-range": Defence(NoOffsetRange, LIAR),
-    "own-readiness": Defence(ConcludesUnready, LIAR),
-    "final-conclusion": Defence(TakesConclusionsBack, LIAR),
-    "fixed-instant": Defence(InstantNotFixed, LIAR),
-    "echoes-go-out": Defence(KeepsEchoes, BABBLER),
-    "own-bits": Defence(ForgetsItself, LOOPER),
+    "queue": Defence(UnboundedQueue, _BOTH),
+    "length": Defence(NoLengthCheck, _BOTH),
+    "members": Defence(NoMemberCheck, (LIAR,)),
+    "padding": Defence(NoPaddingCheck, (LIAR,)),
+    "numbers": Defence(NoNumberCheck, (LIAR,)),
+    "subset": Defence(NoSubsetCheck, (LIAR,)),
+    "offset-range": Defence(NoOffsetRange, (LIAR,)),
+    "own-readiness": Defence(ConcludesUnready, (LIAR,)),
+    "final-conclusion": Defence(TakesConclusionsBack, (LIAR,)),
+    "fixed-instant": Defence(InstantNotFixed, (LIAR,)),
+    "echoes-go-out": Defence(KeepsEchoes, (BABBLER,)),
+    "own-bits": Defence(ForgetsItself, (LOOPER,)),
 }

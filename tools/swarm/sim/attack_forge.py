@@ -152,13 +152,25 @@ class Liar:
         if chance.random() < 0.3:
             echoes += [(chance.choice(self._ids), session) for _ in range(chance.randint(1, 7))]
         valid = chance.random() < 0.75
-        width = self._width
-        if not valid:
-            width = self._break(values, width)
-        return self.seal(self._pack(values, width, echoes)), valid
+        width = self._width if valid else self._break(values)
+        body = self._pack(values, width, echoes)
+        if not valid and chance.random() < 0.2:
+            body = body[: chance.randrange(len(body))]
+        return self.seal(body), valid
 
-    def _break(self, values: dict[str, Any], width: int) -> int:
+    def ask(self, target: Any) -> tuple[bytes, bool]:
+        """A frame of a boot that nobody has heard of, which knows of nobody: its hearers queue an echo for it."""
+        place = self._chance.choice([i for i, number in enumerate(self._ids) if number != target.number])
+        values = {
+            "kind": 0x11, "flags": 0, "digest": self._digest, "sender": self._ids[place],
+            "session": self._chance.randrange(1, 1 << 20), "sequence": 1, "generation": 0, "offset": 0,
+            "participation": 1 << place, "readiness": 0,
+        }  # fmt: skip
+        return self.seal(self._pack(values, self._width, [])), True
+
+    def _break(self, values: dict[str, Any]) -> int:
         """Break one rule; returns the size of a bitmap."""
+        width = self._width
         chance = self._chance
         way = chance.randrange(7)
         if way == 0:

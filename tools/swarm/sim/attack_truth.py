@@ -33,7 +33,8 @@ NAMES = (UNTOLD, OUTDATED, STOPPED, INSTANT, DELAYED)
 
 _UNPROVED = COUNTERS.index("unproved")
 _LIMIT_US = 500_000_000
-_EARLY_US = 300  # clocks that drift apart between a frame and the instant that it names
+_EARLY_US = 300  # clocks that drift apart between a frame and the instant that it names, and
+_DRIFT = 5_000  # one part in so many of what lies between
 _LATE_US = 1_500  # what a node leaves of a better instant, and more drift
 
 
@@ -262,7 +263,8 @@ class Truth(Invariants):
             return
         true_us = board.clock.when(held_us)
         earliest_us = truth.earliest_us
-        if remaining_us < 1000 * first.lead_ms and (earliest_us is None or true_us < earliest_us - _EARLY_US):
+        early_us = _EARLY_US + abs(remaining_us) // _DRIFT
+        if remaining_us < 1000 * first.lead_ms and (earliest_us is None or true_us < earliest_us - early_us):
             told = "nobody has told it" if earliest_us is None else f"told {earliest_us - true_us} us later"
             self.fail(INSTANT, board, f"holds an instant in {remaining_us} us, {told}")
         self._check_in_time(board, truth, held_us)

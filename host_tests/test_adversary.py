@@ -1,0 +1,237 @@
+"""The threat model of PROTOCOL.md: no attack of the campaign succeeds, each "cannot" falls with its defence, and what
+the model admits is no success."""
+
+import re
+import struct
+from collections import Counter
+from itertools import islice
+
+import pytest
+
+from swarm.runtimes import ROOT
+from swarm.sim import adversary, attack_run
+from swarm.sim.attack_defences import DEFENCES
+from swarm.sim.attack_run import BABBLER, KINDS, LIAR, LOOPER, OUTSIDER, AttackRun
+from swarm.sim.attack_truth import Truth
+from swarm.sim.campaign import cores
+from swarm.sim.device import BOOTSTRAPPED, COUNTERS
+from swarm.sim.plan import Options
+from swarm.sim.run import Run
+from swarm_fixture import Board, Swarm
+
+SEEDS = range(1, 201)
+BOUND = 250  # seeds in which the lack of a defence must show
+TABLES = {"cannot": (OUTSIDER,), "insider cannot": (LIAR,), "wrong cannot": (BABBLER, LOOPER)}
+TEXT = (ROOT / "PROTOCOL.md").read_text()
+
+
+def rows(table):
+    """What each row of a table says cannot be done, and the names in its last column."""
+    (found,) = re.findall(rf"^<!-- {table} -->\n(.*?)^<!-- /{table} -->$", TEXT, re.MULTILINE | re.DOTALL)
+    cells = [line.strip("|").split("|") for line in found.splitlines()[2:]]
+    return [(row[0].strip(), re.findall(r"`([\w-]+)`", row[-1])) for row in cells]
+
+
+# The campaign
+
+
+def test_no_attack_succeeds():
+    found = list(adversary.attacks(SEEDS, cores()))
+    assert [outcome.seed for outcome in found] == list(SEEDS)
+    assert not [outcome.words for outcome in found if outcome.words], "see python -m swarm.sim.adversary --seed"
+    assert {outcome.kind for outcome in found} == set(KINDS)
+    tried = sum((outcome.tried for outcome in found), Counter())
+    for what in ("carried", "delayed", "foreign", "forged", "lies", "replayed", "split", "withheld"):
+        assert tried[what] > 20, f"{what}: {tried}"
+
+
+@pytest.mark.parametrize("name, kind", [(name, kind) for name, one in DEFENCES.items() for kind in one.against])
+def test_taking_a_defence_out_lets_attacks_succeed(name, kind):
+    seeds = list(islice(adversary.seeds_of(kind), BOUND))
+    assert any(adversary.attack(seed, name).words for seed in seeds), f"{name} is missed by none of {seeds}"
+
+
+def test_attacks_reach_every_check():
+    counted = Counter()
+    for seed in islice(adversary.seeds_of(OUTSIDER), 30):
+        run = AttackRun(seed)
+        run.run()
+        for board in run.boards:
+            if board.node:
+                counted.update(dict(zip(COUNTERS, board.node.counters, strict=True)))
+    for name in ("malformed", "foreign", "misfit", "non_member", "impossible", "forged", "replayed", "stale",
+                 "unproved", "own", "restarts"):  # fmt: skip
+        assert counted[name] > 0, name
+
+
+def test_a_seed_is_an_attack_again():
+    assert adversary.attack(7) == adversary.attack(7)
+    assert adversary.attack(7).tried != adversary.attack(9).tried
+
+
+# The document
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_each_cannot_names_what_it_rests_on(table):
+    assert len(rows(table)) > 1
+    for sentence, names in rows(table):
+        assert names, f"{sentence}: no defence"
+        for name in names:
+            if name not in globals():
+                assert set(DEFENCES[name].against) & set(TABLES[table]), f"{sentence}: {name} is not tried against it"
+
+
+def test_each_defence_stands_in_the_document():
+    for table, kinds in TABLES.items():
+        named = {name for _, names in rows(table) for name in names if name in DEFENCES}
+        assert named == {name for name, one in DEFENCES.items() if set(one.against) & set(kinds)}
+
+
+def test_what_the_document_says_of_members_gone_wrong_is_what_is_tried():
+    said = " ".join(TEXT.split())
+    low, high = (us / 1_000_000 for us in attack_run._UP_US)
+    assert f"is up for {low} to {high} s and becomes ready in half of that" in said
+    assert attack_run._BABBLE == 4 and "it talks four times in each Imin" in said
+    assert f"swarms of the real node, {adversary.SEEDS:,} of them" in said
+
+
+def test_a_frame_holds_nothing_of_the_key_but_its_tag():
+    said = []
+    for key in (bytes(16), bytes(range(16)), b"\xff" * 16):
+        board = Board(Swarm(range(1, 6), 3, key=key), 3, 40)
+        board.complete()
+        board.pass_ms(20)
+        while not (frame := board.poll()):
+            board.true_us += 1000
+        said.append(frame)
+    assert len({frame[:-8] for frame in said}) == 1 and len({frame[-8:] for frame in said}) == 3
+
+
+# What the model admits is no success, and only that
+
+
+class Scripted(Run):
+    """Two members, both required, and somebody who keeps the second's frames from the first: nothing is drawn.
+
+    The second is ready, loses power, and comes back unready; the first, who has heard nothing of that, is then given
+    the old frame that says READY, and becomes ready itself. hears_back: it has heard the second come back before that;
+    after_ms: when it is given the frame.
+    """
+
+    def __init__(self, hears_back, after_ms=400):
+        self.hears_back = hears_back
+        self.after_ms = after_ms
+        self.said = []
+        super().__init__(Options(nodes=(2, 2), hidden_wait_ms=0, stamp_us=1, ppm=0), 1)
+
+    def _build(self):
+        self.checks = Truth(self.kernel, self.plan, self.imin_ms, 0)
+        self.plan.absent = {0, 1}
+        super()._build()
+        self.radio.weather, self.weather = self, self.radio.weather
+        first, second = self.boards
+        at = self.kernel.at
+        at(0, first.boot, 600_000)
+        at(0, second.boot, 200_000)
+        at(300_000, second.power_off)
+        at(310_000, second.boot, None)
+        at(1000 * self.after_ms, self.give)
+        self.plan.settled_us = 700_000
+
+    def arrive(self, medium, sender, hearer, sent):
+        """READY frames and, unless they are to be heard, those after the reboot are kept from the first."""
+        second = sender is self.boards[1]
+        if second and sent.frame[0] == 0x12:
+            self.said.append(sent)
+        elif not second or self.kernel.now < 300_000 or self.hears_back:
+            self.weather.arrive(medium, sender, hearer, sent)
+
+    def give(self):
+        """Play the last kept frame to the first, twice."""
+        for _ in range(2):
+            self.boards[0].hear(self.radio, self.said[-1].frame, self.said[-1].payload)
+
+
+def counter(board, name):
+    return board.node.counters[COUNTERS.index(name)]
+
+
+def test_a_withheld_frame_may_count_once():
+    run = Scripted(hears_back=False)
+    result = run.run()
+    assert run.boards[0].node.machine.state == BOOTSTRAPPED
+    assert not result.words, "that is among what an attacker can do"
+    assert counter(run.boards[0], "replayed") >= 1
+
+
+def test_it_may_not_once_the_next_session_has_been_heard():
+    run = Scripted(hears_back=True)
+    result = run.run()
+    assert run.boards[0].node.machine.state != BOOTSTRAPPED
+    assert not result.words and counter(run.boards[0], "stale") == 2
+
+
+def test_what_it_brought_is_forgotten_when_the_next_session_is_heard():
+    run = Scripted(hears_back=False)
+    run.kernel.at(500_000, setattr, run, "hears_back", True)
+    result = run.run()
+    assert run.boards[0].node.machine.state != BOOTSTRAPPED
+    assert not result.words and run.boards[0].node.generation == 1
+
+
+def test_a_judge_that_is_told_otherwise_objects():
+    """The same frame, said to be made before the first has booted, must not count: so the judge does look."""
+    run = Scripted(hears_back=False)
+    run.kernel.at(390_000, lambda: setattr(run.said[-1].payload, "made_us", -1))
+    result = run.run()
+    assert any("a recorded frame changed what it knows" in words for words in result.words)
+
+
+# The command
+
+
+def test_the_command_prints_one_line(capsys):
+    assert adversary.main(["--seeds", "4", "--seed", "11", "--jobs", "1"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"adversary: 4 seeds \(.+\), [\d,]+ attacks \(.+\), 0 successes, \d+ s", line), line
+
+
+def test_a_success_is_told_with_how_to_see_it_again(capsys):
+    assert adversary.main(["--seeds", "8", "--without", "tag"]) == 1
+    said = capsys.readouterr().out
+    again = re.search(r"again: python -m swarm.sim.adversary (--seed \d+ --without tag)", said)
+    assert "successes" in said and again
+    assert adversary.main(again[1].split()) == 1
+    assert "at " in capsys.readouterr().out
+
+
+def test_one_seed_is_shown_as_a_timeline(capsys):
+    seed = next(adversary.seeds_of(OUTSIDER))
+    assert adversary.main(["--seed", str(seed)]) == 0
+    said = capsys.readouterr().out
+    assert "boots: session" in said and re.search(r"^outsider: .*\d+ replayed", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", (["--without", "prayer"], ["--seeds", "0"], ["--jobs", "none"]))
+def test_wrong_use_is_2(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        adversary.main(words)
+    assert stop.value.code == 2 and words[1] in capsys.readouterr().err
+
+
+def test_an_offset_of_the_attacker_is_in_the_frame_where_the_document_says():
+    """The forger writes fields by their places: a sealed lie must be what it is meant to be."""
+    run = AttackRun(next(adversary.seeds_of(LIAR)))
+    run.boards[0].boot(None)
+    frames = [run.attacker._liar.lie(run.boards[0], {}) for _ in range(400)]
+    node = run.boards[0].node
+    verdicts = Counter()
+    for frame, valid in frames:
+        verdict = node.frame.decode(frame, len(frame))
+        assert (verdict == 0) == valid, COUNTERS[verdict]
+        verdicts[COUNTERS[verdict]] += 1
+        if valid and node.frame.flags & 2:
+            assert node.frame.offset_us in (struct.unpack_from("<i", frame, 20)[0], (1 << 30) - 1)
+    for name in ("received", "malformed", "foreign", "misfit", "non_member", "impossible"):
+        assert verdicts[name], name
