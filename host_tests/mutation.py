@@ -191,9 +191,10 @@ class Device:
                     if isinstance(function, FunctionType):
                         _take(vars(now)[method], function)
             elif isinstance(value, (int, bytes)) and value != before[name]:
-                for holder in _modules():
-                    if vars(holder).get(name) == before[name]:
-                        setattr(holder, name, value)
+                setattr(self.original, name, value)
+                for other in () if name.startswith("_") else _modules():
+                    if vars(other).get(name) == before[name]:
+                        setattr(other, name, value)
 
 
 def _modules():
@@ -246,7 +247,10 @@ class Attempts:
             # Of CPU time, since the machine may have other work; the signal's default ends the process.
             signal.setitimer(signal.ITIMER_PROF, 1 + 4 * self._usual.get(item.nodeid, 5))
             began = time.process_time()
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            try:
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            except KeyboardInterrupt:  # of a test that interrupts, where the mutant lets it through
+                return False
             if self._failed:
                 return False
             if took is not None:
@@ -427,14 +431,14 @@ def _digest(files):
 
 
 def explained():
-    """What mutation_equivalents.toml explains: {(module, function, line, mutant): why}."""
+    """What mutation_equivalents.toml explains: a set of (module, function, line, what it becomes)."""
     entries = tomlkit.parse(EXPLAINED.read_text()).unwrap()["mutant"]
-    return {(e["module"], e["function"], e["line"], e["becomes"]): e["why"] for e in entries}
+    return {(e["module"], e["function"], e["line"], becomes) for e in entries for becomes in e["becomes"]}
 
 
 def report(modules, found, sources, verdicts):
     """Print the survivors and the table; returns the exit status."""
-    reasons = {key: why for key, why in explained().items() if key[0] in modules}
+    reasons = {key for key in explained() if key[0] in modules}
     table, left, used = [], [], set()
     for module in modules:
         count = Counter()
@@ -452,7 +456,7 @@ def report(modules, found, sources, verdicts):
         table.append((module, count))
     for row, (module, function, line, becomes) in left:
         print(f"\n{module}.py:{row} {function}\n-   {line}\n+   {becomes}")
-    unused = sorted(reasons.keys() - used)
+    unused = sorted(reasons - used)
     for module, function, line, becomes in unused:
         print(f"\n{EXPLAINED.name}: not a survivor, take it out: {module} {function}: {line} -> {becomes}")
     print(f"\n{'module':14}{'mutants':>9}{'killed':>9}{'survived':>10}{'explained':>11}{'score':>9}")
