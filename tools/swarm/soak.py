@@ -154,7 +154,7 @@ class Figures:
             for air, skews in zip(("good", "bad"), self.collective, strict=True)
         )
         process = ", ".join(
-            f"{name} {end / 2**20:.1f} MB (second half {(end - half) / 2**10:+.0f} KB, in all {(end - start) / 2**10:+.0f})"
+            f"{name} {end / 2**20:.1f} MB ({_more(start, end)}, {_more(half, end)} in the second half)"
             for name, (start, half, end) in self.rss.items()
         )
         rows = (
@@ -420,6 +420,10 @@ def _grown(boot: Boot) -> str | None:
     if (_drift(boot) or 0) > MEMORY_LIMIT:
         return f"session {boot.node.session} holds more memory with time: {boot.memory} bytes"
     return None
+
+
+def _more(before: int, after: int) -> str:
+    return f"{(after - before) / 2**10:+.0f} KB"
 
 
 def _rss(pid: int) -> int:
