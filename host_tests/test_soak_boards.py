@@ -11,6 +11,7 @@ from conftest import require
 from swarm import soak
 from swarm.samples import Sample
 from swarm.soak import Faults, Soak
+from swarm.soak_ledger import Ledger
 
 SEED = 12
 NODES = 6
@@ -131,6 +132,46 @@ def test_memory_that_grows_is_named(spoilt):
     board, bench = problems(spoilt)
     assert board.startswith(f"node 1: session {boot.node.session} holds more memory with time: [2000, 2100, ")
     assert bench.startswith("the memory of the bench grew from 1048576 to ")
+
+
+def told(ledger, node, at_ms, *lines, kind=None):
+    """Have a board start, or lose its power, or say lines; its clock shows true time."""
+    if kind:
+        clock = {"base_us": 0, "offset_us": 0, "ppb": 0}
+        ledger.take({"event": kind, "node": node, "t_us": at_ms * 1000, "kind": "power", "pid": 1, **clock})
+    for line in lines:
+        ledger.take({"event": "line", "node": node, "t_us": at_ms * 1000, "line": line})
+
+
+def says(ledger, node, at_ms, what):
+    told(ledger, node, at_ms, f"faction: {at_ms} node {node} {what}")
+
+
+def test_the_account_of_time():
+    """Two nodes: the second is ready at 3 s, the first waits; then it loses its power, and the second waits for it."""
+    ledger = Ledger([1, 2], 500)
+    for node, at_ms in ((1, 1000), (2, 2000)):
+        told(ledger, node, at_ms, kind="boot")
+        says(ledger, node, at_ms + 1000, "ready")
+    for node, at_ms in ((1, 3400), (2, 3300)):
+        says(ledger, node, at_ms, "Bootstrapped")
+        told(ledger, node, at_ms + 500, json.dumps({"late_us": 5, "node": node, "value": [1, 2.5], "late": False}))
+    assert [boot.node.node for boot in ledger.sampled] == [1, 2]
+    waited_s, node = ledger.reconverged([])
+    assert (waited_s, node.node) == (pytest.approx(0.4), 1), "not the second in which node 2 warmed up"
+    assert ledger.reconverged([(3_100_000, 9_000_000)])[0] == pytest.approx(0.1), "nor bad air"
+    ((skew,), none) = ledger.collective([])
+    assert skew == 100_000 and not none
+    assert ledger.collective([(0, 2_000_000)]) == ([skew], []), "that was over"
+    assert ledger.collective([(0, 3_000_000)]) == ([], [skew])
+    told(ledger, 1, 10_000, kind="off")
+    told(ledger, 2, 11_000, kind="boot")
+    says(ledger, 2, 12_000, "ready")
+    told(ledger, 1, 14_000, kind="boot")
+    says(ledger, 1, 15_000, "ready")
+    says(ledger, 2, 15_200, "Bootstrapped")
+    assert ledger.reconverged([])[0] == pytest.approx(0.4), "it waited for one that was off"
+    assert ledger.current(1).start_us == 14_000_000 and len(ledger.all_boots()) == 4
 
 
 def test_the_faults_come_from_the_seed():
