@@ -128,6 +128,15 @@ def test_wrong_use_is_told_before_any_work(arguments, told, capsys):
     assert status == 2 and told in shown.err and shown.out == ""
 
 
+@pytest.mark.parametrize("verb", ["check", "deploy --all", "status --all", "collect --all", "doctor", "flash --all"])
+def test_each_mistake_in_a_file_is_a_line_of_the_verb(verb, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "swarm.toml").write_text('name = ""\nchannel = 99\n[[member]]\nid = 1\nboard = "PICO"\n')
+    assert cli.main(verb.split()) in (1, 2)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3 and all(line.startswith(f"swarm {verb.split()[0]}: swarm.toml:") for line in lines), lines
+
+
 def test_a_file_that_must_not_be_written_is_told_before_any_work(tmp_path, monkeypatch):
     """Whoever runs this, root included."""
     file = tmp_path / "x.csv"

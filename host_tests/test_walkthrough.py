@@ -123,7 +123,7 @@ def test_a_readme_that_shows_something_else_is_refused_and_rewritten(tmp_path, m
     assert cli.main(["walkthrough"]) == 0 and "README.md shows what" in capsys.readouterr().out
     monkeypatch.setattr(walkthrough, "steps", lambda boards: (walkthrough.Step("Fail", "", ("echo oh; exit 3",)),))
     assert cli.main(["walkthrough"]) == 1
-    assert "`echo oh; exit 3` ended with 3:\noh" in capsys.readouterr().err
+    assert "`echo oh; exit 3` ended with 3:\nswarm walkthrough: oh" in capsys.readouterr().err
 
 
 def test_wrong_use_and_help(capsys):

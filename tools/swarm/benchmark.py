@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from swarm import writable
 from swarm.sim.cli import count, progress
+from swarm.streams import fail
 
 PROTOCOLS = ("faction", "published", "repeating", "heartbeat")
 SIZES = (5, 20, 50, 200)
@@ -74,8 +74,7 @@ def _main(arguments: argparse.Namespace) -> int:
             found = compare(arguments.sizes, arguments.loss, arguments.seeds, arguments.seed, arguments.jobs)
             print(table(found))
     except ValueError as error:
-        print(f"swarm bench: {error}", file=sys.stderr)
-        return 2
+        return fail("bench", error, 2)
     if arguments.output:
         with open(arguments.output, "w", encoding="utf-8") as file:
             json.dump(found, file, indent=1)

@@ -20,6 +20,7 @@ from pathlib import Path
 from swarm import kept, project
 from swarm.bench import Bench
 from swarm.project import ProjectError
+from swarm.streams import fail
 from swarm.virtual_board import unix_port_missing
 
 COUNT_MAX = 100
@@ -71,11 +72,9 @@ def _run(options: argparse.Namespace) -> int:
         nodes = _nodes(options)
         _check(options)
     except (_WrongUse, ProjectError) as error:
-        print(f"swarm board: {error}", file=sys.stderr)
-        return 2
+        return fail("board", error, 2)
     if missing := unix_port_missing():
-        print(f"swarm board: {missing}: `make setup` installs it where there is one", file=sys.stderr)
-        return 1
+        return fail("board", f"{missing}: `make setup` installs it where there is one", 1)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -84,8 +83,7 @@ def _run(options: argparse.Namespace) -> int:
         print("\nevery board is off", file=sys.stderr)
         return 0
     except (OSError, EOFError) as error:
-        print(f"swarm board: {error}", file=sys.stderr)
-        return 1
+        return fail("board", error, 1)
 
 
 def _interrupt(*_: object) -> None:

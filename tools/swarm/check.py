@@ -6,12 +6,11 @@ Exit status: 0 right, 1 wrong or not to be read, 2 wrong use.
 from __future__ import annotations
 
 import argparse
-import sys
 
 from rich.table import Table
 
 from swarm import boards, project
-from swarm.streams import show
+from swarm.streams import fail, show
 
 _EXAMPLES = """examples:
   swarm check
@@ -37,9 +36,7 @@ def _run(options: argparse.Namespace) -> int:
         described = project.load(options.swarm)
         described.key()
     except project.ProjectError as error:
-        for line in str(error).splitlines():
-            print(f"swarm check: {line}", file=sys.stderr)
-        return 1
+        return fail("check", error, 1)
     for line in summary(described):
         print(line)
     show(table(described))

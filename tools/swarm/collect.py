@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from swarm.project import ProjectError
 from swarm.samples import SamplesError
 from swarm.serial_repl import BoardError, run
 from swarm.sim import plot
+from swarm.streams import fail
 
 _ATTEMPTS = 3  # at reading a board's samples without the node's own lines in between
 _EXAMPLES = """examples:
@@ -78,14 +78,13 @@ def _run(options: argparse.Namespace) -> int:
         chosen = targets.choose(options)
         table = samples.load(options.out)
     except (targets.WrongUse, ProjectError, SamplesError, ValueError) as error:
-        print(f"swarm collect: {error}", file=sys.stderr)
-        return 2
+        return fail("collect", error, 2)
     asked = targets.ask_all(chosen, _fetch)
     answered = [answer for _, answer in asked if "error" not in answer]
     for target, answer in asked:
         if "error" in answer:
             why = answer["error"].removeprefix(f"{target.port}: ")
-            print(f"swarm collect: {target.key}: {why}", file=sys.stderr)
+            fail("collect", f"{target.key}: {why}", 1)
     if not answered:
         return 1
     added = 0

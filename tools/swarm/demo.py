@@ -22,6 +22,7 @@ from swarm.demo_run import Run
 from swarm.demo_view import summary, table
 from swarm.device_config import NUMBERS
 from swarm.serial_repl import BoardError, raw_repl, read_runtime, read_status
+from swarm.streams import fail
 from swarm.virtual_board import RUNTIMES, prepare, unix_port_missing
 
 NODES_MAX = 32  # what an ordinary computer can run in real time
@@ -205,18 +206,15 @@ def _run(options: argparse.Namespace) -> int:
         _check(options)
         runtime = _choose_runtime(options)
     except WrongUse as error:
-        print(f"swarm demo: {error}", file=sys.stderr)
-        return 2
+        return fail("demo", error, 2)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
         return _demo(options, runtime)
     except OSError as error:
-        print(f"swarm demo: {error}", file=sys.stderr)
-        return 1
+        return fail("demo", error, 1)
     except KeyboardInterrupt:
-        print("swarm demo: interrupted; every board is off", file=sys.stderr)
-        return 130
+        return fail("demo", "interrupted; every board is off", 130)
 
 
 def _end(number: int, _frame: object) -> None:
@@ -251,8 +249,8 @@ def _demo(options: argparse.Namespace, runtime: str) -> int:
             if options.keep:
                 print("\n".join(_keep_lines(bench)))
         if problem:
-            print(f"swarm demo: {problem} (seed {seed})", file=sys.stderr)
-        return 1 if problem else 0
+            return fail("demo", f"{problem} (seed {seed})", 1)
+        return 0
 
 
 def _follow(options: argparse.Namespace, bench: Bench, run: Run, seed: int) -> bool:

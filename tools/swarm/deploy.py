@@ -9,7 +9,6 @@ swarm.toml goes to every board in place of the default sensor; drivers it needs 
 from __future__ import annotations
 
 import argparse
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -25,6 +24,7 @@ from swarm.deployment import DeployError, Deployment, Result
 from swarm.payload import PayloadError
 from swarm.project import Member, Project, ProjectError
 from swarm.serial_repl import BoardError
+from swarm.streams import fail
 
 _AT_ONCE = 32  # boards that are deployed at the same time
 _EXAMPLES = """examples:
@@ -61,20 +61,16 @@ def register(subparsers) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if bool(options.node) == options.all:
-        return _wrong_use("name one or more members, or give --all" if not options.all else "NODE or --all, not both")
+        why = "NODE or --all, not both" if options.all else "name one or more members, or give --all"
+        return fail("deploy", why, 2)
     if options.port and len(options.node) != 1:
-        return _wrong_use(f"--port {options.port}: it is for one board: name one NODE with it")
+        return fail("deploy", f"--port {options.port}: it is for one board: name one NODE with it", 2)
     try:
         described = project.load(options.swarm)
         members = described.members if options.all else [described.member(node) for node in dict.fromkeys(options.node)]
     except ProjectError as error:
-        return _wrong_use(str(error))
+        return fail("deploy", error, 2)
     return deploy(described, members, options.port, options.source)
-
-
-def _wrong_use(text: str) -> int:
-    print(f"swarm deploy: {text}", file=sys.stderr)
-    return 2
 
 
 def deploy(described: Project, members: list[Member], port: str | None, from_source: bool) -> int:
@@ -98,13 +94,12 @@ def deploy(described: Project, members: list[Member], port: str | None, from_sou
         except KeyboardInterrupt:
             stop.set()
     if stop.is_set():
-        print("swarm deploy: interrupted; each board runs its old version or the new one", file=sys.stderr)
-        return 130
+        return fail("deploy", "interrupted; each board runs its old version or the new one", 130)
     count = len(members) - sum(len(nodes) for nodes in failed.values())
     files = "1 file" if uploaded == 1 else f"{uploaded} files"
     print(f"{count} of {len(members)} boards run the current version, {files} uploaded")
     for reason, nodes in failed.items():
-        print(f"swarm deploy: node {', '.join(map(str, sorted(nodes)))}: {reason}", file=sys.stderr)
+        fail("deploy", f"node {', '.join(map(str, sorted(nodes)))}: {reason}", 1)
     return 1 if failed else 0
 
 

@@ -18,6 +18,7 @@ from swarm import project
 from swarm.examination import Board, examine
 from swarm.findings import Finding, find, without_port
 from swarm.project import Member, Project, ProjectError
+from swarm.streams import fail
 
 _AT_ONCE = 32  # boards that are looked at at the same time
 _LISTEN_S = 4.5  # a node that nobody agrees with speaks twice in that, at Trickle's slow rate
@@ -57,9 +58,7 @@ def _run(options: argparse.Namespace) -> int:
         described = project.load(options.swarm)
         members = [described.member(node) for node in dict.fromkeys(options.node)]
     except ProjectError as error:
-        for line in str(error).splitlines():
-            print(f"swarm doctor: {line}", file=sys.stderr)
-        return 2
+        return fail("doctor", error, 2)
     ports, unread = places(described, options.port, members or None)
     looked = look_at(described, ports)
     findings = find(described, looked, unread, lambda boards: listen(described, boards))

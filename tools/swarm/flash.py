@@ -9,7 +9,6 @@ Exit status: 0 all written, 1 not all, 2 wrong use, 130 interrupted.
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from swarm import boards, firmware_cache, flash_esp, flash_uf2, project
 from swarm.firmware_cache import Firmware
 from swarm.flash_error import FlashError
+from swarm.streams import fail
 
 _EXAMPLES = """examples:
   swarm flash 1 2 3                                              members of swarm.toml, with official firmware
@@ -102,14 +102,14 @@ def _run(options: argparse.Namespace) -> int:
     try:
         swarm = project.load(options.swarm) if options.nodes or options.all else None
     except project.ProjectError as error:
-        return _fail(error, 2)
+        return fail("flash", error, 2)
     try:
         targets = _targets(options, swarm)
         _refuse_unfit(options, targets)
     except (_WrongUse, boards.BoardError) as error:
-        return _fail(error, 2)
+        return fail("flash", error, 2)
     except project.ProjectError as error:  # of a board that is not plugged in
-        return _fail(error, 1)
+        return fail("flash", error, 1)
     settings = Settings(
         firmware=options.firmware,
         micropython=options.micropython or firmware_cache.VERSION,
@@ -129,19 +129,12 @@ def _run(options: argparse.Namespace) -> int:
                 target.member.hardware = hardware
                 swarm.save()
         except (FlashError, project.ProjectError, OSError) as error:
-            failed += _fail(f"{target.label}: {error}", 1)
+            failed += fail("flash", f"{target.label}: {error}", 1)
         except KeyboardInterrupt:
-            return _fail(f"{target.label}: interrupted: write this board again", 130)
+            return fail("flash", f"{target.label}: interrupted: write this board again", 130)
     if len(targets) > 1:
         console.print(f"{len(targets) - failed} of {len(targets)} boards written")
     return 1 if failed else 0
-
-
-def _fail(why: object, status: int) -> int:
-    """Say why, a line each; returns the status."""
-    for line in str(why).splitlines():
-        print(f"swarm flash: {line}", file=sys.stderr)
-    return status
 
 
 def _targets(options: argparse.Namespace, swarm: project.Project | None) -> list[Target]:

@@ -10,12 +10,12 @@ import argparse
 import os
 import re
 import secrets
-import sys
 from pathlib import Path
 
 import tomlkit
 
 from swarm import boards, device_config, project, project_rules
+from swarm.streams import fail
 
 _KEY_BYTES = 16
 _EXAMPLES = """examples:
@@ -76,10 +76,9 @@ def _run(options: argparse.Namespace) -> int:
         )
         described = project.parse(text, path)
     except (_WrongUse, project.ProjectError) as error:
-        for line in str(error).splitlines():
-            # The file is not there yet, so its lines mean nothing to the reader.
-            print(f"swarm init: {re.sub(r'^:[0-9]+: ', '', line.removeprefix(str(path)))}", file=sys.stderr)
-        return 2
+        # The file is not there yet, so its lines mean nothing to the reader.
+        why = [re.sub(r"^:[0-9]+: ", "", line.removeprefix(str(path))) for line in str(error).splitlines()]
+        return fail("init", "\n".join(why), 2)
     try:
         options.folder.mkdir(parents=True, exist_ok=True)
         for taken in (path, key_path):
@@ -92,8 +91,7 @@ def _run(options: argparse.Namespace) -> int:
         else:
             _write_both(path, text, key_path)
     except OSError as error:
-        print(f"swarm init: {error}", file=sys.stderr)
-        return 1
+        return fail("init", error, 1)
     members = "1 member" if len(described.members) == 1 else f"{len(described.members)} members"
     print(f"{path}: swarm {described.name}, {members}, digest {described.digest()}")
     if options.open:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from swarm import keys, node_table, targets
 from swarm.project import ProjectError
-from swarm.streams import show
+from swarm.streams import fail, show
 from swarm.targets import Target
 from swarm.watch import Watch
 
@@ -83,8 +83,7 @@ def _run(options: argparse.Namespace) -> int:
             raise targets.WrongUse("the live view needs a terminal; --once prints one look")
         watch = Watch(targets.choose(options))
     except (targets.WrongUse, ProjectError) as error:
-        print(f"swarm monitor: {error}", file=sys.stderr)
-        return 2
+        return fail("monitor", error, 2)
     return _look_once(watch) if options.once else _Monitor(watch, options.every).run()
 
 

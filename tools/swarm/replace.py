@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from swarm.flash_error import FlashError
 from swarm.payload import PayloadError
 from swarm.project import Member, Project, ProjectError
 from swarm.serial_repl import BoardError
+from swarm.streams import fail
 
 _START_S = 15.0  # time for a board that has just been flashed to show its prompt
 _AGAIN_S = 0.5
@@ -68,11 +68,11 @@ def _run(options: argparse.Namespace) -> int:
         member = described.member(options.node)
         described.key()
     except ProjectError as error:
-        return _fail(str(error), 2)
+        return fail("replace", error, 2)
     tool = boards.facts(member.board)["flash"]["tool"]
     for name in ("firmware", "volume"):
         if getattr(options, name) and (options.no_flash or tool == "none"):
-            return _fail(f"--{name} {getattr(options, name)}: nothing is flashed: leave it out", 2)
+            return fail("replace", f"--{name} {getattr(options, name)}: nothing is flashed: leave it out", 2)
     will_flash = tool != "none" and not options.no_flash
     then = ""
     try:
@@ -87,17 +87,11 @@ def _run(options: argparse.Namespace) -> int:
         result = Deployment(described, member, options.port, above=above).run()
     except (_Refused, FlashError, DeployError, BoardError, PayloadError, ProjectError, OSError) as error:
         told = str(error).removeprefix(f"{options.port}: ")
-        return _fail(f"node {member.id} at {options.port}: {told}{then}", 1)
+        return fail("replace", f"node {member.id} at {options.port}: {told}{then}", 1)
     except KeyboardInterrupt:
-        return _fail(f"node {member.id}: interrupted: give the same command again{then}", 130)
+        return fail("replace", f"node {member.id}: interrupted: give the same command again{then}", 130)
     print(f"node {member.id}: {result}")
     return _tell_others(described, member, before[0], options.update_others)
-
-
-def _fail(text: str, status: int) -> int:
-    for line in text.splitlines():
-        print(f"swarm replace: {line}", file=sys.stderr)
-    return status
 
 
 def _again(described: Project, member: Member) -> str:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from swarm import runtimes
+from swarm.streams import fail
 
 MEMBERS = (5, 50, 250, 680)
 LINKS = ("espnow", "uart")
@@ -107,8 +108,7 @@ def _run(options) -> int:
     try:
         figures = list(measure())
     except (runtimes.RuntimeMissing, runtimes.ScriptFailed) as error:
-        print(f"swarm size: {error}", file=sys.stderr)
-        return 2 if isinstance(error, runtimes.RuntimeMissing) else 1
+        return fail("size", error, 2 if isinstance(error, runtimes.RuntimeMissing) else 1)
     above = sum(figure.above for figure in figures)
     if options.json:
         print(json.dumps([asdict(figure) for figure in figures], indent=1))

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from mpremote.transport_serial import SerialTransport
 
 from swarm import node_table, targets
 from swarm.project import ProjectError
 from swarm.serial_repl import read_screen
-from swarm.streams import show
+from swarm.streams import fail, show
 
 _EXAMPLES = """examples:
   swarm status                          the boards of `swarm demo --keep`
@@ -46,14 +45,13 @@ def _run(options: argparse.Namespace) -> int:
     try:
         chosen = targets.choose(options)
     except (targets.WrongUse, ProjectError) as error:
-        print(f"swarm status: {error}", file=sys.stderr)
-        return 2
+        return fail("status", error, 2)
     alone = len(chosen) == 1 and not options.json
     asked = targets.ask_all(chosen, _screen if alone else None)
     failed = [status["error"] for _, status in asked if "error" in status]
     if options.json or alone:
         for reason in failed:
-            print(f"swarm status: {reason}", file=sys.stderr)
+            fail("status", reason, 1)
     if options.json:
         print(json.dumps({target.key: status for target, status in asked}))
     elif alone and "screen" in asked[0][1]:

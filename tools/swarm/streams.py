@@ -56,3 +56,10 @@ def show(renderable: RenderableType) -> None:
     with console.capture() as captured:
         console.print(renderable)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def fail(verb: str, why: object, status: int) -> int:
+    """Say on standard error why a verb does not do what was asked, its name before each line; returns the status."""
+    for line in str(why).splitlines():
+        print(f"swarm {verb}: {line}", file=sys.stderr)
+    return status

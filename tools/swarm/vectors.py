@@ -3,7 +3,6 @@
 import argparse
 import gzip
 import json
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from swarm import pieces, plugged, qemu, runtimes
+from swarm.streams import fail
 
 COMMANDS = ("ParticipationObserved", "ReadyObserved", "LocalParticipationCompleted", "DeadlineExpired", "Probe")
 WITH_PEER = COMMANDS[:2]
@@ -81,8 +81,7 @@ def register(subparsers) -> None:
 
 def _run(options) -> int:
     if (options.port is None) == (options.runtime == "board"):
-        print("swarm vectors: --runtime board and --port go together", file=sys.stderr)
-        return 2
+        return fail("vectors", "--runtime board and --port go together", 2)
     try:
         if options.runtime == "qemu":
             report = replay_in_pieces(options.files, qemu.microbit())
@@ -91,11 +90,9 @@ def _run(options) -> int:
         else:
             report = replay(options.files, options.runtime)
     except (VectorError, runtimes.RuntimeMissing) as error:
-        print(f"swarm vectors: {error}", file=sys.stderr)
-        return 2
+        return fail("vectors", error, 2)
     except runtimes.ScriptFailed as error:
-        print(f"swarm vectors: {error}", file=sys.stderr)
-        return 1
+        return fail("vectors", error, 1)
     for where, got in report.shown[:_SHOWN]:
         print(where.place)
         for part, value in got.items():

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from swarm import project
 from swarm.runtimes import ROOT
+from swarm.streams import fail
 from swarm.virtual_board import unix_port_missing
 
 README = ROOT / "README.md"
@@ -119,11 +120,9 @@ def register(subparsers) -> None:
 def _run(options: argparse.Namespace) -> int:
     # Up to nine, since a pattern of ports would sort more of them otherwise than by number.
     if options.boards is not None and not 1 <= options.boards <= 9:
-        print(f"swarm walkthrough: --boards {options.boards} is outside 1 ... 9", file=sys.stderr)
-        return 2
+        return fail("walkthrough", f"--boards {options.boards} is outside 1 ... 9", 2)
     if missing := unix_port_missing():
-        print(f"swarm walkthrough: {missing}: `make setup` installs it where there is one", file=sys.stderr)
-        return 1
+        return fail("walkthrough", f"{missing}: `make setup` installs it where there is one", 1)
     try:
         with place() as (folder, environment):
             text = walk(steps(options.boards or BOARDS), folder, environment)
@@ -132,8 +131,7 @@ def _run(options: argparse.Namespace) -> int:
             return 0
         before, shown, after = split(README.read_text(encoding="utf-8"))
     except (WalkthroughError, OSError) as error:
-        print(f"swarm walkthrough: {error}", file=sys.stderr)
-        return 1
+        return fail("walkthrough", error, 1)
     if options.write:
         project.write_atomically(README, before + text + after)
         print(f"{README.name}: walk-through written")
@@ -141,8 +139,7 @@ def _run(options: argparse.Namespace) -> int:
     differences = compare(shown, text)
     if differences:
         print("\n".join(differences))
-        print(f"swarm walkthrough: {README.name} shows something else: `make walkthrough WRITE=1`", file=sys.stderr)
-        return 1
+        return fail("walkthrough", f"{README.name} shows something else: `make walkthrough WRITE=1`", 1)
     print(f"{README.name} shows what the {len(steps(BOARDS))} steps print")
     return 0
 
