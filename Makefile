@@ -15,7 +15,7 @@ WASM := build/wasm/ready
 STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint size fuzz mutation soak adversary figures firmware debian clean
+.PHONY: help setup demo test lint size fuzz model mutation soak adversary figures firmware debian clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -49,6 +49,9 @@ size: $(TESTS) $(WASM) ## measure the device code's size and memory against thei
 
 fuzz: $(TESTS) $(WASM) ## attack nodes on every runtime, FRAMES=1000000, and compare the runtimes; SEED=N repeats a run
 	@$(BIN)/python host_tests/fuzzing.py --frames $(or $(FRAMES),1000000) $(if $(SEED),--seed $(SEED))
+
+model: $(TOOLS) ## meet every state that two or three real nodes can get into within bounds: takes a quarter of an hour
+	@$(BIN)/python -m swarm.model_check
 
 soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power cuts and bad air; SEED=N repeats them
 	@$(BIN)/python -m swarm.soak --nodes $(or $(NODES),16) --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))

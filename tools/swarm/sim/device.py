@@ -27,7 +27,7 @@ from faction.core import (  # noqa: E402
     Faction,
 )
 from faction.frame import DEMONSTRATION_KEY, MAX_ECHOES  # noqa: E402
-from faction.names import COUNTERS  # noqa: E402
+from faction.names import COUNTERS, STATES  # noqa: E402
 from faction.node import IMIN_MS, Node, default_lead_ms  # noqa: E402
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "PARTICIPATION_OBSERVED",
     "PINGING",
     "READY_OBSERVED",
+    "STATES",
     "TIMED_OUT",
     "Cmac",
     "Faction",
