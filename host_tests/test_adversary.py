@@ -126,7 +126,7 @@ class Scripted(Run):
         super().__init__(Options(nodes=(2, 2), hidden_wait_ms=0, stamp_us=1, ppm=0), 1)
 
     def _build(self):
-        self.checks = Truth(self.kernel, self.plan, self.imin_ms, 0)
+        self.checks = Truth(self.kernel, self.plan, self.imin_ms)
         self.plan.absent = {0, 1}
         super()._build()
         self.radio.weather, self.weather = self, self.radio.weather

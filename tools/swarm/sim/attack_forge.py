@@ -152,11 +152,10 @@ class Liar:
         if chance.random() < 0.3:
             echoes += [(chance.choice(self._ids), session) for _ in range(chance.randint(1, 7))]
         valid = chance.random() < 0.75
-        width = self._width if valid else self._break(values)
+        cut = not valid and chance.random() < 0.2
+        width = self._width if valid or cut else self._break(values)
         body = self._pack(values, width, echoes)
-        if not valid and chance.random() < 0.2:
-            body = body[: chance.randrange(len(body))]
-        return self.seal(body), valid
+        return self.seal(body[: chance.randrange(len(body))] if cut else body), valid
 
     def ask(self, target: Any) -> tuple[bytes, bool]:
         """A frame of a boot that nobody has heard of, which knows of nobody: its hearers queue an echo for it."""
@@ -186,7 +185,7 @@ class Liar:
         elif way == 4:
             width += 1
         elif way == 5:
-            values["flags"] |= 8
+            values["flags"] = 8  # that the offset counts from elsewhere, and no offset
         else:
             values["digest"] = bytes(byte ^ 1 for byte in self._digest)
         return width

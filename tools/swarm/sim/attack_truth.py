@@ -31,10 +31,11 @@ INSTANT = "instant_never_too_early_nor_moved_later"
 DELAYED = "instant_not_late_where_heard_in_time"
 NAMES = (UNTOLD, OUTDATED, STOPPED, INSTANT, DELAYED)
 
+_FOLLOW_UP = 8
 _UNPROVED = COUNTERS.index("unproved")
 _LIMIT_US = 500_000_000
-_EARLY_US = 300  # clocks that drift apart between a frame and the instant that it names, and
-_DRIFT = 5_000  # one part in so many of what lies between
+_EARLY_US = 500  # a link tells that a frame has left, in doubt, too early; clocks drift besides by
+_DRIFT = 5_000  # at most one part in so many
 _LATE_US = 1_500  # what a node leaves of a better instant, and more drift
 
 
@@ -50,11 +51,12 @@ class Word(Said):
 
     number, session, sequence, generation: as in the frame; bits: both its bitmaps; tokens: for the place of each member
     whose readiness it tells, the session in which that member was ready; echoes: (number, session) of each;
-    instant_us: simulated time of the first sample that its maker held to, None if it knew none; made_us: when.
+    instant_us: simulated time of the first sample that its maker held to, None if it knew none; exact: it tells that
+    whatever its link has kept it waiting; made_us: when.
     """
 
     __slots__ = (
-        "number", "session", "sequence", "generation", "bits", "tokens", "echoes", "instant_us", "made_us",
+        "number", "session", "sequence", "generation", "bits", "tokens", "echoes", "instant_us", "exact", "made_us",
     )  # fmt: skip
 
 
@@ -86,16 +88,17 @@ class Truth(Invariants):
     """The invariants, made as sharp as the threat model.
 
     liar: somebody seals frames that are not true, so that only what nobody can do to a node is judged; exempt: a board
-    that talks without end, whose rate is its own; slack_us: what the link adds to the offset of a frame.
+    that talks without end, whose rate is its own.
     """
 
-    def __init__(self, kernel: Kernel, plan: Plan, imin_ms: int, slack_us: int) -> None:
+    def __init__(self, kernel: Kernel, plan: Plan, imin_ms: int) -> None:
         super().__init__(kernel, plan, imin_ms)
         self.violations.update(dict.fromkeys(NAMES, 0))
         self.liar = False
         self.exempt: Board | None = None
         self.direct = False  # whether a frame comes straight from its sender, and not from the attacker
-        self._late_us = slack_us + _LATE_US
+        self._waits = plan.options.hidden_wait_ms > 0  # links keep frames for a while
+        self._late_us = plan.options.stamp_us + _LATE_US
         self._truths: dict[Board, _Truth] = {}
 
     def booted(self, board: Board) -> None:
@@ -132,6 +135,8 @@ class Truth(Invariants):
         frame, buffer = node.frame, board._buffer
         word.echoes = [(frame.echo_id(buffer, i), frame.echo_session(buffer, i)) for i in range(frame.echo_count)]
         word.instant_us = None if truth.instant_us is None else board.clock.when(truth.instant_us)
+        # A follow-up counts from the first of several links: for who hears another it is late by the difference.
+        word.exact = not self._waits or buffer[1] & _FOLLOW_UP != 0 and len(board.links) == 1
         word.made_us = self._kernel.now
         return word
 
@@ -216,7 +221,7 @@ class Truth(Invariants):
         if word.generation != truth.generation:
             return  # it was older, or told of an earlier boot
         instants = before.instant_us, word.instant_us
-        if None not in instants and self._kernel.now < min(instants):
+        if None not in instants and word.exact and self._kernel.now < min(instants):
             latest_us = max(instants) + self._late_us
             truth.latest_us = min(latest_us, truth.latest_us or latest_us)
 
