@@ -25,8 +25,8 @@ from swarm.payload import PayloadError
 from swarm.project import Member, Project, ProjectError
 from swarm.serial_repl import BoardError
 from swarm.streams import fail
+from swarm.targets import AT_ONCE
 
-_AT_ONCE = 32  # boards that are deployed at the same time
 _EXAMPLES = """examples:
   swarm deploy --all                       every board of swarm.toml at once, each at the port listed there
   swarm deploy 3 4                         two of them
@@ -78,7 +78,7 @@ def deploy(described: Project, members: list[Member], port: str | None, from_sou
     stop = threading.Event()
     failed: dict[str, list[int]] = {}  # reason -> nodes
     uploaded = 0
-    with _display(members, stop) as display, ThreadPoolExecutor(min(len(members), _AT_ONCE)) as pool:
+    with _display(members, stop) as display, ThreadPoolExecutor(min(len(members), AT_ONCE)) as pool:
         jobs = {pool.submit(_deploy_one, described, member, port, from_source, display): member for member in members}
         try:
             for job in as_completed(jobs):

@@ -45,7 +45,7 @@ _HEARD_MAX = 8192
 _LISTEN_S = 0.1
 _TRY_AGAIN = "check its cable, then deploy again"
 _MAKE_ROOM = "remove files of yours (`mpremote connect PORT resume fs tree` lists them), then deploy again"
-_SLOTS = ("faction.a", "faction.b")
+SLOTS = ("faction.a", "faction.b")
 _MARK = "deploy: "  # of onboard.py's answers
 _SENT = "_deploy"  # the one name that onboard.py takes at the board's prompt
 
@@ -227,7 +227,7 @@ class Deployment:
         facts = remote.ask("survey")
         files = self._build(facts)
         remote.call("expect", {path: payload.hash_of(data) for path, data in files.items()})
-        active = facts["pointed"] if facts["pointed"] in _SLOTS else None
+        active = facts["pointed"] if facts["pointed"] in SLOTS else None
         running = _slot_of(facts["runs_from"])
         if running and running != active:
             # A deploy was cut between its rename and the restart. What runs may load more files of its slot, so that
@@ -237,7 +237,7 @@ class Deployment:
         main = facts["main"] != payload.hash_of(payload.MAIN.read_bytes())
         slot = active
         if active is None or remote.ask("compare", active):
-            slot = next(slot for slot in _SLOTS if slot != active)
+            slot = next(slot for slot in SLOTS if slot != active)
             try:
                 self._fill(remote, slot, active, files)
             except NoRoom:
@@ -363,7 +363,7 @@ class Deployment:
 def _slot_of(file: str | None) -> str | None:
     """The slot that a file of the library is in; None for one outside, and for a board where no node runs."""
     slot = (file or "").partition("/")[0]
-    return slot if slot in _SLOTS else None
+    return slot if slot in SLOTS else None
 
 
 def _listen(transport: SerialTransport, deadline: float) -> str:

@@ -19,8 +19,8 @@ from swarm.examination import Board, examine
 from swarm.findings import Finding, find, without_port
 from swarm.project import Member, Project, ProjectError
 from swarm.streams import fail
+from swarm.targets import AT_ONCE
 
-_AT_ONCE = 32  # boards that are looked at at the same time
 _LISTEN_S = 4.5  # a node that nobody agrees with speaks twice in that, at Trickle's slow rate
 _EXAMPLES = """examples:
   swarm doctor                                 every board of swarm.toml, each at the port listed there
@@ -94,7 +94,7 @@ def places(
 
 def look_at(described: Project, ports: dict[str, Member | None], compare: bool = True) -> list[Board]:
     """Look at the boards at these ports, all at the same time; compare: at their files too."""
-    with ThreadPoolExecutor(max(1, min(len(ports), _AT_ONCE))) as pool:
+    with ThreadPoolExecutor(max(1, min(len(ports), AT_ONCE))) as pool:
         jobs = [pool.submit(examine, described, member, port, compare) for port, member in ports.items()]
         return [job.result() for job in jobs]
 

@@ -16,7 +16,7 @@ from typing import Any
 from mpremote.transport_serial import SerialTransport
 
 from swarm import payload
-from swarm.deployment import DeployError, Garbled, Remote, Silent
+from swarm.deployment import SLOTS, DeployError, Garbled, Remote, Silent
 from swarm.payload import PayloadError
 from swarm.project import Member, Project, ProjectError
 from swarm.serial_repl import BoardError, open_port, prompt, read_runtime
@@ -25,7 +25,6 @@ from swarm.targets import GONE, of_application
 
 _ATTEMPTS = 3  # at an answer that a node's own line may spoil
 _LIBRARY = "lib/faction/__init__"
-SLOTS = ("faction.a", "faction.b")
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from swarm.deployment import EARLIEST_SESSION
-from swarm.examination import SLOTS, Board
+from swarm.deployment import EARLIEST_SESSION, SLOTS
+from swarm.examination import Board
 from swarm.finding import Finding, Words, listed
 from swarm.findings_board import OfBoard
 from swarm.project import Project, ProjectError

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import swarm
 from swarm import boards, firmware_cache, payload
-from swarm.deployment import PLATFORMS
-from swarm.examination import SLOTS, Board
+from swarm.deployment import PLATFORMS, SLOTS
+from swarm.examination import Board
 from swarm.finding import Finding, Words, ids, listed
 from swarm.holder import find_holder
 from swarm.serial_repl import BoardError

@@ -15,7 +15,7 @@ from swarm import kept, project
 from swarm.project import ProjectError
 from swarm.serial_repl import BoardError, open_port, prompt, read_status, termios
 
-AT_ONCE = 32  # boards that are read at the same time
+AT_ONCE = 32  # boards that are talked to at the same time
 _PROMPT_S = 0.3  # time for a free prompt to show itself
 _ANSWER_S = 1.5  # time for an application on asyncio to answer, or for a busy board's prompt
 _PROMPT = b">>> "
