@@ -17,7 +17,7 @@ LINKS = ("espnow", "uart")
 FIRMWARE = runtimes.ROOT / "firmware"
 _KB = 1024
 _DESCRIPTION = """\
-Measures the device code and prints each figure beside its limit.
+Measure the device code, and print each figure beside its limit.
 
 Memory is that of the 32-bit MicroPython (webassembly port), where an object takes what it takes on a board. Files are
 compiled with mpy-cross -O3, which leaves out line numbers and nothing else, and with their bare names. What main.py

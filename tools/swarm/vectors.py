@@ -1,4 +1,4 @@
-"""`swarm vectors`: replays vector files on a runtime and compares every step with what the file expects."""
+"""Replay vector files on a runtime, and compare every step with what the file expects."""
 
 import argparse
 import gzip
