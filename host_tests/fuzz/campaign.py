@@ -29,7 +29,7 @@ OF_TOOLS = ("toml", "trace", "vectors", "serial")
 TARGETS = ON_BOARDS + OF_TOOLS
 HANGS_S = 20  # an input that takes longer fails
 _MEMORY_MB = 512  # so does one that takes more
-_KEPT = 8000  # bytes of a corpus: the shortest inputs of those that reach something new
+_KEPT = 10_000  # bytes of a corpus: what it begins with, and the shortest inputs that reach something new
 _FIRMWARE = runtimes.ROOT / "firmware"
 _TOOLS = runtimes.ROOT / "tools"
 
@@ -61,11 +61,17 @@ def extend(target, seed, seconds):
         merged = Path(folder, "merged")
         merged.mkdir()
         _libfuzzer(program, ["-merge=1", merged, Path(folder, "seeds"), Path(folder, "found")])
-        lines = sorted((f"{file.read_bytes()!r}\n" for file in merged.iterdir()), key=lambda line: (len(line), line))
+        seeds, lines = (_lines(Path(folder, part)) for part in ("seeds", "merged"))
+    lines = seeds + [line for line in lines if line not in seeds]
     ends = accumulate(map(len, lines))
     CORPUS.mkdir(exist_ok=True)
     (CORPUS / f"{target}.txt").write_text("".join(line for line, end in zip(lines, ends, strict=True) if end <= _KEPT))
     return tried, failure
+
+
+def _lines(folder):
+    """The inputs in a folder as lines of a corpus, the shortest first."""
+    return sorted((f"{file.read_bytes()!r}\n" for file in folder.iterdir()), key=lambda line: (len(line), line))
 
 
 def _fuzz(target, seed, folder, options, code=()):

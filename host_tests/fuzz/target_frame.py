@@ -13,11 +13,13 @@ _PING = _HEADER + _NUMBERS + b"\x02\x00"
 _PROVED = b"\x12\x13" + _HEADER[2:] + _NUMBERS + b"\x03\x02" + _ECHO  # ready, bootstrapped, with an instant
 SEEDS = (
     b"",
+    bytes((0, 99, 30)) + _PING + b"shorter" + bytes((101, 26)) + _PING,
     bytes((0, 128, len(_PING))) + _PING + b"\x10",
     bytes((0, 40, 128, len(_PROVED))) + _PROVED + b"\x3f\x3f",
+    bytes((0, 40, 224, len(_PROVED))) + _PROVED + bytes((40, 226, len(_PING))) + _PING,
     bytes((4, 40, 64, len(_PING))) + _PING + bytes((128, len(_PING))) + _PING + b"\x50\xff\x20",
 )
-_CLAIMED = (0, 1, -1, 251, 255, 1 << 20)  # lengths that a buffer does not have
+_CLAIMED = (-1, 0, 34, 60, 100, 250, 251, 1 << 20)  # lengths that a buffer may not have
 
 
 def run(data):
@@ -43,5 +45,5 @@ def step(script, subject):
         subject.hear(subject.buffer, length, clock.us)
     else:
         buffer = bytearray(piece)
-        claimed = _CLAIMED[kind & 7] if kind & 7 < len(_CLAIMED) and kind & 32 else len(buffer)
+        claimed = _CLAIMED[kind & 7] if kind & 32 else len(buffer)
         subject.hear(buffer, claimed, clock.us)

@@ -13,7 +13,7 @@ from swarm import raw_paste, serial_repl
 from swarm.serial_repl import BoardError
 
 MOST = 700
-_RAW = b"\xferaw REPL; CTRL-B to exit\r\n>"  # to each line that is written
+_RAW = b"\xfe\xferaw REPL; CTRL-B to exit\r\n>"  # to the second of what is written
 _PASTE = b"\xfeR\x01\x80\x00"
 _STATUS = (
     b'{"answer": {"swarm": "a", "node": 3, "session": 1, "state": "Pinging", "heard": [1], "ready": [], '
@@ -29,6 +29,8 @@ SEEDS = (
     b"\x02" + _RAW + _PASTE + b"\xfe\x04" + b'{"answer": ["micropython", [1, 28, 0], 2147483647]}' + _DONE,
     b"\x03" + _RAW + _PASTE + b"\xfe\x04" + b"<<< 'rp2' >>>" + _DONE,
     b"\x04" + _RAW + _PASTE + b"\xfe\x04\x04Traceback (most recent call last):\r\nOSError: 28\r\n\x04>",
+    b"\x04" + _RAW + _PASTE + b"\xfe\x04\x04\x1b[2J\xc3\x28\x04>",
+    b"\x04" + _RAW + _PASTE + b"\xfe\x04\x04 \r\n\x04>",
     b"\x00\xff" + b"noise ",
     b"\x00" + _RAW + _PASTE + b"\xfe\xff\x01",
 )
@@ -148,6 +150,11 @@ for module in (transport_serial, serial_repl, raw_paste):
     module.time = clock
 
 
+def _harmless(text):
+    """Whether it cannot take over the terminal that shows it."""
+    return all(sign.isprintable() or sign == "\n" for sign in text)
+
+
 def _status(transport):
     status = serial_repl.read_status(transport, _PORT)
     assert isinstance(status, dict), status
@@ -155,7 +162,7 @@ def _status(transport):
 
 def _screen(transport):
     screen = serial_repl.read_screen(transport, _PORT)
-    assert all(sign.isprintable() or sign == "\n" for sign in screen), "what may take the terminal over"
+    assert _harmless(screen), screen
 
 
 def _runtime(transport):
@@ -183,4 +190,4 @@ def run(data):
         with serial_repl.raw_repl(_PORT) as transport:
             _TOOLS[data[0] % len(_TOOLS) if data else 0](transport)
     except (BoardError, TransportError) as error:
-        assert str(error).isprintable(), "an error without words, or with what may take the terminal over"
+        assert _harmless(str(error)), error

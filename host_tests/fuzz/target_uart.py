@@ -15,6 +15,7 @@ MOST = 512
 _FRAME = b"\x11\x00\x0a\x00\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00"
 SEEDS = (
     b"",
+    bytes((0, 0, 96)) + b"noise without an end".center(32) + bytes((2, 7, 0)),
     bytes((0, 0, 160, len(_FRAME))) + _FRAME + bytes((64, 3)) + b"abc" + bytes((64, 2, 0, 0)),
     bytes((0, 1, 200, 10, 200, 20, 64, 5)) + b"\x03ab\x01\x00" + bytes((255, 4)),
     bytes((1, 3, 128, 3)) + b"xyz" + bytes((255, 255, 64, 60)) + b"\xff" * 60,
@@ -186,7 +187,7 @@ def step(script, line):
     """One step: bytes as they come, a frame, time, or an attempt to send."""
     kind = script.byte()
     if kind < 128:
-        line.put(script.piece(kind if kind < 64 else script.byte()))
+        line.put(script.piece(kind & 63) * (8 if kind & 64 else 1))
     elif kind < 192:
         length = line.subject.seal(script.piece(script.byte()))
         if kind & 1:

@@ -114,7 +114,8 @@ def _whole(trace: Trace) -> Trace:
         raise TraceError(f"line {trace.line}: steps {trace.promised!r}: no number: capture the trace again")
     # Whatever number the line promises, no more is looked at than is there.
     if len(numbers) != trace.promised or numbers != list(range(1, len(numbers) + 1)):
-        missing = next(number for number in count(1) if number not in numbers)
+        there = {number for number in numbers if type(number) is int}
+        missing = next(number for number in count(1) if number not in there)
         complete = missing > trace.promised
         what = f"steps are not 1 to {trace.promised} in order" if complete else f"step {missing} is missing"
         raise TraceError(f"line {trace.line}: {what}: capture the trace again")

@@ -126,7 +126,7 @@ class _QuietTransport(SerialTransport):
     def exec(self, command, data_consumer=None):
         said, complaint = self.exec_raw(command, data_consumer=data_consumer)
         if complaint:
-            raise TransportExecError(said, complaint.decode("utf-8", "replace"))
+            raise TransportExecError(said, plain(complaint.decode("utf-8", "replace")))
         return said
 
     def eval(self, expression: str, parse: bool = True):
@@ -275,7 +275,7 @@ def read_status(transport: SerialTransport, port: str) -> dict:
 def read_screen(transport: SerialTransport, port: str) -> str:
     """The status screen that faction.status() prints on the board."""
     read_status(transport, port)
-    return plain(run(transport, port, "import faction\nfaction.status()").replace("\r\n", "\n")).rstrip("\n")
+    return plain(run(transport, port, "import faction\nfaction.status()")).rstrip("\n")
 
 
 def read_runtime(transport: SerialTransport, port: str) -> dict:
@@ -304,7 +304,7 @@ def _not_understood(port: str, answer: str) -> BoardError:
 
 def plain(text: str) -> str:
     """Text of a board without what could take over the terminal that shows it: control characters become U+FFFD."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text.replace("\r\n", "\n"))
 
 
 def run(transport: SerialTransport, port: str, code: str) -> str:
@@ -313,6 +313,6 @@ def run(transport: SerialTransport, port: str, code: str) -> str:
         return transport.exec(code).decode("utf-8", "replace")
     except TransportExecError as error:
         said = error.error_output.strip().splitlines() or ["an error without words"]
-        raise BoardError(f"{port}: the board reports: {plain(said[-1])[:_SHOWN]}") from error
+        raise BoardError(f"{port}: the board reports: {said[-1][:_SHOWN]}") from error
     except (TransportError, OSError, serial.SerialException) as error:
         raise BoardError(f"{port}: the board stopped answering ({error})") from error
