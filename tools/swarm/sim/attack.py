@@ -1,7 +1,8 @@
 """An attacker on the air: what it hears it keeps, what it wants it keeps from others, and it plays whatever it likes.
 
-It stands beside some members, hears what they send, and reaches them without a collision: stronger than any radio.
-It has no key. It does not know what is true: that is attack_truth's to judge.
+It stands beside some members, hears what they send, reaches them without a collision and cuts their power: stronger
+than anybody with a radio. It has no key, unless it is to seal lies. What is true it does not know: that is
+attack_truth's to judge.
 """
 
 from __future__ import annotations
