@@ -11,11 +11,13 @@ _NUMBERS = b"\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"  
 _ECHO = b"\x03\x00\x05\x00\x00\x00"  # the node's own session comes back to it
 _PING = _HEADER + _NUMBERS + b"\x02\x00"
 _PROVED = b"\x12\x13" + _HEADER[2:] + _NUMBERS + b"\x03\x02" + _ECHO  # ready, bootstrapped, with an instant
+_HUGE = _PROVED[:7] + b"\x47" + _PROVED[8:]  # a session that is no small int of a 32-bit board
 SEEDS = (
     b"",
     bytes((0, 99, 30)) + _PING + b"shorter" + bytes((101, 26)) + _PING,
     bytes((0, 128, len(_PING))) + _PING + b"\x10",
     bytes((0, 40, 128, len(_PROVED))) + _PROVED + b"\x3f\x3f",
+    bytes((0, 40, 128, len(_HUGE))) + _HUGE + b"\x10",
     bytes((0, 40, 224, len(_PROVED))) + _PROVED + bytes((40, 226, len(_PING))) + _PING,
     bytes((4, 40, 64, len(_PING))) + _PING + bytes((128, len(_PING))) + _PING + b"\x50\xff\x20",
 )
