@@ -82,6 +82,9 @@ DEFECTS = {
         ("tools/swarm/serial_repl.py", "and now < end and", "and"),
         ("tools/swarm/serial_repl.py", 'or ["an error without words"]', ""),
         ("tools/swarm/serial_repl.py", "plain(complaint", "(complaint"),
+        ("tools/swarm/serial_repl.py", "    check_status(status, port)\n", ""),
+        ("tools/swarm/serial_repl.py", "return plain(value) if isinstance(value, str) else value", "return value"),
+        ("tools/swarm/serial_repl.py", "return plain(run(", "return str(run("),
         ("tools/swarm/raw_paste.py", "if time.monotonic() >= end:", "if False:"),
     ),
 }

@@ -1,14 +1,16 @@
-"""Any text in a configuration, a trace or a vector file gives a result or an error in words: never a traceback."""
+"""Any text in a configuration, a trace or a vector file, or from a board, gives a result or an error in words: never a
+traceback, and soon."""
 
 import io
 import json
+import time
 
 import config
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from swarm import cli, vectors
+from swarm import cli, replay, serial_repl, vectors
 
 words = st.sampled_from(["id", "hardware", "", "1", "retry", "uart", "240ac4000001", "Pinging", "Probe", "\ud800"])
 atoms = st.none() | st.booleans() | st.integers(-2, 70_000) | st.integers() | st.floats() | words | st.text(max_size=4)
@@ -132,6 +134,27 @@ def refused_or_done(tmp_path_factory, command, name, data):
     assert status in (0, 1, 2)
     text = said.buffer.getvalue()
     assert text and b"Traceback" not in text
+
+
+@given(anything.map(json.dumps) | st.binary(max_size=40))
+@example(DEEP)
+@example("[" * 500 + "]" * 500)
+@example('["\\u001b[2J"]')
+def test_any_line_of_a_board_is_plain_json_or_none(line):
+    try:
+        parsed = serial_repl.parse(line)
+    except ValueError:
+        return
+    assert "\\u001b" not in json.dumps(parsed)
+
+
+def test_a_long_trace_with_a_step_missing_is_refused_at_once():
+    steps = (json.dumps({**GOOD_TRACE[1], "step": number}) for number in range(1, 50_001))
+    lines = [json.dumps({**GOOD_TRACE[0], "steps": 60_000}), *steps]
+    began = time.process_time()
+    with pytest.raises(replay.TraceError, match="step 50001 is missing"):
+        list(replay.read(lines))
+    assert time.process_time() - began < 4, "seconds: looking for each step among all takes much longer"
 
 
 @given(st.binary(max_size=60) | st.lists(anything, max_size=3).map(lambda values: dumped(*values)))

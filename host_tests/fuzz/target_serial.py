@@ -5,12 +5,15 @@ until something is written to it, 0xFD, where it is silent for as many seconds a
 where on it repeats the rest for ever. The clock of the tools runs as their port and their waiting let it.
 """
 
+import json
+
 import serial
 from mpremote import transport_serial
 from mpremote.transport import TransportError
 
-from swarm import raw_paste, serial_repl
+from swarm import node_table, raw_paste, serial_repl
 from swarm.serial_repl import BoardError
+from swarm.targets import Target
 
 MOST = 700
 _RAW = b"\xfe\xferaw REPL; CTRL-B to exit\r\n>"  # to the second of what is written
@@ -18,14 +21,18 @@ _PASTE = b"\xfeR\x01\x80\x00"
 _STATUS = (
     b'{"answer": {"swarm": "a", "node": 3, "session": 1, "state": "Pinging", "heard": [1], "ready": [], '
     b'"missing": [1], "required": 2, "generation": 0, "restarts": 0, "timeouts": 0, "conflict": false, '
-    b'"instant_in_us": null, "sample": null, "counters": {}, "errors": [], "open": true, "links": {}}}\r\n'
+    b'"instant_in_us": null, "sample": null, "counters": {"foreign": 1, "forged": 0}, "errors": []}}\r\n'
 )
+_KEYS = json.loads(_STATUS)["answer"].keys()
 _DONE = b"\x04\x04>"
 _TO_STATUS = _RAW + _PASTE + b"\xfe\x04" + _STATUS + _DONE
 SEEDS = (
     b"\x00",
     b"\x00" + _TO_STATUS,
-    b"\x01" + _TO_STATUS + _PASTE + b"\xfe\x01\x04" + b"screen\r\n" + _DONE,
+    b"\x00" + _TO_STATUS.replace(b'"sample": null', b'"sample": {"node": 3, "late_us": 5, "value": 1, "late": true}'),
+    b"\x00" + _TO_STATUS.replace(b'"Pinging"', b'"\\u001b[2J"'),
+    b"\x00" + _TO_STATUS.replace(b"[]", b"5"),
+    b"\x01" + _TO_STATUS + _PASTE + b"\xfe\x01\x04" + b"\x1b[Hscreen\r\n" + _DONE,
     b"\x02" + _RAW + _PASTE + b"\xfe\x04" + b'{"answer": ["micropython", [1, 28, 0], 2147483647]}' + _DONE,
     b"\x03" + _RAW + _PASTE + b"\xfe\x04" + b"<<< 'rp2' >>>" + _DONE,
     b"\x04" + _RAW + _PASTE + b"\xfe\x04\x04Traceback (most recent call last):\r\nOSError: 28\r\n\x04>",
@@ -51,6 +58,7 @@ _BYTE_S = 0.02  # to read it, or as many as are there
 _LOOK_S = 0.002
 _WAITING = 4095  # of the bytes that a board sends without end, so many are there at a time
 _PORT = "fuzz://"
+_TARGET = Target("fuzz", _PORT)
 
 
 class Clock:
@@ -157,7 +165,9 @@ def _harmless(text):
 
 def _status(transport):
     status = serial_repl.read_status(transport, _PORT)
-    assert isinstance(status, dict), status
+    if status.keys() >= _KEYS:
+        cells = node_table.cells(_TARGET, status)
+        assert all(map(_harmless, cells)), cells
 
 
 def _screen(transport):

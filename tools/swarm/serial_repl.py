@@ -251,6 +251,18 @@ else:
         print(json.dumps({"answer": {"error": "stopped", "why": str(error)}}))
 """
 
+# What kinds of values a status holds: of a list's parts, of what a dict has at least, one of several in a tuple.
+_TOLD = {
+    **dict.fromkeys(("swarm", "state"), str),
+    **dict.fromkeys(("node", "session", "required", "generation", "restarts", "timeouts"), int),
+    **dict.fromkeys(("heard", "ready", "missing"), [int]),
+    "conflict": bool,
+    "instant_in_us": (int, None),
+    "sample": ({"node": int, "late_us": int, "value": object, "late": bool}, None),
+    "counters": {"foreign": int, "forged": int},
+    "errors": [str],
+}
+
 _RUNTIME = """
 import sys, json
 print(json.dumps({"answer": [sys.implementation.name, list(sys.implementation.version), sys.maxsize]}))
@@ -260,16 +272,31 @@ print(json.dumps({"answer": [sys.implementation.name, list(sys.implementation.ve
 def read_status(transport: SerialTransport, port: str) -> dict:
     """The node's status_dict; BoardError when the board has no faction, or its node was not started."""
     status = _json(transport, port, _STATUS)
-    if not isinstance(status, dict):
-        raise _not_understood(port, repr(status))
+    check_status(status, port)
     if status.get("error") == "absent":
         raise BoardError(
             f"{port}: MicroPython answers, but there is no faction on it; copy it there as the README says"
         )
     if status.get("error") == "stopped":
-        why = plain(str(status.get("why")))
+        why = status.get("why")
         raise BoardError(f"{port}: {why}; put that right, then `mpremote connect {port} reset` starts the board again")
     return status
+
+
+def check_status(status: object, port: str) -> None:
+    """BoardError unless what a status tells is of the kinds that a node tells; it need not tell all of it."""
+    if not isinstance(status, dict) or not all(_fits(status[key], _TOLD[key]) for key in _TOLD.keys() & status.keys()):
+        raise _not_understood(port, repr(status))
+
+
+def _fits(value: object, kind) -> bool:
+    if isinstance(kind, list):
+        return isinstance(value, list) and all(_fits(part, kind[0]) for part in value)
+    if isinstance(kind, dict):
+        return isinstance(value, dict) and all(key in value and _fits(value[key], kind[key]) for key in kind)
+    if isinstance(kind, tuple):
+        return any(_fits(value, one) for one in kind)
+    return kind is object or value is None is kind or type(value) is kind
 
 
 def read_screen(transport: SerialTransport, port: str) -> str:
@@ -291,8 +318,8 @@ def _json(transport: SerialTransport, port: str, code: str):
     for _ in range(_ATTEMPTS):  # a node's line may come in the middle of the answer
         output = run(transport, port, code)
         for line in output.splitlines():
-            with contextlib.suppress(ValueError, RecursionError):
-                found = json.loads(line)
+            with contextlib.suppress(ValueError):
+                found = parse(line)
                 if isinstance(found, dict) and "answer" in found:
                     return found["answer"]
     raise _not_understood(port, repr(output))
@@ -300,6 +327,22 @@ def _json(transport: SerialTransport, port: str, code: str):
 
 def _not_understood(port: str, answer: str) -> BoardError:
     return BoardError(f"{port}: the board's answer is not understood: {answer[:_SHOWN]}")
+
+
+def parse(line: str | bytes):
+    """The JSON that a board has sent, its texts plain(). ValueError when it is none."""
+    try:
+        return _all_plain(json.loads(line))
+    except RecursionError:
+        raise ValueError("brackets within brackets without end") from None
+
+
+def _all_plain(value):
+    if isinstance(value, dict):
+        return {plain(key): _all_plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_all_plain(part) for part in value]
+    return plain(value) if isinstance(value, str) else value
 
 
 def plain(text: str) -> str:
