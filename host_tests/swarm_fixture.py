@@ -97,6 +97,7 @@ class Swarm:
             is_ready=kind == 0x12,
             bootstrapped=bool(flags & 1),
             timed_out=bool(flags & 4),
+            follow_up=bool(flags & 8),
             sender=sender,
             session=session,
             sequence=sequence,
@@ -220,7 +221,7 @@ class Board:
         return "nothing" if self.node.trickle.heard == before else "consistent"
 
 
-_PASSING = ("_now", "_now_us", "_sent_us", "_theirs_us", "_lacks", "_claims", "_news")
+PASSING = ("_now", "_now_us", "_sent_us", "_theirs_us", "_lacks", "_claims", "_news")
 _PARTS = ("machine", "frame", "trickle", "first_sample")
 
 
@@ -247,8 +248,8 @@ def memory(node):
     longer than the call, that is the decoded fields and what has been made of them."""
     saved = snapshot(node)
     del saved[2]
-    for name in ("counters", *_PASSING):
-        del saved[0][name]
+    for name in ("counters", *PASSING):
+        saved[0].pop(name, None)
     return saved
 
 

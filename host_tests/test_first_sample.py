@@ -88,20 +88,15 @@ THEIRS, NEITHER, OURS = 1, 0, -1  # whose node has not heard the better instant
 
 @pytest.mark.parametrize(
     "later_us, lacking",
-    (
-        (-49_000, OURS),
-        (-501, OURS),
-        (-500, NEITHER),
-        (-1, NEITHER),
-        (0, NEITHER),
-        (500, NEITHER),
-        (501, THEIRS),
-        (100_000, THEIRS),
-    ),
+    ((-49_000, OURS), (-1, OURS), (0, NEITHER), (1, THEIRS), (100_000, THEIRS)),
 )
-def test_instants_more_than_500_us_apart_differ(later_us, lacking):
+@pytest.mark.parametrize("exact, tolerance_us", ((False, 10_000), (True, 1500)))
+def test_instants_further_apart_than_they_are_exact_differ(later_us, lacking, exact, tolerance_us):
     first = knowing(50_000)
-    assert first.differs(50_000 + later_us, 0) == lacking
+    for within_us in (-tolerance_us, 0, tolerance_us):
+        assert first.differs(50_000 + within_us, 0, exact) == NEITHER
+    beyond_us = later_us and later_us + (tolerance_us if later_us > 0 else -tolerance_us)
+    assert first.differs(50_000 + beyond_us, 0, exact) == lacking
 
 
 @pytest.mark.parametrize(
@@ -110,13 +105,13 @@ def test_instants_more_than_500_us_apart_differ(later_us, lacking):
 def test_past_ones_own_instant_only_one_still_ahead_differs(theirs_us, lacking):
     first = knowing(1000)
     first.advance(10_000)
-    assert first.differs(theirs_us, 10_000) == lacking
+    assert first.differs(theirs_us, 10_000, True) == lacking
 
 
 @pytest.mark.parametrize("passed_us, lacking", ((0, OURS), (999, OURS), (1000, NEITHER), (5000, NEITHER)))
 def test_an_earlier_instant_matters_only_while_ones_own_is_ahead(passed_us, lacking):
     first = knowing(1000)
-    assert first.differs(-LIMIT_US, passed_us) == lacking
+    assert first.differs(-LIMIT_US, passed_us, True) == lacking
 
 
 @given(st.integers(0, PERIOD - 1), st.lists(st.integers(-LIMIT_US, LIMIT_US), min_size=1, max_size=8))

@@ -155,8 +155,8 @@ def test_an_instant_is_reckoned_from_the_start_of_the_transmission(us):
     "offset_us, reaction, echoed",
     (
         (None, "reset", True),
-        (500_501, "reset", True),
-        (500_500, "consistent", False),
+        (510_001, "reset", True),
+        (510_000, "consistent", False),
         (500_000, "consistent", False),
         (499_800, "consistent", False),
         (499_799, "reset", False),

@@ -38,6 +38,7 @@ class Link:
     """A link that always has another frame, of no swarm, as long as flood is set."""
 
     sent_us = 0
+    left_us = None
 
     def __init__(self, clock):
         self.clock = clock
@@ -63,6 +64,7 @@ class Link:
         if self.error:
             raise self.error
         self.sent.append(bytes(buffer[:length]))
+        return self.left_us
 
     def close(self):
         self.closed += 1
@@ -144,6 +146,17 @@ def test_a_frame_goes_to_all_links_when_all_are_free(alone, clock):
     alone.links[1].busy = False
     run(alone, clock, 100)
     assert alone.links[0].sent and alone.links[0].sent == alone.links[1].sent
+
+
+@pytest.mark.parametrize("told", ((WRAP - 99_000, WRAP - 98_000), (None, WRAP - 99_000), (None, None)))
+def test_the_node_is_told_when_the_first_link_that_knows_began_to_send(told, alone, clock):
+    for link, left_us in zip(alone.links, told, strict=True):
+        link.left_us = left_us
+    run(alone, clock, 100)
+    assert alone.node.sequence
+    known = [left_us for left_us in told if left_us is not None]
+    assert (alone.node._left == alone.node.sequence) == bool(known)
+    assert not known or alone.node._left_us == known[0]
 
 
 @pytest.mark.parametrize("method", ("warm_up", "changed", "take_sample", "tick"))

@@ -7,13 +7,15 @@ import pytest
 from swarm import cli, runtimes, size
 from swarm.size import Figure
 
-# Budgets that are not met, and what is kept until they are: the names, functions and bytecode of the node and of the
-# firmware that stays loaded with it are what takes the room, and shorter private names would give back 0.6 KB.
+# Budgets that are not met, and what is kept until they are. The follow-up's stamps take 4 bytes a member, which halves
+# the samples' skew. For the rest the names, functions and bytecode of the node and of the firmware that stays loaded
+# with it are what takes the room, and shorter private names would give back 0.6 KB.
 MISSED = {
-    "library as .mpy, what a board with espnow needs": 14_800,
-    "library as .mpy, what a board with uart needs": 15_750,
-    "heap taken by importing what main.py needs, espnow": 34_300,
-    "heap taken by importing what main.py needs, uart": 35_600,
+    **{f"node with its buffers and {n} members": 2560 + 16 * n for n in (50, 250, 680)},
+    "library as .mpy, what a board with espnow needs": 15_600,
+    "library as .mpy, what a board with uart needs": 16_400,
+    "heap taken by importing what main.py needs, espnow": 35_000,
+    "heap taken by importing what main.py needs, uart": 36_100,
 }
 
 

@@ -151,6 +151,9 @@ class Swarm:
 
     def fields(self, rng, echoes=None):
         """Random fields of a frame that every node of the swarm accepts."""
+        offset_us = rng.choice(
+            (None, 0, 1, -1, 500_000, 500_000_000, -500_000_000, rng.randint(-500_000_000, 500_000_000))
+        )
         participation = sorted(rng.sample(self.members, rng.randint(1, len(self.members))))
         readiness = sorted(rng.sample(participation, rng.randint(0, len(participation))))
         sender = rng.choice(participation)
@@ -163,11 +166,10 @@ class Swarm:
             "session": rng.choice((1, 255, 256, 65536, (1 << 30) - 1, rng.randrange(1, 1 << 30))),
             "sequence": rng.choice((1, 2, (1 << 30) - 1, rng.randrange(1, 1 << 30))),
             "generation": rng.choice((0, 1, (1 << 30) - 1, rng.randrange(1 << 30))),
-            "offset_us": rng.choice(
-                (None, 0, 1, -1, 500_000, 500_000_000, -500_000_000, rng.randint(-500_000_000, 500_000_000))
-            ),
+            "offset_us": offset_us,
             "participation": participation,
             "readiness": readiness,
+            "follow_up": offset_us is not None and rng.random() < 0.5,
             "echoes": [[rng.choice(self.members), rng.randrange(1, 1 << 30)] for _ in range(count)],
         }
 
@@ -179,6 +181,7 @@ class Swarm:
     def parts(self, fields):
         """The frame without its tag, as a dict of its parts in order."""
         flags = fields["bootstrapped"] | (fields["offset_us"] is not None) << 1 | fields["timed_out"] << 2
+        flags |= fields["follow_up"] << 3
         return {
             "kind": bytes([0x12 if fields["kind"] == "READY" else 0x11]),
             "flags": bytes([flags | len(fields["echoes"]) << 4]),
@@ -236,8 +239,8 @@ def refused(rng, swarm):
     for kind in (0x01, 0x21, 0x10, 0x13, 0x1F, 0xFF):
         yield wrong(f"kind {kind:#x}", "Malformed", kind=bytes([kind]))
     flags = parts["flags"][0]
-    yield wrong("reserved flag", "Malformed", flags=bytes([flags | 8]))
-    yield wrong("nine echoes", "Malformed", flags=bytes([flags & 7 | 9 << 4]), echoes=bytes(54))
+    yield wrong("follow-up without an instant", "Malformed", flags=bytes([flags & ~2 | 8]))
+    yield wrong("nine echoes", "Malformed", flags=bytes([flags & 15 | 9 << 4]), echoes=bytes(54))
     yield wrong("an odd byte", "Malformed", echoes=parts["echoes"] + b"\0")
     yield swarm.vector(f"{size} members: nothing", b"", "Malformed")
     yield swarm.vector(f"{size} members: cut to 33 bytes", good[:33], "Malformed")

@@ -6,7 +6,10 @@ from micropython import const
 
 LIMIT_US = const(500_000_000)  # ticks_us can tell instants apart that are less than 2^29 us = 536 s from now
 _EARLIER_US = const(200)  # take an instant that is more than this earlier: measuring noise must not make it creep
-_TOLERANCE_US = const(500)  # of two instants that are further apart than this, one node has not heard the better
+# Of two instants that are further apart than this, one node has not heard the better. A frame that counts from itself
+# may have waited in a radio.
+_TOLERANCE_US = const(10_000)
+_EXACT_US = const(1_500)  # of a frame that counts from a transmission of which it is known when it left
 
 
 class FirstSample:
@@ -43,15 +46,16 @@ class FirstSample:
             return -LIMIT_US
         return ticks_diff(self._instant_us, now_us)
 
-    def differs(self, theirs_us, now_us):
+    def differs(self, theirs_us, now_us, exact):
         """Whether an instant theirs_us from now and this node's are so far apart that one of the two nodes has not
         heard the better one: 1 its sender, -1 this node, 0 neither. What lies behind is not compared, since drift
-        would keep the swarm talking for ever.
+        would keep the swarm talking for ever. exact: theirs_us is.
         """
+        tolerance_us = _EXACT_US if exact else _TOLERANCE_US
         mine_us = self.remaining_us(now_us)
-        if theirs_us > 0 and theirs_us - mine_us > _TOLERANCE_US:
+        if theirs_us > 0 and theirs_us - mine_us > tolerance_us:
             return 1
-        return -1 if mine_us > 0 and mine_us - theirs_us > _TOLERANCE_US else 0
+        return -1 if mine_us > 0 and mine_us - theirs_us > tolerance_us else 0
 
     def offer(self, theirs_us, now_us):
         """Take the instant theirs_us from now if it is the better one; return whether it was taken."""

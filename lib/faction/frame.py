@@ -21,7 +21,7 @@ DEMONSTRATION_KEY = bytes(16)  # published: a swarm that uses it is open
 BOOTSTRAPPED_FLAG = const(1)
 INSTANT_FLAG = const(2)
 TIMED_OUT_FLAG = const(4)
-_RESERVED_FLAG = const(8)
+FOLLOW_UP_FLAG = const(8)
 
 # Verdicts of decode(), in the order in which the checks are made; also indices of the node's counters
 # (names.COUNTERS).
@@ -70,7 +70,8 @@ class Frame:
 
     Fields, set by decode() and read by encode(): ready (READY, not PING), flags, echo_count, sender (position of the
     sender in the ascending ids), session, sequence, generation, offset_us (microseconds from the start of this
-    transmission to the first sample; meaningful with INSTANT_FLAG). The bitmaps and echoes stay in the buffer,
+    transmission, or with FOLLOW_UP_FLAG of the sender's previous one, to the first sample; meaningful with
+    INSTANT_FLAG). The bitmaps and echoes stay in the buffer,
     at bitmaps ... and echoes ...; both bitmaps together are 2 * width bytes.
     """
 
@@ -101,7 +102,9 @@ class Frame:
         self.ready = buffer[0] == _READY
         self.flags = buffer[1] & 15
         self.echo_count = buffer[1] >> 4
-        if not self.ready and buffer[0] != _PING or self.flags & _RESERVED_FLAG or self.echo_count > MAX_ECHOES:
+        if not self.ready and buffer[0] != _PING or self.echo_count > MAX_ECHOES:
+            return _MALFORMED
+        if self.flags & FOLLOW_UP_FLAG and not self.flags & INSTANT_FLAG:
             return _MALFORMED
         length -= _TAG
         bitmaps = length - _BITMAPS - self.echo_count * _ECHO

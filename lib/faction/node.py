@@ -22,7 +22,15 @@ from faction.core import (
     Faction,
 )
 from faction.first_sample import FirstSample
-from faction.frame import BOOTSTRAPPED_FLAG, INSTANT_FLAG, MAX_ECHOES, TIMED_OUT_FLAG, Frame, digest
+from faction.frame import (
+    BOOTSTRAPPED_FLAG,
+    FOLLOW_UP_FLAG,
+    INSTANT_FLAG,
+    MAX_ECHOES,
+    TIMED_OUT_FLAG,
+    Frame,
+    digest,
+)
 from faction.trickle import Trickle
 
 MAX_NUMBER = const(0x3FFFFFFF)  # sessions, sequences, generations and counters end here: 31-bit small ints
@@ -31,6 +39,9 @@ IMIN_MS = const(16)
 _IMAX_MS = const(2048)
 _REDUNDANCY = const(2)
 _QUEUE = const(16)  # echoes that wait to be sent
+_FOLLOW_UP_US = const(4_000_000)  # a transmission is not counted from for longer: more than the longest usual pause
+_ITSELF = const(4)  # every such frame's offset counts from itself, for those who have not heard the one before
+_DENSITY = const(6)  # Imin in ms is at least the square of the members in range over 2 to the power of this
 _BITMAPS = const(24)  # where a frame's bitmaps begin
 
 # Counters, named in names.py; the first seven are the verdicts of Frame.decode().
@@ -58,7 +69,7 @@ class Node:
     session: this boot's number, above every earlier boot's, 1 ... 2^30 - 1. deadline_ms: time from start to
     DeadlineExpired, then once more (retry) or no more (halt); lead_ms: from the first conclusion to the first sample,
     by default by the swarm's size; linger_ms: from this node's conclusion to its silence, 0 for never; imin_ms: at
-    least four frame times of the slowest link; observer: the machine's.
+    least four frame times of the slowest link, and raised where many members are in range; observer: the machine's.
 
     Attributes to read: machine, first_sample, frame (with foreign_digest), session, generation, sequence, counters
     (names in names.COUNTERS), deadline (a tick), conflict (a second board carries this id: this one takes no further
@@ -93,6 +104,7 @@ class Node:
         # A Trickle seed, spread so that neighbouring ids and sessions do not draw alike.
         seed = 1 + (node_id * 15_485 + session % 65_521 * 15_271) % MAX_NUMBER
         self.trickle = Trickle(imin_ms, max(imin_ms, _IMAX_MS), _REDUNDANCY, seed)
+        self._near = 0  # members heard at all, proved or not: they share the channel
         self.first_sample = FirstSample(lead_ms or default_lead_ms(len(ids), imin_ms))
         self.counters = array("I", bytes(4 * _COUNTERS))
         self.conflict = False
@@ -109,21 +121,23 @@ class Node:
         self._concluded = False
         self._silent = False
         self._sampled = False
-        # Participation and readiness side by side, as in a frame: what the generation knows, and this node's own bits.
-        self.bitmaps = bytearray(2 * self.frame.width)
-        self._own = bytearray(2 * self.frame.width)
+        self._ready = False
+        self.bitmaps = bytearray(2 * self.frame.width)  # participation and readiness side by side, as in a frame
         self._me = self.machine.index(node_id)
         self._sessions = array("I", bytes(4 * len(ids)))  # highest session known to be live, 0: none
-        self._sequences = array("I", bytes(4 * len(ids)))  # its last sequence
+        self._sequences = array("I", bytes(4 * len(ids)))  # its last sequence, or of its last frame
+        self._stamps = array("I", bytes(4 * len(ids)))  # when that transmission began, by this node's ticks_us
+        self._left = 0  # sequence of this node's frame of which it is known when it left, 0: none
+        self._left_us = 0  # when its transmission began
         self._doubted = bytearray(self.frame.width)  # rebooted, and not heard to be ready since
         self._doubts = False  # somebody has rebooted
-        self._echo_members = array("H", bytes(2 * _QUEUE))
-        self._echo_sessions = array("I", bytes(4 * _QUEUE))
+        self._echo_members = array("H", bytes(2 * min(_QUEUE, len(ids))))
+        self._echo_sessions = array("I", bytes(4 * min(_QUEUE, len(ids))))
         self._echo_count = 0
         self._lacks = self._claims = False
         self._news = 0  # the first byte of the bitmaps in which the frame claims more
         self._now = self._now_us = self._sent_us = 0
-        self._theirs_us = 0  # from now to the instant that the frame names
+        self._theirs_us = None  # from now to the instant, as the frame tells it
 
     # What the application and the runner call
 
@@ -131,7 +145,7 @@ class Node:
         """Begin to take part. Call it once, before everything below."""
         self._enter(now, now_us)
         self.deadline = ticks_add(now, self._deadline_ms)
-        self._add_own(self._me)
+        self._add(self._me)
         self.machine.process(PARTICIPATION_OBSERVED, self.machine.peer_id)
         self.trickle.start(now)
         self._started = True
@@ -144,7 +158,8 @@ class Node:
         """
         self._enter(now, now_us)
         if not self.conflict and not self.ready() and self.machine.state != TIMED_OUT:
-            self._add_own(self._me + 8 * self.frame.width)
+            self._ready = True
+            self._add(self._me + 8 * self.frame.width)
             self.machine.process(LOCAL_PARTICIPATION_COMPLETED)
             self.trickle.reset(now)
             self._settle()
@@ -177,6 +192,15 @@ class Node:
         self._busy = False
         return length
 
+    def left(self, left_us):
+        """Tell that the last frame of poll() has begun to leave at left_us, by this node's ticks_us; where that is
+        uncertain, at the earliest possible moment, so that the agreed instant never creeps forward. Of several links
+        the first counts. Without it a frame's time in the link makes the instant that much less exact.
+        """
+        if self._left != self.sequence:
+            self._left_us = left_us
+            self._left = self.sequence
+
     def tick(self, now, now_us):
         """Let time pass while no link can send: the deadline and the first sample do not wait for a link."""
         self._enter(now, now_us)
@@ -195,7 +219,7 @@ class Node:
 
     def ready(self):
         """Whether this node itself is ready."""
-        return self._own[self.frame.width + (self._me >> 3)] != 0
+        return self._ready
 
     def take_sample(self, now_us):
         """Acknowledge sample_due; returns late_us, microseconds from the agreed instant to now_us."""
@@ -218,6 +242,8 @@ class Node:
         self._busy = True
         if self.first_sample.passed:
             self._fire(False)
+        if self._left and not 0 <= ticks_diff(now_us, self._left_us) < _FOLLOW_UP_US:
+            self._left = 0
         if self._concluded:
             if self._linger_ms and ticks_diff(now, self._linger_end) >= 0:
                 self._silent = True
@@ -227,14 +253,13 @@ class Node:
     def _repair(self):
         """The call before was interrupted: make again what it may have left half done from what is whole.
 
-        Whole are this node's own bits, the bitmaps but for those, and the generation, since a step that changes more
-        than one of the node's parts changes last what would have it done again by the next frame.
+        Whole are this node's own readiness, the bitmaps but for its own bits, and the generation, since a step that
+        changes more than one of the node's parts changes last what would have it done again by the next frame.
         """
         self._echo_count = 0
         if self.frame.sender >= 0:
             self._sequences[self.frame.sender] = 0
-        for i in range(len(self.bitmaps)):
-            self.bitmaps[i] |= self._own[i]
+        self._add_own()
         self.trickle.start(self._now)
         if self.machine.state < BOOTSTRAPPED or self.machine.state == TIMED_OUT and self._retry:
             self._feed_again()
@@ -310,8 +335,8 @@ class Node:
                 return
             self._merge(buffer)
         news = self._claims
-        if frame.flags & INSTANT_FLAG and self.first_sample.offer(self._theirs_us, self._now_us):
-            news = True
+        if frame.flags & INSTANT_FLAG and self._theirs_us is not None:
+            news = self.first_sample.offer(self._theirs_us, self._now_us) or news
         if news or self._lacks:
             self.trickle.reset(self._now)
         else:
@@ -322,15 +347,24 @@ class Node:
         frame = self.frame
         i = frame.sender
         stored = self._sessions[i]
+        if not self._sequences[i]:
+            self._meet()
         if stored == frame.session and frame.sequence <= self._sequences[i]:
             self._count(_REPLAYED)
             return -1
         if stored > frame.session:
             self._count(_STALE)
             return -1
-        if not stored and not self._echoes(buffer, self.machine.peer_id, self.session):
-            self._count(_UNPROVED)
-            return 0
+        if frame.flags & INSTANT_FLAG:
+            self._time(i, not stored or stored == frame.session)
+        self._stamps[i] = self._sent_us
+        if not stored:
+            if not self._echoes(buffer, self.machine.peer_id, self.session):
+                self._sequences[i] = frame.sequence
+                self._count(_UNPROVED)
+                return 0
+            if frame.flags & FOLLOW_UP_FLAG:
+                self._theirs_us = None  # it is not proved that the frame before was of this session
         if stored and stored < frame.session:
             self._count(_RESTARTS)
             self._doubted[i >> 3] |= 1 << (i & 7)
@@ -342,6 +376,24 @@ class Node:
         self._sessions[i] = frame.session
         self._sequences[i] = frame.sequence
         return 1
+
+    def _time(self, i, same):
+        """Find out when the frame's instant is. Its offset counts since it began to be sent, or since the one before
+        did, if this node has heard that one. same: the session may be that of the last one heard."""
+        self._theirs_us = None
+        since_us = self._sent_us
+        if self.frame.flags & FOLLOW_UP_FLAG:
+            if not same or self.frame.sequence != self._sequences[i] + 1:
+                return
+            since_us = self._stamps[i]
+        self._theirs_us = ticks_diff(since_us, self._now_us) + self.frame.offset_us
+
+    def _meet(self):
+        """Count one more member in range. An interval has to hold a frame of each of them, and collisions grow with
+        their pairs, so that from 33 on Imin does."""
+        if self._near < len(self.machine.ids):
+            self._near += 1
+            self.trickle.imin_ms = max(self.trickle.imin_ms, min(self._near * self._near >> _DENSITY, _IMAX_MS))
 
     def _judge(self, buffer):
         """Find out whether the frame lacks something that this node has, and whether it claims to have more."""
@@ -362,11 +414,13 @@ class Node:
 
     def _judge_instant(self):
         first = self.first_sample
-        if not self.frame.flags & INSTANT_FLAG:
+        flags = self.frame.flags
+        if not flags & INSTANT_FLAG:
             self._lacks = self._lacks or first.known
             return
-        self._theirs_us = ticks_diff(self._sent_us, self._now_us) + self.frame.offset_us
-        differs = first.differs(self._theirs_us, self._now_us) if first.known else -1
+        differs = 0 if first.known else -1
+        if first.known and self._theirs_us is not None:
+            differs = first.differs(self._theirs_us, self._now_us, flags & FOLLOW_UP_FLAG)
         self._lacks = self._lacks or differs > 0
         self._claims = self._claims or differs < 0
 
@@ -425,7 +479,8 @@ class Node:
     def _start_over(self, generation):
         """Keep nothing but this node's own bits; a machine that has not concluded is given up for a fresh one."""
         for i in range(len(self.bitmaps)):
-            self.bitmaps[i] = self._own[i]
+            self.bitmaps[i] = 0
+        self._add_own()
         if self.machine.state < BOOTSTRAPPED:
             self._feed_again()
         self.generation = generation
@@ -503,13 +558,11 @@ class Node:
         self.sequence += 1
         frame.ready = self.ready()
         frame.flags = TIMED_OUT_FLAG if self._timed_out else 0
+        frame.offset_us = 0
         if self.machine.state == BOOTSTRAPPED:
             frame.flags |= BOOTSTRAPPED_FLAG
         if self.first_sample.known:
-            frame.flags |= INSTANT_FLAG
-            frame.offset_us = self.first_sample.remaining_us(self._now_us)
-        else:
-            frame.offset_us = 0
+            self._put_instant(frame)
         frame.sender = self._me
         frame.session = self.session
         frame.sequence = self.sequence
@@ -518,6 +571,16 @@ class Node:
         self._put_echoes(buffer)
         self._count(_SENT)
         return frame.encode(buffer, self.bitmaps)
+
+    def _put_instant(self, frame):
+        """A radio may keep a frame for milliseconds before it leaves, and only then tell when that was. So most frames
+        count from the one before, as the follow-up message of IEEE 1588 (PTP) does."""
+        frame.flags |= INSTANT_FLAG
+        since_us = self._now_us
+        if self._left and self._left + 1 == self.sequence and self.sequence % _ITSELF:
+            frame.flags |= FOLLOW_UP_FLAG
+            since_us = self._left_us
+        frame.offset_us = self.first_sample.remaining_us(since_us)
 
     def _put_echoes(self, buffer):
         i = self.frame.echo_count
@@ -531,9 +594,13 @@ class Node:
     def _has(self, at):
         return bool(self.bitmaps[at >> 3] >> (at & 7) & 1)
 
-    def _add_own(self, at):
-        self._own[at >> 3] |= 1 << (at & 7)
+    def _add(self, at):
         self.bitmaps[at >> 3] |= 1 << (at & 7)
+
+    def _add_own(self):
+        self._add(self._me)
+        if self._ready:
+            self._add(self._me + 8 * self.frame.width)
 
     def _count(self, counter):
         if self.counters[counter] < MAX_NUMBER:

@@ -121,7 +121,9 @@ class Runner:
     def _send(self, link, length):
         try:
             if not self._held or link.free():
-                link.send(self._tx, length)
+                left_us = link.send(self._tx, length)
+                if left_us is not None:
+                    self.node.left(left_us)
         except Exception as error:
             self._app.note("send", error)
 

@@ -1,6 +1,6 @@
 """Prints the table of faction.json's keys for the README, ranges and defaults from what a board executes.
 
-    python -m swarm.config_table
+python -m swarm.config_table
 """
 
 from swarm.device_config import MAX_MEMBERS, NUMBERS, default_lead_ms

@@ -143,6 +143,7 @@ def _decoded(frame, codec, machine, data):
         "kind": "READY" if codec.ready else "PING",
         "bootstrapped": bool(codec.flags & frame.BOOTSTRAPPED_FLAG),
         "timed_out": bool(codec.flags & frame.TIMED_OUT_FLAG),
+        "follow_up": bool(codec.flags & frame.FOLLOW_UP_FLAG),
         "sender": machine.ids[codec.sender],
         "session": codec.session,
         "sequence": codec.sequence,
@@ -159,6 +160,7 @@ def _encoded(frame, codec, machine, fields):
     codec.ready = fields["kind"] == "READY"
     codec.flags = frame.BOOTSTRAPPED_FLAG if fields["bootstrapped"] else 0
     codec.flags |= frame.TIMED_OUT_FLAG if fields["timed_out"] else 0
+    codec.flags |= frame.FOLLOW_UP_FLAG if fields["follow_up"] else 0
     codec.flags |= frame.INSTANT_FLAG if fields["offset_us"] is not None else 0
     codec.offset_us = fields["offset_us"] or 0
     codec.sender = machine.index(fields["sender"])

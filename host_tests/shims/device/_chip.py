@@ -11,6 +11,7 @@ has.
 """
 
 import os
+import select
 import sys
 
 import utime
@@ -66,6 +67,9 @@ class _Air:
         descriptor = _parameter("SWARM_RADIO_FD", -1)
         self._file = open(descriptor, "r+b", 0) if descriptor >= 0 else None
         self._buffer = bytearray(_AIR_BUFFER)
+        self._waiting = select.poll()
+        if self._file is not None:
+            self._waiting.register(self._file, select.POLLIN)
         self.listeners = []  # called with (buffer, start, end) for each datagram; they take what is theirs
 
     def transmit(self, datagram):
@@ -74,6 +78,14 @@ class _Air:
                 self._file.write(datagram)
             except OSError:
                 pass  # the medium is gone: as when nobody listens
+
+    def wait(self):
+        """Let a millisecond pass, or less if a datagram comes: a device that waits for its radio leaves the medium and
+        the other boards their processors."""
+        try:
+            self._waiting.poll(1)
+        except OSError:
+            pass  # an alarm of the launcher has come
 
     def poll(self):
         """Hand every datagram that waits to the listeners."""

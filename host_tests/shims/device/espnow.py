@@ -207,6 +207,7 @@ class ESPNow:
         while not done():
             if timeout_ms >= 0 and _chip.true_us() >= end_us:
                 return False
+            _chip.air.wait()
             _chip.air.poll()
         return True
 

@@ -1,6 +1,6 @@
 """ESP-NOW link for ESP32 boards: frames as broadcasts, heard by everybody on the channel."""
 
-from time import sleep_ms, ticks_add, ticks_us
+from time import sleep_ms, ticks_add, ticks_diff, ticks_ms, ticks_us
 
 import espnow
 import network
@@ -13,6 +13,9 @@ _PACKET_OVERHEAD = const(14)  # what the receive ring keeps with each packet
 _BURST = const(24)  # frames that may come between two calls of receive() in a large swarm
 # At 1 Mbit/s: long preamble, then 43 bytes of headers and checksum around the frame, a microsecond a bit.
 _AIR_US = const(192 + 43 * 8)
+_REPORT_US = const(250)  # at most what the radio's report that a frame has left comes late
+_WAIT_US = const(10_000)  # a report that took longer was not waited for all the time
+_MS_MASK = const(0x3FFFFFFF)  # of ticks_ms
 _START_MS = const(1000)  # the radio is up long before that, or not at all
 
 
@@ -54,7 +57,8 @@ class EspNowLink:
         )
         self._radio.active(True)
         self._radio.add_peer(BROADCAST)
-        self._packet = [bytearray(6), None]
+        self._packet = [bytearray(6), None, 0, 0]  # type: list
+        self._reports = True
         self._sending = None
         self._views = {}
         self.sent_us = ticks_us()
@@ -74,19 +78,28 @@ class EspNowLink:
         return True
 
     def send(self, buffer, length):
-        """Broadcast the first length bytes of a bytearray. An error of the radio is counted and kept in error."""
+        """Broadcast the first length bytes of a bytearray. Returns the ticks_us at which the transmission began, which
+        the radio's report tells when it is waited for, else when the radio was given the frame, which it may have kept
+        for some milliseconds. An error of the radio is counted and kept in error; then None.
+        """
         if buffer is not self._sending:
             self._sending = buffer
             self._views = {}
         if length not in self._views:
             # A view for each of the few lengths that frames have, made once: a new one takes memory.
             self._views[length] = memoryview(buffer)[:length]
+        given_us = ticks_us()
         try:
-            self._radio.send(BROADCAST, self._views[length], False)
-            self.sent += 1
+            self._radio.send(BROADCAST, self._views[length], self._reports)
         except OSError as error:
+            if error.args[0] > 0:  # ETIMEDOUT, which is not the radio's: a report that is missing would hold up each
+                self._reports = False
             self.send_errors += 1
             self.error = error
+            return None
+        self.sent += 1
+        left_us = ticks_add(ticks_us(), -(_AIR_US + 8 * length + _REPORT_US))
+        return left_us if 0 < ticks_diff(left_us, given_us) < _WAIT_US else given_us
 
     def receive(self, buffer):
         """Take the next frame that has come into buffer; returns its length, or 0 when there is none.
@@ -103,7 +116,9 @@ class EspNowLink:
             return 0
         if length:
             self.received += 1
-            self.sent_us = ticks_add(ticks_us(), -(_AIR_US + 8 * length))
+            # It came before the end of the millisecond that the radio noted, however late it is read.
+            waited_ms = max(ticks_diff(ticks_ms(), self._packet[3] & _MS_MASK) - 1, 0)
+            self.sent_us = ticks_add(ticks_us(), -(_AIR_US + 8 * length + 1000 * waited_ms))
         return length
 
     def counters(self):

@@ -77,16 +77,19 @@ class UartLink:
         return self._hold is None and self._end_us is None and self._at >= self._end and not self._uart.any()
 
     def send(self, buffer, length):
-        """Send the first length bytes of buffer, unless somebody has begun to talk while they were made."""
+        """Send the first length bytes of buffer, unless somebody has begun to talk while they were made. Returns the
+        ticks_us at which that began, or None."""
         length = encode(buffer, length, self._wire)
         if self._uart.any():
             self.yielded += 1
-            return
-        self._end_us = ticks_add(ticks_us(), length * self._byte_us64 >> 6)
+            return None
+        left_us = ticks_us()
+        self._end_us = ticks_add(left_us, length * self._byte_us64 >> 6)
         self._left = length
         if self._single:
             self._echo = length
         self._go_on()
+        return left_us
 
     def receive(self, buffer):
         """Take the next frame that has come into buffer, one of receive_buffer(); returns its length, or 0 for none.

@@ -78,6 +78,9 @@ class Published:
     def tick(self, now, now_us) -> None:
         """Let time pass."""
 
+    def left(self, left_us) -> None:
+        """Nothing counts from it."""
+
     def poll(self, now, now_us, buffer) -> int:
         """The frame to send now, built in buffer, or 0."""
         if self.wait_ms(now, now_us):

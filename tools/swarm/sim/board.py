@@ -51,6 +51,7 @@ class Board:
         self._blocked = False
         self._busy_until = 0
         self._waiting = 0
+        self._left_at = _NEVER
 
     def boot(self, warmup_us: int | None) -> None:
         """Power on, if it is off; ready warmup_us later."""
@@ -120,6 +121,12 @@ class Board:
         self._watch.heard(self, payload)
         self._after()
 
+    def left(self, start: int) -> None:
+        """A link reports that the frame began to leave at that time; of several links the first to begin counts."""
+        if start < self._left_at:
+            self._left_at = start
+            self.node.left(self.clock.local_us(start) & _MASK)
+
     def wake(self) -> None:
         """A link has become free."""
         if self.on:
@@ -144,6 +151,7 @@ class Board:
             if length:
                 payload = self._watch.sends(self, due)
                 frame = bytes(self._buffer[:length])
+                self._left_at = _NEVER
                 for link in self.links:
                     self.frames += 1
                     self.bytes += length

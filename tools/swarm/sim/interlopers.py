@@ -107,6 +107,9 @@ class Talker:
         self._random = run.kernel.random(f"talker {place}")
         run.kernel.at(0, self._talk)
 
+    def left(self, start: int) -> None:
+        """Its frame has begun to leave: nothing counts from it."""
+
     def wake(self) -> None:
         """A link has become free: nothing to do before the pause is over."""
 

@@ -43,7 +43,8 @@ _SCRATCH = (
     "_busy",
     "sampled_late",
 )
-_SPEAKS = ("_echo", "_near")  # beginnings of the names of what makes a node speak, or keep silent for longer
+# Beginnings of the names of what makes a node speak, or keep silent for longer; the last two are noted of any sender.
+_SPEAKS = ("_echo", "_near", "_sequences", "_stamps")
 _KEPT = 5  # violations of one name that are kept in words
 
 

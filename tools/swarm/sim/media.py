@@ -38,6 +38,7 @@ class Medium:
     SLOT_US = 0  # that many of
     SLOTS = 1  # these slots later, drawn at random
     SENSE_US = 0  # a transmission that began less than this ago is not sensed yet
+    DEPARTURE_US = 0  # behind a hidden wait, a board believes that its frame left up to this much earlier than it did
 
     def __init__(self, kernel: Kernel, in_range: list[int], weather, hidden_wait_us: int = 0) -> None:
         self.kernel = kernel
@@ -108,11 +109,14 @@ class Medium:
         self._active.append(sent)
         self.busy_us += sent.end - now
         self.kernel.note("sends", board.number, frame)
-        self.kernel.at(sent.end, self._end, board, sent)
+        self.kernel.at(sent.end, self._end, board, life, sent)
 
-    def _end(self, board, sent: Transmission) -> None:
+    def _end(self, board, life: int, sent: Transmission) -> None:
         self._active.remove(sent)
         self._pending.discard(board)
+        if board.life == life:
+            early_us = self._random.randint(0, self.DEPARTURE_US) if self.hidden_wait_us else 0
+            board.left(sent.start - early_us)
         disturbed = sent.disturbed
         for place in self._near[sent.sender]:
             if not disturbed >> place & 1:
@@ -129,6 +133,7 @@ class Radio(Medium):
     SLOT_US = 20
     SLOTS = 32
     SENSE_US = 15
+    DEPARTURE_US = 250  # the margin that EspNowLink leaves for the radio's report to come late
 
     @staticmethod
     def airtime_us(length: int) -> int:
