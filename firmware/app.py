@@ -89,7 +89,13 @@ class App:
         except Exception as error:
             self.note("sample()", error)
             value = None
-        record = {"node": self.config["node"], "late_us": self._late_us, "value": value, "late": self._late}
+        record = {
+            "node": self.config["node"],
+            "session": self.node.session,
+            "late_us": self._late_us,
+            "value": value,
+            "late": self._late,
+        }
         line = json.dumps(record)
         self.sample = record
         try:
@@ -102,7 +108,7 @@ class App:
         """Say what has changed, and show it."""
         node = self.node
         state = node.machine.state
-        self._signs.pattern = signs.FAILED if node.conflict else signs.STATES[state]
+        self._signs.pattern = signs.FAILED if node.conflict or self.errors else signs.STATES[state]
         if node.conflict:
             self.say("stopped: a second board carries this id: give one of them another, then restart both")
             return

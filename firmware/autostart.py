@@ -15,7 +15,7 @@ import faction
 
 SKIP_FILE = "faction.skip"  # while this file is there, the node is not started
 
-_RETRY_MS = 60_000  # after a start that failed for want of memory, radio or storage, which a later one may have
+_RETRY_MS = 60_000  # after a start that failed for want of memory, radio or storage, or that was interrupted
 
 _timer = None  # shows by the LED that no node runs
 
@@ -76,11 +76,13 @@ def _fail(error):
     global _timer
     gc.collect()
     faction.failure = "%s: %s" % (type(error).__name__, error)
-    retry = isinstance(error, (OSError, MemoryError))
+    interrupted = not isinstance(error, Exception)
+    retry = interrupted or isinstance(error, (OSError, MemoryError))
+    if interrupted:
+        # By hand, or by a tool that met the board at its start: nobody may be there to start it again.
+        faction.failure = "the start was interrupted"
     if retry:
         faction.failure += ": tried again every %d s" % (_RETRY_MS // 1000)
-    elif not isinstance(error, Exception):
-        faction.failure = "the start was interrupted: faction.restart(), or reset the board"
     print("faction: error:", faction.failure)
     signs = Signs()
     signs.pattern = FAILED

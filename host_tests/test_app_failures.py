@@ -1,6 +1,6 @@
 """What a user can get wrong: the board says so on the serial line, in the status and by the LED, and the REPL answers.
 
-All boards are started at once on one bench; each has its own mistake.
+All boards are started at once on one rig; each has its own mistake.
 """
 
 import json
@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bench_fixture import Table, lay_boards
 from conftest import require
+from rig_fixture import Table, lay_boards
 from swarm.serial_repl import raw_repl
 
 SEED = 8
@@ -95,6 +95,12 @@ CASES = {
     "warm_up() raises": (
         write("sensor.py", "sample = None\nn = []\n\ndef warm_up():\n    n.append(1)\n    raise ValueError(len(n))\n"),
         "error: warm_up(): ValueError: 1",
+        FAILED,
+    ),
+    "warm_up() raises once": (
+        write("sensor.py", "n = []\n\ndef warm_up():\n    n.append(1)\n    assert n[1:]\n    return True\n\n"
+              "def sample():\n    return 1\n"),
+        "error: warm_up(): AssertionError: ",
         FAILED,
     ),
     "warm_up() is async": (

@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from bench_fixture import Table, lay_boards
 from conftest import require
+from rig_fixture import Table, lay_boards
 from swarm import cli, samples
 from swarm.samples import Sample, SamplesError
 
@@ -47,6 +47,15 @@ def test_an_instant_that_is_not_told_stays_empty(instant_in_us):
 def test_a_sample_of_an_earlier_boot_has_no_session():
     ((sample,), _) = samples.parse(answer(record(), sample=None))
     assert (sample.session, sample.agreed) == (None, "")
+
+
+def test_a_line_tells_its_session():
+    lines = [{**record(5), "session": 7}, {**record(5), "session": 9}]
+    table = []
+    assert samples.merge(table, samples.parse(answer(*lines, session=9))[0]) == 2
+    assert samples.merge(table, samples.parse(answer(*lines[1:], session=10, sample=None))[0]) == 0
+    assert [(one.session, bool(one.agreed)) for one in table] == [(7, False), (9, True)]
+    assert samples.parse(answer(json.dumps({**record(5), "session": "9"}), sample=None)) == ([], 1)
 
 
 def test_an_application_on_asyncio_has_the_sample_of_its_status():

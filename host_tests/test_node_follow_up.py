@@ -146,12 +146,13 @@ def test_most_frames_count_from_the_one_before_and_each_fourth_from_itself(us):
     assert kinds == [False, True, True, False, True, True, True, False, True]
 
 
-def test_of_several_links_the_first_counts():
+@pytest.mark.parametrize("after_us", ((0, 5000), (5000, 0)))
+def test_of_several_links_the_earliest_counts(after_us):
     board = concluded()
     board.speak()
     left_us = board.true_us
-    board.node.left(board.now[1])
-    board.node.left(board.now[1] + 5000)
+    for link_us in after_us:
+        board.node.left(board.now[1] + link_us)
     sent = board.speak()
     assert sent.follow_up and sent.offset_us == 60_000_000 - left_us
 

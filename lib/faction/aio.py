@@ -44,7 +44,7 @@ class Swarm:
             await self._wait()
 
     async def first_sample(self):
-        """Wait for the first sample; returns its record, a dict with node, late_us, value and late.
+        """Wait for the first sample; returns its record, a dict with node, session, late_us, value and late.
 
         RuntimeError, which says why, when there will be none.
         """

@@ -194,10 +194,10 @@ class Node:
 
     def left(self, left_us):
         """Tell that the last frame of poll() has begun to leave at left_us, by this node's ticks_us; where that is
-        uncertain, at the earliest possible moment, so that the agreed instant never creeps forward. Of several links
-        the first counts. Without it a frame's time in the link makes the instant that much less exact.
+        uncertain, at the earliest possible moment, so that the agreed instant never creeps forward. Of several calls
+        the earliest counts. Without it a frame's time in the link makes the instant that much less exact.
         """
-        if self._left != self.sequence:
+        if self._left != self.sequence or ticks_diff(left_us, self._left_us) < 0:
             self._left_us = left_us
             self._left = self.sequence
 

@@ -29,7 +29,7 @@ _EXAMPLES = """examples:
   swarm collect --port /dev/ttyUSB0
 
 columns:
-  node, session      session: where the node still tells in which of its boots the sample was taken
+  node, session      session: number of the node's boot in which the sample was taken; each is above those before it
   late_us            microseconds from the agreed instant to the sample, by the node's own clock
   value              a number or text as it is, else as JSON; empty when the sensor failed
   late               1 when the node bootstrapped, or heard of the instant, only after it

@@ -295,6 +295,7 @@ class MediumClient:
                 return messages
 
     def close(self) -> None:
+        """Let go of the medium."""
         self._socket.close()
 
 

@@ -1,7 +1,7 @@
 """Samples of a swarm: from the lines that nodes keep to a CSV file without duplicates, and a picture of it.
 
-A node's lines do not say in which boot they were written, so two samples are the same when node, late_us, value and
-late are, and no session tells them apart. A node that keeps such a line twice has taken two samples.
+A node's line says in which session it was written, and a node samples once a session. Lines of older firmware do not:
+then two samples are the same when node, late_us, value and late are. A node that keeps such a line twice has taken two.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class SamplesError(Exception):
 
 @dataclass
 class Sample:
-    """One sample. session: None when it is not known; value: its text in the file; agreed: UTC or empty."""
+    """One sample. session: None where old firmware does not tell; value: its text in the file; agreed: UTC or empty."""
 
     node: int
     session: int | None
@@ -58,7 +58,11 @@ def parse(answer: dict) -> tuple[list[Sample], int]:
     """
     current = answer["sample"]
     records = [_record(line) for line in answer["lines"]] if "lines" in answer else [current] if current else []
-    found = [Sample(one["node"], None, one["late_us"], _cell(one["value"]), one["late"]) for one in records if one]
+    found = [
+        Sample(one["node"], one.get("session"), one["late_us"], _cell(one["value"]), one["late"])
+        for one in records
+        if one
+    ]
     if found and records[-1] is not None and records[-1] == current:
         found[-1].session = answer["session"]
         found[-1].agreed = _agreed(answer)
@@ -75,8 +79,9 @@ def _record(line: str) -> dict | None:
             continue
         if (
             isinstance(record, dict)
-            and record.keys() == {"node", "late_us", "value", "late"}
-            and all(type(record[name]) is kind for name, kind in (("node", int), ("late_us", int), ("late", bool)))
+            and record.keys() - {"session"} == {"node", "late_us", "value", "late"}
+            and all(type(record[name]) is int for name in ("node", "late_us", "session") if name in record)
+            and type(record["late"]) is bool
         ):
             return record
     return None
