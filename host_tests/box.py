@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from swarm import cli
-from swarm.bench import Bench
+from swarm.rig import Rig
 
 SLOTS = ("faction.a", "faction.b")
 
@@ -15,7 +15,7 @@ SLOTS = ("faction.a", "faction.b")
 class Box:
     """Boards 1 ... count with an empty flash, in folders board-N of home; a context manager.
 
-    A thread takes what the bench tells, so that tests may take their time: lines, boots and pids by board.
+    A thread takes what the rig tells, so that tests may take their time: lines, boots and pids by board.
     """
 
     def __init__(self, home, count, seed):
@@ -28,9 +28,9 @@ class Box:
         for node in self.nodes:
             self.flash(node).mkdir(parents=True)
         before = os.umask(0o077)
-        self.bench = Bench({node: self.flash(node) for node in self.nodes}, seed)
+        self.rig = Rig({node: self.flash(node) for node in self.nodes}, seed)
         os.umask(before)
-        self.ports = self.bench.ports
+        self.ports = self.rig.ports
         self._change = threading.Condition()
         self._ends = False
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -43,7 +43,7 @@ class Box:
     def power(self, node, on, after_ms=0):
         """Switch a board's power and, unless that is for later, wait until it is done."""
         boots = self.boots[node]
-        self.bench.power(node, on, after_ms)
+        self.rig.power(node, on, after_ms)
         if not after_ms:
             self.wait(lambda: self.boots[node] > boots if on else node not in self.pids, f"power of {node}")
 
@@ -66,7 +66,7 @@ class Box:
     def _follow(self):
         while not self._ends:
             try:
-                events = self.bench.events(0.05)
+                events = self.rig.events(0.05)
             except EOFError:
                 return
             with self._change:
@@ -97,7 +97,7 @@ class Box:
     def __exit__(self, *_):
         self._ends = True
         self._thread.join()
-        self.bench.close()
+        self.rig.close()
 
 
 def describe(folder, box, *options):

@@ -6,8 +6,8 @@ import time
 import pytest
 import serial
 
-from bench_fixture import Table, lay_boards
 from conftest import require
+from rig_fixture import Table, lay_boards
 from swarm.serial_repl import raw_repl
 
 SEED = 12

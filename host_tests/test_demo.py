@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bench_fixture import lay_boards
 from conftest import require
+from rig_fixture import lay_boards
 from swarm import sniffer
 from swarm.demo import WrongUse, plan
 from swarm.demo_run import Run
@@ -180,7 +180,7 @@ def test_whatever_ends_the_demo_no_process_is_left(number, tmp_path):
             if "started session" in line:
                 break
         children = descendants(process.pid)
-        assert len(children) >= 3, "bench, medium and a board"
+        assert len(children) >= 3, "rig, medium and a board"
         process.send_signal(number)
         process.wait(10)
         assert process.returncode != 0

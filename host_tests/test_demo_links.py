@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bench_fixture import Table, lay_boards
 from conftest import require
+from rig_fixture import Table, lay_boards
 from swarm import device_config
 from swarm.demo import config_of, links_of
 

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from bench_fixture import Table, lay_boards
 from conftest import require
+from rig_fixture import Table, lay_boards
 from swarm import package
 from swarm.runtimes import LIB, ROOT
 

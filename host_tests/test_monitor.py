@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench_fixture import Table, lay_boards
 from conftest import require
+from rig_fixture import Table, lay_boards
 from swarm import cli, node_table
 from swarm.targets import Target
 from swarm.watch import Watch

@@ -203,7 +203,7 @@ def start(box, nodes, sampling=None):
     """Give boards power, and wait until those that are to run a node have taken their sample."""
     since = {node: len(box.lines[node]) for node in nodes}
     for node in nodes:
-        box.bench.power(node, True)
+        box.rig.power(node, True)
     for node in nodes:
         sampled = sampling is None or node in sampling
         box.wait_line(node, '"late_us"' if sampled else 'Type "help()"', since[node])
@@ -211,7 +211,7 @@ def start(box, nodes, sampling=None):
 
 def stop(box, nodes):
     for node in nodes:
-        box.bench.power(node, False)
+        box.rig.power(node, False)
     box.wait(lambda: not any(node in box.pids for node in nodes), "power off")
 
 
@@ -298,7 +298,7 @@ def test_a_start_that_is_cut_anywhere_is_followed_by_one_that_needs_no_hand(box)
             shutil.copy(SCRIPT, box.flash(node) / "boot.py")
             (box.flash(node) / "power.cut").write_text(f"{at} {share}")
             since[node] = len(box.lines[node])
-            box.bench.power(node, True)
+            box.rig.power(node, True)
         for node, (*_, what) in cuts.items():
             box.wait_line(node, f"power cut: {what}", since[node])
         stop(box, cuts)

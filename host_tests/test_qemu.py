@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench_fixture import Table, lay_boards
 from conftest import require
+from rig_fixture import Table, lay_boards
 from swarm import cli, pieces, qemu, runtimes
 from swarm.strip import strip
 

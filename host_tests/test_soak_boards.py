@@ -36,7 +36,7 @@ def test_nothing_is_lost(done):
     assert figures.soft and figures.cuts and figures.kills + figures.outages and figures.bursts + figures.splits
     assert figures.boots >= figures.sessions > 2 * NODES and figures.samples > 2 * NODES
     assert figures.collected >= figures.samples and sum(map(len, figures.collective)) >= 2 and figures.worst_s < 10
-    assert figures.memory_boots and figures.longest_s > SECONDS / 3 and set(figures.rss) == {"bench", "medium"}
+    assert figures.memory_boots and figures.longest_s > SECONDS / 3 and set(figures.rss) == {"rig", "medium"}
     assert len(lines) >= 2 and all(re.search(r"^ +\d+ s  \d of 6 boards have power, \d Boot", line) for line in lines)
 
 
@@ -52,7 +52,7 @@ def test_the_figures_are_one_block(done):
 @pytest.fixture
 def spoilt(done):
     """The soak again, to be spoilt; what is read from files and boards, and who has said what, can be changed."""
-    return copy.deepcopy({name: value for name, value in vars(done[0]).items() if name not in ("bench", "_progress")})
+    return copy.deepcopy({name: value for name, value in vars(done[0]).items() if name not in ("rig", "_progress")})
 
 
 def problems(spoilt):
@@ -128,10 +128,10 @@ def test_a_board_that_is_stuck_is_named(changes, says, spoilt):
 def test_memory_that_grows_is_named(spoilt):
     boot = spoilt["ledger"].boots[1][-1]
     boot.memory = [2000, 2100, 2000 + soak.MEMORY_LIMIT + 1]
-    spoilt["figures"].rss["bench"] = (0, 1 << 20, (1 << 20) + soak.RSS_LIMIT + 1)
-    board, bench = problems(spoilt)
+    spoilt["figures"].rss["rig"] = (0, 1 << 20, (1 << 20) + soak.RSS_LIMIT + 1)
+    board, rig = problems(spoilt)
     assert board.startswith(f"node 1: session {boot.node.session} holds more memory with time: [2000, 2100, ")
-    assert bench.startswith("the memory of the bench grew from 1048576 to ")
+    assert rig.startswith("the memory of the rig grew from 1048576 to ")
 
 
 def told(ledger, node, at_ms, *lines, kind=None):

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import serial
 
-from bench_fixture import Table, lay_boards
 from conftest import require
+from rig_fixture import Table, lay_boards
 from swarm import kept, serial_repl, targets
 from swarm.serial_repl import BoardError, raw_repl
 from test_aio import BOOT

@@ -11,8 +11,8 @@ import time
 import pytest
 import serial
 
-from bench_fixture import Table, lay_boards
 from conftest import require
+from rig_fixture import Table, lay_boards
 from swarm.serial_repl import raw_repl, read_status
 
 SEED = 5
@@ -213,7 +213,7 @@ def test_a_reader_that_stops_reading_does_not_stop_the_others(counter):
     assert evaluate(counter, "n") > before
 
 
-@pytest.mark.parametrize("how", ["close", "kill the bench"])
+@pytest.mark.parametrize("how", ["close", "kill the rig"])
 def test_no_process_is_left(lay, how):
     require("unix")
     table = Table(lay(COUNTER), SEED)
@@ -232,15 +232,15 @@ def test_no_process_is_left(lay, how):
     assert not any(alive(pid) for pid in pids), how
 
 
-def test_a_bench_ends_with_whoever_started_it(lay, tmp_path):
+def test_a_rig_ends_with_whoever_started_it(lay, tmp_path):
     """Even when that is killed: its pipe ends."""
     require("unix")
     boards = json.dumps({str(node): str(home) for node, home in lay(COUNTER).items()})
     starter = (
-        "import sys, json, os, signal\nfrom pathlib import Path\nfrom swarm.bench import Bench\n"
-        f"bench = Bench({{int(n): Path(d) for n, d in json.loads({boards!r}).items()}}, 1)\n"
-        "bench.power(1, True)\nwhile not bench.pids: bench.events(0.1)\n"
-        "print(bench.pid, bench.medium_pid, bench.pids[1], flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+        "import sys, json, os, signal\nfrom pathlib import Path\nfrom swarm.rig import Rig\n"
+        f"rig = Rig({{int(n): Path(d) for n, d in json.loads({boards!r}).items()}}, 1)\n"
+        "rig.power(1, True)\nwhile not rig.pids: rig.events(0.1)\n"
+        "print(rig.pid, rig.medium_pid, rig.pids[1], flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([os.sys.executable, "-c", starter], capture_output=True, text=True, timeout=30)
     pids = [int(word) for word in done.stdout.split()]

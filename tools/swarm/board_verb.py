@@ -18,8 +18,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from swarm import kept, project
-from swarm.bench import Bench
 from swarm.project import ProjectError
+from swarm.rig import Rig
 from swarm.streams import fail
 from swarm.virtual_board import unix_port_missing
 
@@ -133,23 +133,23 @@ def _serve(options: argparse.Namespace, nodes: list[int]) -> int:
         flash = {node: (home / f"board-{node}").absolute() for node in nodes}
         for folder in (*flash.values(), home / _PORTS):
             folder.mkdir(parents=True, exist_ok=True)
-        bench = Bench(flash, seed, remove=remove, silent=options.background)
-        cleanup.callback(bench.close)
+        rig = Rig(flash, seed, remove=remove, silent=options.background)
+        cleanup.callback(rig.close)
         names = {}
         for node in nodes:
             names[node] = home / _PORTS / str(node)
-            names[node].symlink_to(bench.ports[node])
-            bench.power(node, True)
-        while len(bench.pids) < len(nodes):
-            bench.events(_WAIT_S)
+            names[node].symlink_to(rig.ports[node])
+            rig.power(node, True)
+        while len(rig.pids) < len(nodes):
+            rig.events(_WAIT_S)
         print("\n".join(_lines(options, nodes, names, seed)), flush=True)
         if options.background:
-            bench.keep()
-            kept.save(bench.pid, bench.medium_port, bench.ports)
+            rig.keep()
+            kept.save(rig.pid, rig.medium_port, rig.ports)
             cleanup.pop_all()
             return 0
         while True:
-            bench.events(_WAIT_S)  # what they print is at their ports
+            rig.events(_WAIT_S)  # what they print is at their ports
 
 
 def _lines(options: argparse.Namespace, nodes: list[int], names: dict[int, Path], seed: int) -> list[str]:

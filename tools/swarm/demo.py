@@ -17,10 +17,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from swarm import kept
-from swarm.bench import Bench
 from swarm.demo_run import Run
 from swarm.demo_view import summary, table
 from swarm.device_config import NUMBERS
+from swarm.rig import Rig
 from swarm.serial_repl import BoardError, raw_repl, read_runtime, read_status
 from swarm.streams import fail
 from swarm.virtual_board import RUNTIMES, prepare, unix_port_missing
@@ -231,33 +231,33 @@ def _demo(options: argparse.Namespace, runtime: str) -> int:
         for node, home in boards.items():
             prepare(home, config_of(options, node))
         weather = {"loss": options.loss, "delay_ms": JITTER_MS}
-        bench = Bench(boards, seed, runtime, weather, remove=directory, silent=options.keep)
-        cleanup.callback(bench.close)
+        rig = Rig(boards, seed, runtime, weather, remove=directory, silent=options.keep)
+        cleanup.callback(rig.close)
         run = Run(nodes)
-        ended = _follow(options, bench, run, seed)
-        statuses, runtimes = _ask(bench, run)
-        result = _result(options, seed, bench, run, runtimes)
+        ended = _follow(options, rig, run, seed)
+        statuses, runtimes = _ask(rig, run)
+        result = _result(options, seed, rig, run, runtimes)
         problem = _problem(run, ended, options.quorum or options.nodes)
         if options.keep:
-            bench.keep()
-            kept.save(bench.pid, bench.medium_port, bench.ports)
+            rig.keep()
+            kept.save(rig.pid, rig.medium_port, rig.ports)
             cleanup.pop_all()
         if options.json:
             print(json.dumps(result))
         else:
             print("\n".join(_closing_lines(run, statuses, result)))
             if options.keep:
-                print("\n".join(_keep_lines(bench)))
+                print("\n".join(_keep_lines(rig)))
         if problem:
             return fail("demo", f"{problem} (seed {seed})", 1)
         return 0
 
 
-def _follow(options: argparse.Namespace, bench: Bench, run: Run, seed: int) -> bool:
+def _follow(options: argparse.Namespace, rig: Rig, run: Run, seed: int) -> bool:
     """Switch the boards on and watch until all is done; False when patience ended first."""
     switches = plan(seed, options.nodes, options.kill, options.reboot)
     for after_ms, node, on in switches:
-        bench.power(node, on, after_ms)
+        rig.power(node, on, after_ms)
     patience_s = (switches[-1][0] + _patience_ms(options) + GRACE_MS) / 1000
     title = f"{options.nodes} nodes, {options.link}, {options.loss:.0%} of messages lost, seed {seed}"
     show_table = not options.json and sys.stdout.isatty()
@@ -273,37 +273,37 @@ def _follow(options: argparse.Namespace, bench: Bench, run: Run, seed: int) -> b
         switched_s = switches[-1][0] / 1000 + 0.05
         shown = 0.0
         while True:
-            for event in bench.events(_REFRESH_S / 2):
+            for event in rig.events(_REFRESH_S / 2):
                 run.take(event)
             while run.sampled:
                 sampler = run.sampled.pop()
-                sampler.sample_us = sample_instant(bench, sampler.node, sampler.sample_us)
+                sampler.sample_us = sample_instant(rig, sampler.node, sampler.sample_us)
             now = time.monotonic() - start
             if show_table and now - shown >= _REFRESH_S:
                 shown = now
-                live.update(table(run, bench.medium.do("stats"), title))
+                live.update(table(run, rig.medium.do("stats"), title))
             elif not options.json and not show_table and told < len(run.story):
                 print("\n".join(run.story[told:]), flush=True)
                 told = len(run.story)
             done = now > switched_s and run.finished(options.on_timeout == "retry")
             if done or now > patience_s:
                 if show_table:
-                    live.update(table(run, bench.medium.do("stats"), title))
+                    live.update(table(run, rig.medium.do("stats"), title))
                 return done
 
 
-def sample_instant(bench: Bench, node: int, line_us: int | None) -> int | None:
+def sample_instant(rig: Rig, node: int, line_us: int | None) -> int | None:
     """True time of a first sample: of the last conversion of the node's ADC before its sample line came out."""
-    readings = [when_us for when_us, _ in bench.medium.do("readings", node=node)["readings"]]
+    readings = [when_us for when_us, _ in rig.medium.do("readings", node=node)["readings"]]
     before = [when_us for when_us in readings if line_us is not None and when_us <= line_us]
     return max(before) if before else None
 
 
-def _ask(bench: Bench, run: Run) -> tuple[dict[int, dict], dict[int, dict]]:
+def _ask(rig: Rig, run: Run) -> tuple[dict[int, dict], dict[int, dict]]:
     """Each live node's status and runtime, read over its prompt."""
     statuses, runtimes = {}, {}
     for node in run.live():
-        port = bench.ports[node.node]
+        port = rig.ports[node.node]
         try:
             with raw_repl(port) as transport:
                 runtimes[node.node] = read_runtime(transport, port)
@@ -313,7 +313,7 @@ def _ask(bench: Bench, run: Run) -> tuple[dict[int, dict], dict[int, dict]]:
     return statuses, runtimes
 
 
-def _result(options: argparse.Namespace, seed: int, bench: Bench, run: Run, runtimes: dict[int, dict]) -> dict:
+def _result(options: argparse.Namespace, seed: int, rig: Rig, run: Run, runtimes: dict[int, dict]) -> dict:
     live = run.live()
     result = {
         "nodes": options.nodes,
@@ -322,13 +322,13 @@ def _result(options: argparse.Namespace, seed: int, bench: Bench, run: Run, runt
         "converged_ms": run.converged_ms(),
         "skew_us": run.skew_us(),
         "samples": [node.sample for node in live if node.sample is not None],
-        "frames_sent": bench.medium.do("stats")["frames"],
+        "frames_sent": rig.medium.do("stats")["frames"],
         "runtime": {str(node): runtime for node, runtime in runtimes.items()},
-        "pids": [*run.pids, bench.medium_pid, bench.pid],
+        "pids": [*run.pids, rig.medium_pid, rig.pid],
         "seed": seed,
     }
     if options.keep:
-        result["ports"] = {str(node): port for node, port in bench.ports.items()}
+        result["ports"] = {str(node): port for node, port in rig.ports.items()}
     return result
 
 
@@ -367,10 +367,10 @@ def _closing_lines(run: Run, statuses: dict[int, dict], result: dict) -> list[st
     return lines
 
 
-def _keep_lines(bench: Bench) -> list[str]:
+def _keep_lines(rig: Rig) -> list[str]:
     lines = ["", "the boards are left running:"]
-    lines += [f"  node {node}  {port}" for node, port in bench.ports.items()]
-    port = next(iter(bench.ports.values()))
+    lines += [f"  node {node}  {port}" for node, port in rig.ports.items()]
+    port = next(iter(rig.ports.values()))
     return [
         *lines,
         "read them:  swarm status",

@@ -1,6 +1,6 @@
-"""Follows a demo: turns the lines that boards print, and the bench's events, into what each node did and when.
+"""Follows a demo: turns the lines that boards print, and the rig's events, into what each node did and when.
 
-Times are true microseconds. A node's own tick stamps are converted with its clock, which the bench that made it knows.
+Times are true microseconds. A node's own tick stamps are converted with its clock, which the rig that made it knows.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Run:
         self.sampled: list[Node] = []  # nodes whose sample line came since the last look
 
     def take(self, event: dict) -> None:
-        """Take one event of the bench."""
+        """Take one event of the rig."""
         if event["event"] == "boot":
             self._boot(event)
         elif event["event"] == "off":

@@ -38,10 +38,10 @@ def _is_zombie(pid: int) -> bool:
         return False
 
 
-def _runs_bench(pid: int) -> bool:
-    """Whether a process is a bench, as far as this system tells: a number may have gone to another program since."""
+def _runs_rig(pid: int) -> bool:
+    """Whether a process is a rig, as far as this system tells: a number may have gone to another program since."""
     try:
-        return b"swarm.bench" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"swarm.rig" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return True
 
@@ -52,7 +52,7 @@ def load() -> dict | None:
         demo = json.loads(_file().read_text())
     except (OSError, ValueError):
         return None
-    return demo if _alive(demo["pid"]) and _runs_bench(demo["pid"]) else None
+    return demo if _alive(demo["pid"]) and _runs_rig(demo["pid"]) else None
 
 
 def save(pid: int, medium: int, ports: dict[int, str]) -> None:

@@ -2,7 +2,7 @@
 
     python -m swarm.soak [--nodes 16] [--minutes 60] [--seed N]
 
-The boards are real MicroPython nodes on one bench. Their samples are fetched by `swarm collect` again and again, as a
+The boards are real MicroPython nodes on one rig. Their samples are fetched by `swarm collect` again and again, as a
 user does, and at the end every sample that a node has printed or owed must be in that file, no session may have come
 twice, every node must be Bootstrapped, and memory must be what it was. Every random choice comes from the seed; when
 which board then does what is up to the computer.
@@ -32,10 +32,10 @@ import serial
 from mpremote.transport_serial import SerialTransport
 
 from swarm import samples, soak_ledger, targets
-from swarm.bench import Bench
 from swarm.demo import sample_instant
 from swarm.demo_run import BOOTSTRAPPED
 from swarm.medium import true_us
+from swarm.rig import Rig
 from swarm.serial_repl import run
 from swarm.soak_ledger import Boot, Ledger
 from swarm.virtual_board import FIRMWARE, prepare, unix_port_missing
@@ -49,7 +49,7 @@ LOOKS = 5  # at least
 GAP_S = 64.0  # mean time from one fault of a board to its next; in a short soak there are more
 SETTLE_S = 60.0  # patience for the swarm after the last fault
 MEMORY_LIMIT = 512  # bytes by which a boot's memory may grow
-RSS_LIMIT = 1 << 20  # bytes by which the memory of the bench or the medium may grow in the second half
+RSS_LIMIT = 1 << 20  # bytes by which the memory of the rig or the medium may grow in the second half
 
 _COMMAND = [sys.executable, "-c", "from swarm.cli import main; raise SystemExit(main())"]
 _COLLECT_S = 60.0
@@ -201,7 +201,7 @@ class Soak:
         self._bad_air: list[tuple[int, int]] = []
         self._air_clears = 0.0  # when a burst of loss or a split is over; 0: there is none
         self._switched = dict.fromkeys(self.nodes, 0.0)  # when each board has its power for good
-        self._sizes: dict[str, list[int]] = {"bench": [], "medium": []}  # bytes in memory, at each look
+        self._sizes: dict[str, list[int]] = {"rig": [], "medium": []}  # bytes in memory, at each look
         self._next_progress = 0.0
         self._lay()
 
@@ -216,15 +216,15 @@ class Soak:
         return self.folder / f"board-{node}"
 
     def run(self) -> None:
-        """Run it; raises OSError or EOFError when the bench fails."""
+        """Run it; raises OSError or EOFError when the rig fails."""
         weather = {"loss": LOSS, "delay_ms": 1.0}
-        with Bench({node: self._flash(node) for node in self.nodes}, self.seed, weather=weather) as bench:
-            self.bench = bench
+        with Rig({node: self._flash(node) for node in self.nodes}, self.seed, weather=weather) as rig:
+            self.rig = rig
             self._start = time.monotonic()
             plan = Faults(self.seed, self.seconds, self.nodes, self.steady).plan()
             chance = random.Random(f"start/{self.seed}")
             for node in self.nodes:
-                bench.power(node, True, chance.uniform(0, 1500))
+                rig.power(node, True, chance.uniform(0, 1500))
             self._await(self._all_sampled, SETTLE_S)
             self._look()
             self._shake(plan)
@@ -264,10 +264,10 @@ class Soak:
 
     def _listen(self, wait_s: float = _TICK_S) -> None:
         """Take what the boards say, and report progress."""
-        for event in self.bench.events(wait_s):
+        for event in self.rig.events(wait_s):
             self.ledger.take(event)
         for boot in self.ledger.sampled:
-            boot.node.sample_us = sample_instant(self.bench, boot.node.node, boot.node.sample_us)
+            boot.node.sample_us = sample_instant(self.rig, boot.node.node, boot.node.sample_us)
         self.ledger.sampled.clear()
         now = time.monotonic()
         if now >= self._next_progress:
@@ -312,15 +312,15 @@ class Soak:
         """Take a board's power for as long as off_s says, again and again with on_s in between."""
         after_s = 0.0
         for off, on in zip(off_s, [*on_s, 0.0], strict=True):
-            self.bench.power(node, False, after_s * 1000)
+            self.rig.power(node, False, after_s * 1000)
             after_s += off
-            self.bench.power(node, True, after_s * 1000)
+            self.rig.power(node, True, after_s * 1000)
             after_s += on
         self._switched[node] = max(self._switched[node], time.monotonic() + after_s)
 
     def _soft_reset(self, node: int) -> None:
         """What Ctrl-C and Ctrl-D do at the serial line; to a board without power, nothing."""
-        with serial.Serial(self.bench.ports[node], exclusive=True) as port:
+        with serial.Serial(self.rig.ports[node], exclusive=True) as port:
             port.write(b"\r\x03\x04")
         self._switched[node] = max(self._switched[node], time.monotonic() + _RESET_S)
 
@@ -328,14 +328,14 @@ class Soak:
         if not self._air_clears:
             self._bad_air.append((true_us(), 0))
         if kind == "loss":
-            self.bench.medium.do("weather", loss=how["share"])
+            self.rig.medium.do("weather", loss=how["share"])
         else:
-            self.bench.medium.do("partition", groups=how["groups"])
+            self.rig.medium.do("partition", groups=how["groups"])
         self._air_clears = max(self._air_clears, time.monotonic() + how["for_s"])
 
     def _clear_air(self) -> None:
-        self.bench.medium.do("weather", loss=LOSS)
-        self.bench.medium.do("partition", groups=[])
+        self.rig.medium.do("weather", loss=LOSS)
+        self.rig.medium.do("partition", groups=[])
         if self._air_clears:
             self._bad_air[-1] = (self._bad_air[-1][0], true_us())
             self._air_clears = 0.0
@@ -345,7 +345,7 @@ class Soak:
     def _look(self) -> None:
         """Fetch the samples of all boards that have their power for good, and read their status and memory."""
         for name, sizes in self._sizes.items():
-            sizes.append(_rss({"bench": self.bench.pid, "medium": self.bench.medium_pid}[name]))
+            sizes.append(_rss({"rig": self.rig.pid, "medium": self.rig.medium_pid}[name]))
         now = time.monotonic()
         calm = [number for number in self.nodes if self._switched[number] < now]
         end = now + soak_ledger.START_US / 1e6
@@ -355,9 +355,9 @@ class Soak:
         asked = [number for number in calm if self._shows_prompt(number)]
         if not asked:
             return
-        self._collect([self.bench.ports[number] for number in asked])
+        self._collect([self.rig.ports[number] for number in asked])
         for target, status in targets.ask_all(
-            [targets.Target(str(number), self.bench.ports[number], number) for number in asked], _memory
+            [targets.Target(str(number), self.rig.ports[number], number) for number in asked], _memory
         ):
             number = int(target.label)
             self.statuses[number] = status

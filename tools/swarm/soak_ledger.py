@@ -45,7 +45,7 @@ class Ledger:
         self._lead_us = lead_ms * 1000
 
     def take(self, event: dict) -> None:
-        """Take one event of the bench."""
+        """Take one event of the rig."""
         if event["event"] not in ("boot", "off", "line"):
             return
         number = event["node"]

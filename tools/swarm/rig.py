@@ -1,6 +1,6 @@
-"""The bench: one process that holds a medium and virtual boards, switches their power, and reports what they print.
+"""The rig: one process that holds a medium and virtual boards, switches their power, and reports what they print.
 
-    python -m swarm.bench      with JSON lines on standard input and output; `Bench` is the other end
+    python -m swarm.rig      with JSON lines on standard input and output; `Rig` is the other end
 
 The first line in says what to build:
 
@@ -49,7 +49,7 @@ def _environment() -> dict[str, str]:
 
 
 class _Server:
-    """The bench's inside."""
+    """The rig's inside."""
 
     def __init__(self, plan: dict) -> None:
         self._kept = False
@@ -179,7 +179,7 @@ def _terminate(*_: object) -> None:
 
 
 def _serve() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the terminal is for whoever started the bench
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the terminal is for whoever started the rig
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     first = b""
@@ -196,10 +196,10 @@ def _serve() -> None:
         server.close()
 
 
-class Bench:
-    """A bench process and its boards: a context manager that leaves no process behind.
+class Rig:
+    """A rig process and its boards: a context manager that leaves no process behind.
 
-    boards: node -> directory, prepared; remove: a directory that goes when the bench does, however it ends but by
+    boards: node -> directory, prepared; remove: a directory that goes when the rig does, however it ends but by
     SIGKILL; silent: its standard error goes nowhere. `ports` and `pids` are by node; `medium` steers the air;
     `events()` yields what has happened since.
     """
@@ -214,7 +214,7 @@ class Bench:
         silent: bool = False,
     ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "swarm.bench"],
+            [sys.executable, "-m", "swarm.rig"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_environment(),
@@ -250,7 +250,7 @@ class Bench:
         except EOFError:
             pass
         self.close()
-        raise OSError("the bench did not start; what it printed above says why")
+        raise OSError("the rig did not start; what it printed above says why")
 
     def _say(self, **command) -> None:
         assert self._process.stdin is not None
@@ -262,7 +262,7 @@ class Bench:
         self._say(do="power", node=node, on=on, after_ms=after_ms)
 
     def events(self, wait_s: float = 0.0) -> list[dict]:
-        """What has happened since the last call, waiting up to wait_s for it. EOFError when the bench has ended."""
+        """What has happened since the last call, waiting up to wait_s for it. EOFError when the rig has ended."""
         events = self._take(wait_s)
         for event in events:
             if event["event"] == "boot":
@@ -277,12 +277,12 @@ class Bench:
             return []
         data = os.read(self._output, 1 << 20)
         if not data:
-            raise EOFError("the bench has ended; see the messages above")
+            raise EOFError("the rig has ended; see the messages above")
         *lines, self._partial = (self._partial + data).split(b"\n")
         return [json.loads(line) for line in lines]
 
     def keep(self) -> None:
-        """Have the bench go on when this process ends, and let go of it."""
+        """Have the rig go on when this process ends, and let go of it."""
         self._say(do="keep")
         self.medium.close()
 
@@ -300,7 +300,7 @@ class Bench:
         if hasattr(self, "medium"):
             self.medium.close()
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> Rig:
         return self
 
     def __exit__(self, *_: object) -> None:

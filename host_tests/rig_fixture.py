@@ -1,4 +1,4 @@
-"""A bench for tests: waits for what boards say, and talks to them as users do, with the real mpremote."""
+"""A rig for tests: waits for what boards say, and talks to them as users do, with the real mpremote."""
 
 import json
 import subprocess
@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from swarm.bench import Bench
 from swarm.demo_run import Run
+from swarm.rig import Rig
 from swarm.virtual_board import FIRMWARE, LIB, prepare
 
 
@@ -25,8 +25,8 @@ def lay_boards(directory, members, firmware=FIRMWARE, library=LIB, **changes):
     return boards
 
 
-class Table(Bench):
-    """A bench that follows what its boards do in `run`, for tests."""
+class Table(Rig):
+    """A rig that follows what its boards do in `run`, for tests."""
 
     def __init__(self, boards, seed, **options):
         super().__init__(boards, seed, **options)
