@@ -171,6 +171,10 @@ def test_a_restart_that_is_interrupted_leaves_a_whole_node_or_none(table):
             transport.follow(5)
         # Nobody may be there to start it again: it does that by itself.
         transport.exec("import autostart\nautostart._RETRY_MS = 300")
+    end = time.monotonic() + 10
+    while execute(table, 2, "print(faction.app is not None)").strip() != "True":
+        assert time.monotonic() < end, f"seed {SEED}"
+        listen(table)
     now = until(table, 2, lambda now: now["state"] == "Bootstrapped" and now["sample"])
     assert now["session"] > session and now["errors"] == []
     for node in (1, 3):
