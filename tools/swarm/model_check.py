@@ -3,7 +3,7 @@
 python -m swarm.model_check [--only N]
 
 Prints a line for each of CONFIGURATIONS. At the first violation it prints the shortest way to it, and exits with 1.
-What is explored, and what must hold, is said in swarm.model_search and swarm.model_node.
+What is explored is said in swarm.model_search, what must hold in swarm.model_node and swarm.model_end.
 """
 
 from __future__ import annotations
@@ -16,10 +16,24 @@ from collections.abc import Callable, Sequence
 from swarm.model_search import Bounds, Found, Search
 
 CONFIGURATIONS: tuple[Bounds, ...] = (
+    # Two nodes: everything in flight, then more frames, more reboots, deadlines.
     Bounds(nodes=2, required=2, speaks=3, reboots=0),
     Bounds(nodes=2, required=2, speaks=2, reboots=1),
+    Bounds(nodes=2, required=2, speaks=3, reboots=1, flight=2),
+    Bounds(nodes=2, required=2, speaks=4, reboots=1, flight=1),
+    Bounds(nodes=2, required=2, speaks=2, reboots=2, flight=2),
+    Bounds(nodes=2, required=1, speaks=2, reboots=1, flight=2, deadlines=1),
+    Bounds(nodes=2, required=2, speaks=2, reboots=1, flight=1, deadlines=1, retry=False),
+    # Three nodes: from power-up, then from a swarm that knows itself.
+    Bounds(nodes=3, required=2, speaks=1, reboots=0),
+    Bounds(nodes=3, required=2, speaks=1, reboots=1, flight=1),
+    Bounds(nodes=3, required=3, speaks=1, reboots=1, flight=1),
+    Bounds(nodes=3, required=2, speaks=1, reboots=0, flight=1, deadlines=1),
+    Bounds(nodes=3, required=3, speaks=1, reboots=1, settled=(1, 2)),
+    Bounds(nodes=3, required=3, speaks=1, reboots=2, flight=1, settled=(1, 2)),
+    Bounds(nodes=3, required=3, speaks=2, reboots=2, flight=1, rebooting=(1, 3), settled=(1, 2, 3)),
 )
-_PROGRESS_S = 10
+PROGRESS_S = 10  # from one report to the next
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +70,7 @@ def _progress() -> Callable[[Found], None]:
     def report(found: Found) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= _PROGRESS_S:
+        if now - last >= PROGRESS_S:
             last = now
             print(
                 f"  {now - began:.0f} s: {found.states} states, {found.transitions} transitions, depth {found.depth}",

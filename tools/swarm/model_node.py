@@ -3,7 +3,7 @@
 A state of a member is all that its Node and the Node's parts hold, taken generically from their attributes, and beside
 it what the checker alone knows to be true. An attribute that is not named here is kept, so that a new one costs states
 at worst and never hides any. Left out are the counters, which a node never reads; what it writes anew in each call
-(_SCRATCH, and its frame's fields); and its Trickle timer, whose place the checker takes: a node may speak at any
+(SCRATCH, and its frame's fields); and its Trickle timer, whose place the checker takes: a node may speak at any
 moment. Time stands still: a deadline passes when the checker says so, and the first sample's instant stays ahead.
 """
 
@@ -36,11 +36,12 @@ EXCEPTION = "no exception"
 MOST = 8  # members: one byte a bitmap
 _NOW = 1000  # what all clocks say, in ms and in us
 _LEAD_MS = 500
-_SCRATCH = {
+SCRATCH = {
     "counters", "sampled_late", "_now", "_now_us", "_sent_us", "_theirs_us", "_lacks", "_claims", "_news", "_busy",
 }  # fmt: skip
 _CLOCKS = ("frame", "trickle")  # parts that are not kept
-_SPEAKING = ("_echo",)  # so begin the names of what makes a node speak and is not what it knows
+# So begin the names of what is not what a node knows, but makes it speak, or is noted of any sender.
+_NOTED = ("_echo", "_near", "_sequences", "_stamps")
 _TAG = 8
 _INSTANT = 2
 _HEADER = struct.Struct("<BB4sHIIIi")
@@ -113,7 +114,7 @@ class Keeper:
             (prefix + name, values, name)
             for prefix, values in self._parts
             for name, value in values.items()
-            if name not in _SCRATCH and not hasattr(value, "__dict__")
+            if name not in SCRATCH and not hasattr(value, "__dict__")
         ]
         # Buffers are filled in place, since other objects may hold them too.
         self._plain = [field for field in fields if isinstance(field[1][field[2]], int | str | bytes | None)]
@@ -179,7 +180,7 @@ class Member:
         self._keeper = Keeper(self._node)
         self._sizes = self._keeper.sizes()
         self._at = {name: at for at, name in enumerate(self._keeper.names)}
-        self._knows = [not name.startswith(_SPEAKING) for name in self._keeper.names]
+        self._knows = [not name.startswith(_NOTED) for name in self._keeper.names]
 
     def _new(self, session: int) -> Any:
         node = self._node_class(
@@ -243,9 +244,10 @@ class Member:
         node = self._node
         node.trickle.heard = node.trickle.redundancy if suppressed else 0
         length = self._call(node.poll, _NOW, _NOW, self._buffer)
-        after = self._after(state)
         if not length:
-            return after, None
+            return self._after(state), None
+        self._call(node.left, _NOW)
+        after = self._after(state)
         data = bytes(self._buffer[:length])
         kind, _, _, _, _, sequence, generation, _ = _HEADER.unpack_from(data)
         bitmaps = data[_HEADER.size] | data[_HEADER.size + 1] << 8
@@ -350,7 +352,7 @@ class Member:
             raise Violation(FALSE_CONCLUSION, f"{me} counts {ids(counted)}, rightly only {ids(rightly)}; {enough}")
 
     def _check_unchanged(self, before: State, after: State, broken: str) -> None:
-        """A frame that does not count may make the node speak; one that it has heard already not even that."""
+        """A frame that does not count may make the node speak; one that has counted already not even that."""
         changed = [
             name
             for at, name in enumerate(self._keeper.names)

@@ -1,0 +1,398 @@
+"""The model checker meets what it should, finds the real nodes faultless, and catches each rule that is taken out."""
+
+import re
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from swarm import model_check
+from swarm.model_end import ROUNDS, STRANDED
+from swarm.model_node import (
+    ADOPTION,
+    BITS_FALL,
+    CONCLUSION_CHANGES,
+    CONFLICT,
+    COUNTING,
+    EXCEPTION,
+    FALSE_CONCLUSION,
+    GENERATION_FALLS,
+    GROWS,
+    INSTANT,
+    OLD_FRAME,
+    ONCE,
+    OWN_READINESS,
+    REBOOT_COUNTS,
+    REFUSED,
+    SCRATCH,
+    UNPROVED,
+    Member,
+    Violation,
+)
+from swarm.model_search import Bounds, Search
+from swarm.sim.device import BOOTSTRAPPED, PARTICIPATION_OBSERVED, Node
+
+
+class Trusting(Node):
+    """Takes any session for live: the session proof is gone."""
+
+    def _echoes(self, buffer, peer_id, session):
+        return peer_id == self.machine.peer_id or super()._echoes(buffer, peer_id, session)
+
+
+class Forgiving(Node):
+    """Takes a lower session for as good as a higher: the order of sessions is gone."""
+
+    def _prove(self, buffer):
+        if self._sessions[self.frame.sender] > self.frame.session:
+            self._sessions[self.frame.sender] = self.frame.session
+            self._sequences[self.frame.sender] = 0
+        return super()._prove(buffer)
+
+
+class Repeating(Node):
+    """Takes a frame as often as it comes: the order of sequences is gone."""
+
+    def _prove(self, buffer):
+        self._sequences[self.frame.sender] = 0
+        return super()._prove(buffer)
+
+
+class Unmoved(Node):
+    """Begins no new generation when a PING shows that a ready member has rebooted."""
+
+    def _has(self, at):
+        return False
+
+
+class Undoubting(Node):
+    """Believes others about a member that has rebooted."""
+
+    def _stale(self, buffer, i):
+        return 0
+
+
+class Agreeable(Node):
+    """Does not contradict who says that it is ready."""
+
+    def _contradicts(self, buffer):
+        said = bytearray(buffer)
+        said[24 + self.frame.width + (self._me >> 3)] &= ~(1 << (self._me & 7))
+        return super()._contradicts(said)
+
+
+class Clinging(Node):
+    """Keeps what it knows when it adopts a newer generation."""
+
+    def _start_over(self, generation):
+        known = bytes(self.bitmaps)
+        super()._start_over(generation)
+        if generation == self.frame.generation:
+            for i in range(len(known)):
+                self.bitmaps[i] |= known[i]
+
+
+class Stuck(Node):
+    """Ignores newer generations."""
+
+    def _start_over(self, generation):
+        super()._start_over(self.generation)
+
+
+class Silent(Node):
+    """Falls silent when it concludes, as in the published protocol."""
+
+    def poll(self, now, now_us, buffer):
+        return 0 if self.machine.state == BOOTSTRAPPED else super().poll(now, now_us, buffer)
+
+
+class Deaf(Node):
+    """Never echoes, so that nobody is proved to it or by it."""
+
+    def _queue_echo(self, member, session):
+        pass
+
+
+class Hasty(Node):
+    """Concludes as soon as anybody is ready."""
+
+    def _settle(self):
+        if any(self.machine.collecting):
+            self.machine.state = BOOTSTRAPPED
+        super()._settle()
+
+
+class Unready(Node):
+    """Concludes when enough others are ready, whether it is or not."""
+
+    def _merge(self, buffer):
+        super()._merge(buffer)
+        if self.machine.collecting_count >= self.machine.required_count:
+            self.machine.state = BOOTSTRAPPED
+
+
+class Optimist(Node):
+    """Counts whoever takes part as ready."""
+
+    def _feed(self, at, bits):
+        super()._feed(at % self.frame.width + self.frame.width, bits)
+
+
+class Fickle(Node):
+    """Gives its conclusion up when it hears a frame."""
+
+    def _hear(self, buffer):
+        super()._hear(buffer)
+        if self._concluded:
+            self.machine.reset()
+            self.machine.process(PARTICIPATION_OBSERVED, self.machine.peer_id)
+
+
+class Forgetful(Node):
+    """Keeps what the last frame said, and not what those before it did."""
+
+    def _merge(self, buffer):
+        for i in range(len(self.bitmaps)):
+            self.bitmaps[i] = 0
+        self._add_own()
+        self._news = 0
+        super()._merge(buffer)
+
+
+class Backward(Node):
+    """Adopts older generations as it does newer ones."""
+
+    def _hear(self, buffer):
+        if self.frame.generation < self.generation:
+            self._start_over(self.frame.generation)
+        super()._hear(buffer)
+
+
+class Clashing(Node):
+    """Takes any old frame of its own for one of a second board."""
+
+    def _receive(self, buffer, length):
+        super()._receive(buffer, length)
+        self.conflict = self.frame.sender == self._me
+
+
+class Suspicious(Node):
+    """Computes another tag than the others do, when it is ready."""
+
+    def _build(self, buffer):
+        length = super()._build(buffer)
+        buffer[length - 1] ^= self.ready()
+        return length
+
+
+class Leaderless(Node):
+    """Names no instant."""
+
+    def _settle(self):
+        self.first_sample.known = True
+        super()._settle()
+        self.first_sample.known = False
+
+
+class Credulous(Node):
+    """Learns who takes part from frames that nothing has proved."""
+
+    def _hear_unproved(self):
+        self.bitmaps[0] |= 1 << self.frame.sender
+        super()._hear_unproved()
+
+
+class Hoarder(Node):
+    """Remembers every frame."""
+
+    def _hear(self, buffer):
+        super()._hear(buffer)
+        self._doubted.append(0)
+
+
+class Fragile(Node):
+    """Fails when it is to queue an echo."""
+
+    def _queue_echo(self, member, session):
+        self._echo_members[len(self._echo_members)] = member
+
+
+PAIR = Bounds(nodes=2, required=2, speaks=2, reboots=0)
+REBOOT = Bounds(nodes=2, required=2, speaks=2, reboots=1, flight=2, rebooting=(2,))
+THREE = Bounds(nodes=3, required=2, speaks=1, reboots=0, flight=1)
+ONCE_OF_THREE = Bounds(nodes=3, required=3, speaks=1, reboots=1, flight=1, rebooting=(1,), settled=(1, 2, 3))
+TWICE = Bounds(nodes=3, required=3, speaks=2, reboots=2, flight=1, rebooting=(1, 3), settled=(1, 2, 3))
+RULES = (
+    (Trusting, REBOOT, OLD_FRAME),
+    (Forgiving, REBOOT, ONCE),
+    (Repeating, PAIR, ONCE),
+    (Unmoved, REBOOT, REBOOT_COUNTS),
+    (Undoubting, TWICE, REBOOT_COUNTS),
+    (Agreeable, REBOOT, OWN_READINESS),
+    (Clinging, ONCE_OF_THREE, ADOPTION),
+    (Stuck, REBOOT, BITS_FALL),
+    (Backward, REBOOT, GENERATION_FALLS),
+    (Silent, PAIR, STRANDED),
+    (Deaf, PAIR, STRANDED),
+    (Hasty, PAIR, FALSE_CONCLUSION),
+    (Unready, THREE, FALSE_CONCLUSION),
+    (Optimist, PAIR, COUNTING),
+    (Fickle, PAIR, CONCLUSION_CHANGES),
+    (Forgetful, THREE, BITS_FALL),
+    (Clashing, PAIR, CONFLICT),
+    (Suspicious, PAIR, REFUSED),
+    (Leaderless, PAIR, INSTANT),
+    (Credulous, PAIR, UNPROVED),
+    (Hoarder, PAIR, GROWS),
+    (Fragile, PAIR, EXCEPTION),
+)
+
+
+@pytest.mark.parametrize("node_class, bounds, broken", RULES, ids=[rule[0].__name__ for rule in RULES])
+def test_a_rule_that_is_taken_out_is_missed(node_class, bounds, broken):
+    found = Search(bounds, node_class).run()
+    assert found.violation, found
+    assert found.violation.broken == broken, model_check.explain(found)
+
+
+def test_the_shortest_way_to_a_violation_is_told():
+    found = Search(REBOOT, Trusting).run()
+    lines = model_check.explain(found).splitlines()
+    assert lines[0].startswith("broken: a frame made before the receiver booted changes nothing: it changed node 2's")
+    assert "bitmaps" in lines[0]
+    assert lines[1:] == [
+        "1. node 1 speaks node 1's PING 1.1: generation 0, takes part {1}, ready {}",
+        "2. node 2 reboots",
+        "  node 1 is Pinging in session 1, not ready; knows generation 0, takes part {1}, ready {}",
+        "  node 2 is Pinging in session 2, not ready; knows generation 0, takes part {2}, ready {}",
+        "then node 2 hears node 1's PING 1.1: generation 0, takes part {1}, ready {}",
+    ]
+
+
+def test_a_swarm_that_never_agrees_is_told_with_what_it_said():
+    found = Search(PAIR, Silent).run()
+    lines = model_check.explain(found).splitlines()
+    end = lines.index("Then the faults end; all hear all:")
+    assert lines[end + 1].startswith("- node 1 speaks") or lines[end + 1].startswith("- node 2 speaks")
+    assert sum(": generation" in line for line in lines[end:]) >= ROUNDS, "who still speaks is heard to the end"
+    assert {line.split(" in session")[0] for line in lines[-2:]} == {
+        "  node 1 is Bootstrapped",
+        "  node 2 is Collecting",
+    }
+
+
+# Of the real nodes: the least that a search within these bounds has to meet, and that it meets nothing wrong.
+
+
+@pytest.mark.parametrize(
+    "bounds, states, ends, depth",
+    (
+        (PAIR, 3000, 600, 11),
+        (Bounds(nodes=2, required=2, speaks=2, reboots=1, flight=1), 9000, 2500, 16),
+        (Bounds(nodes=2, required=1, speaks=1, reboots=0, deadlines=1), 500, 200, 9),
+        (Bounds(nodes=2, required=2, speaks=1, reboots=1, flight=2, deadlines=1, retry=False), 20_000, 2500, 12),
+        (ONCE_OF_THREE, 1000, 500, 11),
+        (Bounds(nodes=3, required=2, speaks=1, reboots=1, flight=1, rebooting=(1,), settled=(1,)), 20_000, 10_000, 15),
+    ),
+    ids=str,
+)
+def test_the_real_nodes_break_nothing(bounds, states, ends, depth):
+    found = Search(bounds).run()
+    assert not found.violation, model_check.explain(found)
+    assert (found.states >= states, found.ends >= ends, found.depth >= depth) == (True, True, True), found
+    assert 1 <= found.rounds <= 5, found
+
+
+def test_what_is_left_out_of_a_state_does_not_matter():
+    class Scrambled(Node):
+        """Begins each call with nonsense in all that a state leaves out."""
+
+        def _enter(self, now, now_us):
+            for name in SCRATCH - {"counters", "_busy"}:
+                setattr(self, name, 77)
+            self.frame.ready = True
+            self.frame.flags = self.frame.echo_count = self.frame.sender = self.frame.session = 1
+            self.frame.sequence = self.frame.generation = self.frame.offset_us = 99
+            super()._enter(now, now_us)
+
+    for bounds in (PAIR, replace(REBOOT, flight=1)):
+        real, scrambled = Search(bounds).run(), Search(bounds, Scrambled).run()
+        assert not scrambled.violation, model_check.explain(scrambled)
+        assert real == replace(scrambled, violation=real.violation)
+
+
+def test_a_state_is_restored_whole():
+    member = Member(0, 2, 2, True, Node, {})
+    other = Member(1, 2, 2, True, Node, {})
+    fresh = member.boot(1)
+    _, said = other.speak(other.complete(other.boot(1)))
+    heard, _ = member.hear(fresh, said)
+    assert member.value(heard, "_echo_count") == 1
+    again, frame = member.speak(heard)
+    assert frame.data[1] >> 4 == 1, "it echoes what it heard"
+    assert member.speak(fresh)[1].data[1] >> 4 == 0, "and not from a state before that"
+    assert member.speak(heard) == (again, frame)
+
+
+def test_an_attribute_that_cannot_be_kept_is_refused():
+    class Listing(Node):
+        def start(self, now, now_us):
+            super().start(now, now_us)
+            self.heard_from = []
+
+    with pytest.raises(TypeError, match="heard_from: teach Keeper"):
+        Member(0, 2, 2, True, Listing, {})
+
+
+def test_an_attribute_that_is_new_is_kept():
+    class Counting(Node):
+        def start(self, now, now_us):
+            super().start(now, now_us)
+            self.frames_heard = 0
+
+        def _hear(self, buffer):
+            super()._hear(buffer)
+            self.frames_heard += 1
+
+    member = Member(0, 2, 2, True, Counting, {})
+    other = Member(1, 2, 2, True, Counting, {})
+    with pytest.raises(Violation, match="an unproved frame changes nothing: it changed node 1's frames_heard"):
+        member.hear(member.boot(1), other.speak(other.boot(1))[1])
+
+
+def test_more_members_than_a_byte_holds_are_refused():
+    with pytest.raises(ValueError, match="9 members: at most 8"):
+        Member(0, 9, 2, True, Node, {})
+
+
+def test_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(model_check, "CONFIGURATIONS", (PAIR, REBOOT))
+    monkeypatch.setattr(model_check, "PROGRESS_S", 0)
+    assert model_check.main(["--only", "1"]) == 0
+    out, _ = capsys.readouterr()
+    assert re.fullmatch(
+        r"2 nodes, required 2, 2 frames a life, 0 reboots: \d+ states, \d+ transitions, depth \d+, 0 violations, "
+        r"liveness checked from \d+ states, which took \d rounds at most\n",
+        out,
+    )
+    monkeypatch.setattr(model_check, "Search", partial(Search, node_class=Trusting))
+    assert model_check.main([]) == 1
+    out, progress = capsys.readouterr()
+    assert [line.split(":")[0] for line in out.splitlines()[:3]] == [str(PAIR), str(REBOOT), "broken"]
+    assert "states" in progress
+    with pytest.raises(SystemExit) as wrong:
+        model_check.main(["--only", "3"])
+    assert wrong.value.code == 2
+
+
+def test_the_full_check_covers_what_it_should():
+    covered = model_check.CONFIGURATIONS
+    assert {(bounds.nodes, bool(bounds.reboots)) for bounds in covered} == {
+        (2, False),
+        (2, True),
+        (3, False),
+        (3, True),
+    }
+    assert any(bounds.reboots >= 2 for bounds in covered if bounds.nodes == 3)
+    assert {bounds.retry for bounds in covered if bounds.deadlines} == {False, True}
+    assert any(bounds.required < bounds.nodes for bounds in covered)
