@@ -22,7 +22,7 @@ def test_nothing_happens(runtime):
     # Every check of the decoder has had its share, and so have recordings.
     assert all(count > 0 for count in totals["counters"][:8]), totals
     forged = totals["counters"][6]
-    assert forged > 0.2 * totals["frames"], "frames that only the tag tells from authentic ones"
+    assert forged > 0.1 * totals["frames"], "frames that only the tag tells from authentic ones"
 
 
 SKIP = "            self._at += 1\n"
@@ -59,7 +59,7 @@ def test_all_that_a_node_remembers_is_watched(monkeypatch):
     watched = set(zip(map(id, watch.holders), watch.names, strict=True))
     node = attacker.node
     # What no call changes is not worth a look at each frame.
-    settings = {"_retry", "_deadline_ms", "_linger_ms", "_me", "imin_ms", "imax_ms", "redundancy", "lead_ms"}
+    settings = {"_retry", "_deadline_ms", "_linger_ms", "_me", "imax_ms", "redundancy", "lead_ms"}
     settings |= {"peer_id", "required_count", "ids", "_ids", "outcomes", "outcome_count"}
     parts = swarm_fixture.memory(node)
     holders = (node, node.machine, node.trickle, node.first_sample)

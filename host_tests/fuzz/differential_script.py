@@ -85,7 +85,7 @@ def live():
     fold()
     attacker.wait()
     if random.below(8):
-        length = node.poll(attacker.now, attacker.now_us, attacker.buffer)
+        length = attacker.poll()
         if length:
             record.fold(attacker.buffer[:length])
             if not random.below(4):

@@ -74,7 +74,7 @@ class Target:
             if not random.below(16):
                 node.complete_local(attacker.now, attacker.now_us)
             attacker.wait()
-            length = node.poll(attacker.now, attacker.now_us, attacker.buffer)
+            length = attacker.poll()
             if length and not random.below(4):
                 attacker.record(attacker.buffer, length)
             if day == DAYS // 2 and attacker.recorded_length:

@@ -4,10 +4,18 @@ Numbers stay below 2^30, since ticks_add and small ints of a 32-bit board end th
 """
 
 from array import array
-from time import ticks_add
+from time import ticks_add, ticks_diff
 
 from faction.core import Faction
-from faction.frame import BOOTSTRAPPED_FLAG, DEMONSTRATION_KEY, INSTANT_FLAG, TIMED_OUT_FLAG, Frame, digest
+from faction.frame import (
+    BOOTSTRAPPED_FLAG,
+    DEMONSTRATION_KEY,
+    FOLLOW_UP_FLAG,
+    INSTANT_FLAG,
+    TIMED_OUT_FLAG,
+    Frame,
+    digest,
+)
 from faction.node import Node
 
 MAX = (1 << 30) - 1
@@ -74,11 +82,19 @@ class Attacker:
         self.recorded_length = 0
         self._sessions = [1 + random.below(3) for _ in self.ids]
         self._sequences = [0 for _ in self.ids]
+        self._stamps = [0 for _ in self.ids]  # when each member's last frame began to be sent
         self._bitmaps = bytearray(2 * self.codec.width)
         self._calm = 1 << 2 * random.below(4)  # of so many frames one says other bits than the node: else all conclude
         self.now = MAX - random.below(4000)
         self.now_us = MAX - random.below(4_000_000)
         self.node.start(self.now, self.now_us)
+
+    def poll(self):
+        """Let the node say what it has to, into buffer, and mostly tell it when that left; returns its length."""
+        length = self.node.poll(self.now, self.now_us, self.buffer)
+        if length and self.random.below(4):
+            self.node.left(ticks_add(self.now_us, self.random.below(3000)))
+        return length
 
     def wait(self):
         """Let a random time pass: mostly some milliseconds, now and then minutes."""
@@ -93,8 +109,7 @@ class Attacker:
 
     def hear(self):
         """Let the node hear the frame in buffer."""
-        sent_us = ticks_add(self.now_us, -self.transit_us)
-        self.node.receive(self.buffer, self.length, self.now, self.now_us, sent_us)
+        self.node.receive(self.buffer, self.length, self.now, self.now_us, self._sent_us())
 
     def record(self, buffer, length):
         """Keep a frame for replay()."""
@@ -158,8 +173,16 @@ class Attacker:
         elif self.node.first_sample.known:
             codec.flags |= INSTANT_FLAG
             codec.offset_us = self.node.first_sample.remaining_us(self.now_us) + self.transit_us
+            if random.below(2):
+                codec.flags |= FOLLOW_UP_FLAG
+                codec.offset_us += ticks_diff(self._sent_us(), self._stamps[codec.sender])
             codec.offset_us += EDGES_US[random.below(len(EDGES_US))]
             codec.offset_us = max(-OFFSET_US, min(OFFSET_US, codec.offset_us))
+        self._stamps[codec.sender] = self._sent_us()
+
+    def _sent_us(self):
+        """When the frame in buffer began to be sent."""
+        return ticks_add(self.now_us, -self.transit_us)
 
     def _say_bits(self):
         """What the node itself says, with some bits more and some fewer; now and then anything."""
@@ -261,9 +284,13 @@ _NODE = (
     "_concluded",
     "_silent",
     "_sampled",
-    "_own",
+    "_ready",
+    "_near",
     "_sessions",
     "_sequences",
+    "_stamps",
+    "_left",
+    "_left_us",
     "_doubted",
     "_doubts",
     "_echo_members",
@@ -271,7 +298,7 @@ _NODE = (
     "_echo_count",
 )
 _MACHINE = ("state", "pinging", "collecting", "pinging_count", "collecting_count", "completed")
-_TRICKLE = ("interval_ms", "heard", "due", "_end", "_waiting", "_random")
+_TRICKLE = ("imin_ms", "interval_ms", "heard", "due", "_end", "_waiting", "_random")
 _FIRST_SAMPLE = ("known", "passed", "_old", "_instant_us")
 
 

@@ -4,7 +4,6 @@ Runs on CPython and MicroPython. A target raises for whatever must not be.
 """
 
 import gc
-from time import ticks_add
 
 from hostile import MAX, NAME, Watch
 
@@ -50,17 +49,18 @@ class Clock:
     """Ticks that soon wrap. They go on when told, and a little at each look: a loop that waits for a tick ends."""
 
     def __init__(self):
-        self.ms = MAX - 2000
-        self.us = MAX - 2_000_000
+        self.true_us = (MAX + 1) * 1000 - 2_000_000  # without an end
+        self.wait(0)
 
     def wait(self, us):
         """Let that many microseconds pass."""
-        self.us = ticks_add(self.us, us)
-        self.ms = ticks_add(self.ms, (us + 999) // 1000)
+        self.true_us += us
+        self.us = self.true_us & MAX
+        self.ms = self.true_us // 1000 & MAX
 
     def ticks_us(self):
         """As time.ticks_us, in place of it."""
-        self.us = ticks_add(self.us, _LOOK_US)
+        self.wait(_LOOK_US)
         return self.us
 
     def ticks_ms(self):
@@ -149,6 +149,7 @@ class Subject:
         if length:
             verdict = self.codec.decode(self.buffer, length)
             assert verdict == 0, f"the node sends a frame of verdict {verdict}"
+            node.left(clock.us)
         if node.sample_due:
             node.take_sample(clock.us)
         machine = node.machine

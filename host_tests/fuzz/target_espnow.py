@@ -32,7 +32,7 @@ import espnow  # noqa: E402
 import network  # noqa: E402
 
 sys.path.pop(0)  # its time is a virtual board's
-from faction.links.espnow import EspNowLink  # noqa: E402 - espnow first
+from faction.links import espnow as espnow_link  # noqa: E402 - espnow first
 
 MOST = 512
 _PING = b"\x11\x00\x0a\x00\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00"
@@ -46,6 +46,7 @@ _SOURCE = b"\x02\xfa\xc7\x10\x00\x02"
 _CHANNEL = 6
 _LONG = 300  # of ESP-NOW version 2, whose packets a receiver with 250 bytes of room cannot take
 _ROUND = 40  # more than the ring holds
+_LOOK_US = 1000
 
 
 class Air:
@@ -57,11 +58,11 @@ class Air:
         _chip.air.listeners.clear()
         _chip.air.transmit = self._take
         _chip.true_us = self._tick
-        self._us = 0
+        espnow_link.ticks_us, espnow_link.ticks_ms = clock.ticks_us, clock.ticks_ms
 
     def _tick(self):
-        self._us += 5000  # a call takes time, so that a loop that waits for something ends
-        return self._us
+        self._clock.wait(_LOOK_US)  # a call takes time, so that a loop that waits for something ends
+        return self._clock.true_us
 
     def _take(self, datagram):
         if datagram[0] == _chip.TRANSMIT and self.leaves:
@@ -85,7 +86,7 @@ class Board:
         self.air = Air(self.clock)
         espnow.ESPNow._only = None  # a board that has just started
         network.WLAN._interfaces.clear()
-        self.link = EspNowLink({"channel": _CHANNEL, "members": range(SIZES[choice & 3])}, None)
+        self.link = espnow_link.EspNowLink({"channel": _CHANNEL, "members": range(SIZES[choice & 3])}, None)
         self.radio = espnow.ESPNow()
         self.station = network.WLAN(network.STA_IF)
         self.buffer = self.link.receive_buffer()
@@ -162,8 +163,8 @@ def step(script, board):
     """One step."""
     kind = script.byte()
     if kind < 64:
+        board.clock.wait(1 << kind % 30)  # up to nine minutes
         board.listen()
-        board.clock.wait(kind << 10)
     elif kind < 128:
         packet = script.piece(script.byte())
         board.put(packet + bytes(_LONG) if kind & 32 else packet)

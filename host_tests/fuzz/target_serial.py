@@ -11,7 +11,7 @@ import serial
 from mpremote import transport_serial
 from mpremote.transport import TransportError
 
-from swarm import node_table, raw_paste, serial_repl
+from swarm import node_table, raw_paste, serial_repl, targets
 from swarm.serial_repl import BoardError
 from swarm.targets import Target
 
@@ -39,6 +39,9 @@ SEEDS = (
     b"\x04" + _RAW + _PASTE + b"\xfe\x04\x04\x1b[2J\xc3\x28\x04>",
     b"\x04" + _RAW + _PASTE + b"\xfe\x04\x04 \r\n\x04>",
     b"\x00\xff" + b"noise ",
+    b"\x05\xff" + b"noise ",
+    b"\x05\xfe>>> ",
+    b"\x05\xfe\xfe" + _STATUS[11:-3] + b"\r\n",
     b"\x00" + _RAW + _PASTE + b"\xfe\xff\x01",
 )
 WORDS = (
@@ -154,7 +157,7 @@ class Port:
 
 
 serial.serial_for_url = Port
-for module in (transport_serial, serial_repl, raw_paste):
+for module in (transport_serial, serial_repl, raw_paste, targets):
     module.time = clock
 
 
@@ -188,7 +191,12 @@ def _output(transport):
     assert isinstance(serial_repl.run(transport, _PORT, "code" * 100), str)
 
 
-_TOOLS = (_status, _screen, _runtime, _value, _output)
+def _application(transport):
+    status = targets.of_application(transport, _PORT)
+    assert status is None or isinstance(status, dict)
+
+
+_TOOLS = (_status, _screen, _runtime, _value, _output)  # at a prompt
 
 
 def run(data):
@@ -197,7 +205,12 @@ def run(data):
     script = data[1:]
     clock.now = 0.0
     try:
-        with serial_repl.raw_repl(_PORT) as transport:
-            _TOOLS[data[0] % len(_TOOLS) if data else 0](transport)
+        chosen = data[0] % (len(_TOOLS) + 1) if data else 0
+        with serial_repl.open_port(_PORT) as transport:
+            if chosen == len(_TOOLS):
+                _application(transport)
+            else:
+                with serial_repl.prompt(transport, _PORT):
+                    _TOOLS[chosen](transport)
     except (BoardError, TransportError) as error:
         assert _harmless(str(error)), error
