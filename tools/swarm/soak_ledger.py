@@ -7,7 +7,7 @@ end nobody is stuck. Times are true microseconds.
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -33,10 +33,7 @@ class Boot:
 
 
 class Ledger:
-    """The account of a soak of these nodes, whose sensors put the session into each value.
-
-    lead_ms: as in their configuration.
-    """
+    """The account of a soak of these nodes. lead_ms: as in their configuration."""
 
     def __init__(self, nodes: Iterable[int], lead_ms: int) -> None:
         self.run = Run(list(nodes))
@@ -77,13 +74,9 @@ class Ledger:
     def problems(self, table: list[Sample], now_us: int) -> list[str]:
         """What was lost or repeated, by name. table: what was collected."""
         found = []
-        counted: dict[tuple[int, int], int] = {}
-        for sample in table:
-            if sample.value:  # else the sensor failed, and its node has said so
-                key = (sample.node, json.loads(sample.value)[0])
-                counted[key] = counted.get(key, 0) + 1
+        counted = Counter((sample.node, sample.session) for sample in table)
         found += [f"node {node} sampled {n} times in session {s}" for (node, s), n in counted.items() if n > 1]
-        kept = {(sample.node, sample.late_us, sample.value) for sample in table}
+        kept = {(sample.node, sample.session, sample.late_us) for sample in table}
         for number, boots in self.boots.items():
             highest = 0
             for boot in boots:
@@ -95,7 +88,7 @@ class Ledger:
                 found += self._of_boot(number, boot, kept, now_us)
         return found
 
-    def _of_boot(self, number: int, boot: Boot, kept: set[tuple[int, int, str]], now_us: int) -> list[str]:
+    def _of_boot(self, number: int, boot: Boot, kept: set[tuple[int, int | None, int]], now_us: int) -> list[str]:
         node = boot.node
         name = f"node {number}, session {node.session}"
         end_us = boot.end_us or now_us
@@ -104,7 +97,7 @@ class Ledger:
         if node.session is None and end_us - boot.start_us > START_US:
             return [f"node {number}: had power for {(end_us - boot.start_us) / 1e6:.0f} s and started no session"]
         if node.sample is not None:
-            if (number, node.sample["late_us"], json.dumps(node.sample["value"])) not in kept:
+            if (number, node.session, node.sample["late_us"]) not in kept:
                 return [f"{name}: its sample {node.sample['value']} is lost: it is in no file"]
         elif node.conclusion == BOOTSTRAPPED and node.concluded_us is not None:
             waited_us = end_us - node.concluded_us
