@@ -154,7 +154,8 @@ class Remote:
         except TransportExecError as error:
             if _is_full(error):
                 raise NoRoom(f"its flash is full: {_MAKE_ROOM}") from None
-            raise DeployError(f"it reports: {error.error_output.strip().splitlines()[-1]}") from None
+            said = error.error_output.strip().splitlines() or ["an error without words"]
+            raise DeployError(f"it reports: {said[-1]}") from None
         except _FAILURES:
             raise Silent(f"it stopped answering: {_TRY_AGAIN}") from None
 

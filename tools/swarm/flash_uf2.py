@@ -94,7 +94,7 @@ def enter_loader(port: str, platform: str, expected_hardware: str | None) -> Non
                     f"{port}: the board runs MicroPython for {found}, and {platform} is expected; nothing was written: "
                     "check --board and the port"
                 )
-            hardware = transport.eval("__import__('machine').unique_id()").hex()
+            hardware = str(transport.eval("__import__('machine').unique_id().hex()"))
             if expected_hardware not in (None, hardware):
                 raise FlashError(
                     f"the board is {hardware}, and {expected_hardware} is listed; nothing was written: plug in the "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +12,12 @@ from mpremote.transport_serial import SerialTransport
 
 from swarm import kept, project
 from swarm.project import ProjectError
-from swarm.serial_repl import BoardError, open_port, prompt, read_status, termios
+from swarm.serial_repl import BoardError, check_status, open_port, parse, prompt, read_status, termios
 
 AT_ONCE = 32  # boards that are talked to at the same time
 _PROMPT_S = 0.3  # time for a free prompt to show itself
 _ANSWER_S = 1.5  # time for an application on asyncio to answer, or for a busy board's prompt
+_LONGER_S = 3.0  # after which whoever still speaks is not listened to any more
 _PROMPT = b">>> "
 # What a port that goes away in the middle raises, from whichever layer notices first.
 GONE = (OSError, termios.error) if termios else (OSError,)
@@ -158,7 +158,9 @@ def of_application(transport: SerialTransport, port: str) -> dict | None:
     serial.write(b"\x02\rstatus\r")
     answer = _read(transport, _ANSWER_S, lambda data: _PROMPT in data or _status_in(data) is not None)
     status = _status_in(answer)
-    if status is None and _PROMPT not in answer:
+    if status is not None:
+        check_status(status, port)
+    elif _PROMPT not in answer:
         raise BoardError(
             f"{port}: no MicroPython prompt answers, and no node; is it a board with MicroPython, and does it not just "
             f"start, or run another program? `mpremote connect {port} reset` starts it again",
@@ -168,10 +170,11 @@ def of_application(transport: SerialTransport, port: str) -> dict | None:
 
 
 def _read(transport: SerialTransport, seconds: float, done: Callable[[bytes], bool]) -> bytes:
-    """What comes in until done(what has come), or for that time."""
+    """What comes in until done(what has come), or for that time; who speaks then may finish, but not go on for ever."""
     data = b""
     end = time.monotonic() + seconds
-    while time.monotonic() < end and not done(data):
+    last = end + _LONGER_S
+    while time.monotonic() < min(end, last) and not done(data):
         waiting = transport.serial.in_waiting
         if waiting:
             data += transport.serial.read(waiting)
@@ -185,7 +188,7 @@ def _status_in(data: bytes) -> dict | None:
     """The status in a whole line of what was read."""
     for line in data.split(b"\n")[:-1]:
         try:
-            status = json.loads(line)
+            status = parse(line)
         except ValueError:
             continue
         if isinstance(status, dict) and "state" in status and "node" in status:
