@@ -131,6 +131,7 @@ class Figures:
     worst_s: float = 0.0
     worst_node: str = "none"
     collective: tuple[list[int], list[int]] = ([], [])  # skews in good air and in bad
+    late_reports: int = 0
     memory_drift: int = 0
     memory_boots: int = 0
     longest_s: float = 0.0
@@ -157,6 +158,7 @@ class Figures:
             ("samples", f"{self.samples} printed, {self.collected} in the file"),
             ("worst re-convergence", f"{self.worst_s:.2f} s ({self.worst_node})"),
             ("collective first samples", f"{good}; {bad}"),
+            ("busy computer", f"{self.late_reports} boots in which a radio's report came late"),
             (
                 "memory of boards",
                 f"{self.memory_drift:+d} bytes at most, of {self.memory_boots} boots; the longest lived "
@@ -392,6 +394,7 @@ class Soak:
         if worst := self.ledger.reconverged(self._bad_air):
             figures.worst_s, node = worst
             figures.worst_node = f"node {node.node}, session {node.session}"
+        figures.late_reports = self.ledger.late_reports
         figures.collective = self.ledger.collective(self._bad_air)
         drifts = [drift for boot in boots if (drift := _drift(boot)) is not None]
         figures.memory_boots = len(drifts)
