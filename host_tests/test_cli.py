@@ -1,6 +1,5 @@
 """The `swarm` command as a process: readers that leave, interrupts, and what every verb's help tells."""
 
-import argparse
 import os
 import signal
 import subprocess
@@ -83,26 +82,39 @@ def test_an_interrupt_of_a_campaign_is_told_in_a_line():
     assert (process.returncode, told, error) == (130, b"", b"swarm: interrupted\n")
 
 
-@pytest.mark.parametrize("verb", [module.__name__.rpartition(".")[2] for module in cli._MODULES])
+@pytest.mark.parametrize("verb", cli.VERBS)
 def test_every_help_tells_the_exit_statuses(verb, capsys):
-    named = {"board_verb": "board", "benchmark": "bench", "cli": "sim"}
     with pytest.raises(SystemExit) as ended:
-        cli.main([named.get(verb, verb), "--help"])
+        cli.main([verb, "--help"])
     told = capsys.readouterr().out.lower()
     assert ended.value.code == 0 and "exit status: 0 " in told, told
 
 
 def test_every_option_of_every_verb_is_explained():
-    subparsers = argparse.ArgumentParser().add_subparsers()
-    for module in cli._MODULES:
-        module.register(subparsers)
+    (subparsers,) = (action for action in cli.parser([])._actions if isinstance(action.choices, dict))
     bare = [
         f"{verb} {option.option_strings or option.dest}"
         for verb, parser in subparsers.choices.items()
         for option in parser._actions
         if not option.help or (option.nargs != 0 and option.choices is None and option.metavar is None)
     ]
-    assert len(subparsers.choices) == len(cli._MODULES) and bare == []
+    assert list(subparsers.choices) == list(cli.VERBS) and bare == []
+
+
+def test_a_verb_is_imported_alone():
+    """The others would take its user half a second at each call."""
+    program = "import sys; from swarm.cli import main; status = main(['diagram'])\n"
+    program += "print([name for name in sys.modules if name in ('swarm.demo', 'esptool', 'swarm.sim.run')], status)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[] 0", done.stderr
+
+
+def test_no_verb_and_a_wrong_one_are_told_with_all_of_them(capsys):
+    for arguments, told in (([], ["required: COMMAND"]), (["dmo"], ["invalid choice: 'dmo'", *cli.VERBS])):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        error = capsys.readouterr().err
+        assert ended.value.code == 2 and all(text in error for text in told)
 
 
 @pytest.mark.parametrize(

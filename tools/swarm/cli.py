@@ -1,52 +1,34 @@
-"""The `swarm` command: one subcommand a module."""
+"""The `swarm` command: one subcommand a module, which is imported when it is asked for."""
 
 import argparse
+import importlib
 import io
 import sys
 
 import swarm
-from swarm import (
-    benchmark,
-    board_verb,
-    check,
-    collect,
-    demo,
-    deploy,
-    diagram,
-    doctor,
-    flash,
-    init,
-    monitor,
-    replace,
-    replay,
-    size,
-    status,
-    streams,
-    vectors,
-    walkthrough,
-)
-from swarm.sim import cli as sim
+from swarm import streams
 
-_MODULES = (
-    demo,
-    board_verb,
-    init,
-    check,
-    flash,
-    deploy,
-    status,
-    doctor,
-    monitor,
-    collect,
-    replace,
-    replay,
-    sim,
-    benchmark,
-    vectors,
-    diagram,
-    size,
-    walkthrough,
-)
+# Verbs in the order of the help, and the module that has each.
+VERBS = {
+    "demo": "swarm.demo",
+    "board": "swarm.board_verb",
+    "init": "swarm.init",
+    "check": "swarm.check",
+    "flash": "swarm.flash",
+    "deploy": "swarm.deploy",
+    "status": "swarm.status",
+    "doctor": "swarm.doctor",
+    "monitor": "swarm.monitor",
+    "collect": "swarm.collect",
+    "replace": "swarm.replace",
+    "replay": "swarm.replay",
+    "sim": "swarm.sim.cli",
+    "bench": "swarm.benchmark",
+    "vectors": "swarm.vectors",
+    "diagram": "swarm.diagram",
+    "size": "swarm.size",
+    "walkthrough": "swarm.walkthrough",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,23 +38,34 @@ def main(argv: list[str] | None = None) -> int:
     """
     if argv is None:
         streams.outlive_readers()
-    parser = argparse.ArgumentParser(
-        prog="swarm", description="Start-up coordination for swarms of MicroPython nodes: tools on the host."
-    )
-    parser.add_argument("--version", action="version", version=f"swarm {swarm.__version__}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in _MODULES:
-        module.register(subparsers)
-    options = parser.parse_args(argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # What a board or a file says may hold characters that this terminal cannot show.
-            stream.reconfigure(errors="backslashreplace")
+        argv = sys.argv[1:]
     try:
-        return options.run(options)
+        return _run(argv)
     except KeyboardInterrupt:
         print("swarm: interrupted", file=sys.stderr)
         return 130
     except OSError as error:  # of a file or a program that the verb itself did not expect to fail
         print(f"swarm: {error}", file=sys.stderr)
         return 1
+
+
+def _run(argv: list[str]) -> int:
+    options = parser(argv).parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a board or a file says may hold characters that this terminal cannot show.
+            stream.reconfigure(errors="backslashreplace")
+    return options.run(options)
+
+
+def parser(argv: list[str]) -> argparse.ArgumentParser:
+    """The parser for a command line: of the verb that it begins with, or else of all of them."""
+    made = argparse.ArgumentParser(
+        prog="swarm", description="Start-up coordination for swarms of MicroPython nodes: tools on the host."
+    )
+    made.add_argument("--version", action="version", version=f"swarm {swarm.__version__}")
+    subparsers = made.add_subparsers(metavar="COMMAND", required=True)
+    # All of them take half a second to import.
+    for verb in argv[:1] if argv and argv[0] in VERBS else VERBS:
+        importlib.import_module(VERBS[verb]).register(subparsers)
+    return made
