@@ -69,6 +69,7 @@ _BINARY = {
 }
 # Identity of small ints is CPython's own matter.
 _IDENTITY = re.compile(r"core/ReplaceComparisonOperator_(Eq|NotEq|Lt|LtE|Gt|GtE)_(Is|IsNot)")
+_EXAMPLES = 40  # of a Hypothesis test
 _MEMORY = 4 << 30  # bytes of address space of a fork
 _SURVIVED, _KILLED, _NO_MUTANT, _FAILED = range(4)  # exit statuses of a fork
 
@@ -118,8 +119,8 @@ class Mutant:
     name tells it from all others, and stays when lines are added elsewhere.
     """
 
-    def __init__(self, module, operator, nth, name):
-        self.module, self.operator, self.nth, self.name = module, operator, nth, name
+    def __init__(self, module, function, operator, nth, name):
+        self.module, self.function, self.operator, self.nth, self.name = module, function, operator, nth, name
 
 
 def mutants(module, source):
@@ -131,9 +132,10 @@ def mutants(module, source):
         for nth, ((row, column), _) in enumerate(places):
             text = lines[row - 1]
             column -= len(text) - len(text.lstrip())
-            name = f"{module}|{function_at(source, row)}|{text.strip()}|{column}|{operator}"
+            function = function_at(source, row)
+            name = f"{module}|{function}|{text.strip()}|{column}|{operator}"
             names[name] += 1
-            found.append((row, Mutant(module, operator, nth, f"{name}|{names[name]}")))
+            found.append((row, Mutant(module, function, operator, nth, f"{name}|{names[name]}")))
     return [mutant for _, mutant in sorted(found, key=lambda entry: entry[0])]
 
 
@@ -192,14 +194,20 @@ class Device:
                         _take(vars(now)[method], function)
             elif isinstance(value, (int, bytes)) and value != before[name]:
                 setattr(self.original, name, value)
-                for other in () if name.startswith("_") else _modules():
-                    if vars(other).get(name) == before[name]:
-                        setattr(other, name, value)
+                for other in _importers(self.original.__name__, name):
+                    setattr(other, name, value)
 
 
-def _modules():
-    """The project's modules, tests included."""
-    return [m for m in list(sys.modules.values()) if str(getattr(m, "__file__", None)).startswith(str(ROOT))]
+def _importers(module, name):
+    """The project's modules, tests included, that import a name from a module."""
+    ours = (m for m in list(sys.modules.values()) if str(getattr(m, "__file__", None)).startswith(str(ROOT)))
+    return [m for m in ours if (module, name) in _imported(Path(m.__file__))]
+
+
+@cache
+def _imported(file):
+    froms = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
+    return {(node.module, alias.name) for node in froms for alias in node.names if alias.asname is None}
 
 
 def _take(function, other):
@@ -212,13 +220,14 @@ class Attempts:
     def __init__(self, found, sources, jobs):
         self._found, self._sources, self._jobs = found, sources, jobs
         self._usual = {}
+        self._kills = Counter()  # by function, "" for all, and test
         self._failed = False
         self.verdicts = Verdicts()
 
     def pytest_configure(self, config):
-        """Let Hypothesis give the same examples each time, and not look for smaller ones."""
-        phases = (Phase.explicit, Phase.generate)
-        settings.register_profile("mutation", derandomize=True, database=None, deadline=None, phases=phases)
+        """Let Hypothesis give the same few examples each time, and not look for smaller ones."""
+        same = {"derandomize": True, "database": None, "phases": (Phase.explicit, Phase.generate)}
+        settings.register_profile("mutation", max_examples=_EXAMPLES, deadline=None, **same)
         settings.load_profile("mutation")
 
     def pytest_runtest_logreport(self, report):
@@ -235,10 +244,16 @@ class Attempts:
             self._attempt(todo)
         return True
 
-    def _run(self, modules, told, hint=None, took=None):
-        """In a fork: run the tests of modules, a hinted one first, until one fails; whether none has."""
+    def _promise(self, function, test):
+        """How likely a test is to notice a mutant of a function, for its time."""
+        killed = 10 * self._kills[function, test] + self._kills["", test] + 0.1
+        return killed / (0.005 + self._usual.get(test, 0))
+
+    def _run(self, modules, told, function="", hint=None, took=None):
+        """In a fork: run the tests of modules, the most promising first, until one fails; whether none has."""
         names = {file.name for module in modules for file in _files(MODULES[module])}
         items = [item for item in self._items.values() if item.path.name in names]
+        items.sort(key=lambda item: self._promise(function, item.nodeid), reverse=True)
         if hint in self._items:
             items.insert(0, self._items[hint])
         for item in items:
@@ -272,7 +287,7 @@ class Attempts:
             return _NO_MUTANT
         except Exception:
             return _KILLED
-        if not self._run([mutant.module], told, hint):
+        if not self._run([mutant.module], told, mutant.function, hint):
             return _KILLED
         _tell(told, change(source, mutated))
         return _SURVIVED
@@ -315,7 +330,10 @@ class Attempts:
                     return
                 pid, status = os.wait()
                 mutant, told = running.pop(pid)
-                self.verdicts[mutant] = _result(told, status)
+                self.verdicts[mutant] = code, said = _result(told, status)
+                if code == _KILLED:
+                    self._kills[mutant.function, said] += 1
+                    self._kills["", said] += 1
                 done += 1
                 now = time.monotonic()
                 if now - told_at > 15:
@@ -374,13 +392,15 @@ def _ended(pid, told):
 
 
 def _result(told, status):
-    """(how a fork has ended, what it told); a signal has ended a test that did not end or took all memory."""
+    """(how a fork has ended, what it told)."""
     told.seek(0)
     said = told.read().decode()
     told.close()
-    code = _KILLED if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-    if code == _FAILED:
-        raise RuntimeError(f"the attempt itself failed: {json.loads(said)}")
+    code = os.waitstatus_to_exitcode(status)
+    if code in (-signal.SIGPROF, -signal.SIGSEGV, -signal.SIGABRT):  # a test that did not end, or broke the interpreter
+        code = _KILLED
+    elif not _SURVIVED <= code < _FAILED:
+        raise RuntimeError(f"an attempt has failed with {code}: {said}")
     return code, said
 
 
