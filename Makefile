@@ -50,6 +50,9 @@ size: $(TESTS) $(WASM) ## measure the device code's size and memory against thei
 fuzz: $(TESTS) $(WASM) ## attack nodes on every runtime, FRAMES=1000000, and compare the runtimes; SEED=N repeats a run
 	@$(BIN)/python host_tests/fuzzing.py --frames $(or $(FRAMES),1000000) $(if $(SEED),--seed $(SEED))
 
+adversary: $(TOOLS) ## attack SEEDS=20000 simulated swarms, with and without the key: takes half an hour
+	@$(BIN)/python -m swarm.sim.adversary --seeds $(or $(SEEDS),20000)
+
 model: $(TOOLS) ## meet every state that two or three real nodes can get into within bounds: takes a quarter of an hour
 	@$(BIN)/python -m swarm.model_check
 

@@ -2,7 +2,7 @@
 
 metadata(
     description="Start-up coordination for swarms of sensor nodes",
-    version="0.1.0",
+    version="1.0.0",
     license="MIT",
 )
 package("faction", base_path="lib")

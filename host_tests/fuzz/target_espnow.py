@@ -163,7 +163,7 @@ def step(script, board):
     """One step."""
     kind = script.byte()
     if kind < 64:
-        board.clock.wait(1 << kind % 30)  # up to nine minutes
+        board.clock.wait(1 << kind % 31)  # up to eighteen minutes
         board.listen()
     elif kind < 128:
         packet = script.piece(script.byte())

@@ -5,7 +5,7 @@ the last transitions of its machine; faction.status_dict() returns what status()
 faction.restart() starts the node again with what faction.json says now.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 app = None  # the application that main.py has started: it has config, node, links, runner, trace, sample, errors
 failure = "main.py has not started one"  # why there is none

@@ -1,3 +1,3 @@
 """Host tools of the swarm: demo, status, vectors and the rest of the `swarm` command."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

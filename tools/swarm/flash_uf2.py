@@ -179,7 +179,7 @@ def wait_for_board(find_port: Callable[[], str | None]) -> tuple[str, str]:
         try:
             with raw_repl(port) as transport:
                 version = ".".join(str(part) for part in read_runtime(transport, port)["version"][:3])
-                return version, transport.eval("__import__('machine').unique_id()").hex()
+                return version, str(transport.eval("__import__('machine').unique_id().hex()"))
         except (BoardError, TransportError, OSError) as error:
             last = str(error)
             return None

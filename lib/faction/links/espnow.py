@@ -16,6 +16,7 @@ _AIR_US = const(192 + 43 * 8)
 _REPORT_US = const(250)  # at most what the radio's report that a frame has left comes late
 _WAIT_US = const(10_000)  # a report that took longer was not waited for all the time
 _MS_MASK = const(0x3FFFFFFF)  # of ticks_ms
+_WAITED_MS = const(500_000)  # about as far back as ticks_us can tell
 _START_MS = const(1000)  # the radio is up long before that, or not at all
 
 
@@ -117,7 +118,7 @@ class EspNowLink:
         if length:
             self.received += 1
             # It came before the end of the millisecond that the radio noted, however late it is read.
-            waited_ms = max(ticks_diff(ticks_ms(), self._packet[3] & _MS_MASK) - 1, 0)
+            waited_ms = min(max(ticks_diff(ticks_ms(), self._packet[3] & _MS_MASK) - 1, 0), _WAITED_MS)
             self.sent_us = ticks_add(ticks_us(), -(_AIR_US + 8 * length + 1000 * waited_ms))
         return length
 
