@@ -8,6 +8,7 @@ import pytest
 
 from swarm import model_check
 from swarm.model_end import ROUNDS, STRANDED
+from swarm.model_keeper import SCRATCH
 from swarm.model_node import (
     ADOPTION,
     BITS_FALL,
@@ -24,7 +25,6 @@ from swarm.model_node import (
     OWN_READINESS,
     REBOOT_COUNTS,
     REFUSED,
-    SCRATCH,
     UNPROVED,
     Member,
     Violation,

@@ -1,19 +1,16 @@
 """One member of a model-checked swarm: the real Node, put into any state and back, and what must hold of each step.
 
-A state of a member is all that its Node and the Node's parts hold, taken generically from their attributes, and beside
-it what the checker alone knows to be true. An attribute that is not named here is kept, so that a new one costs states
-at worst and never hides any. Left out are the counters, which a node never reads; what it writes anew in each call
-(SCRATCH, and its frame's fields); and its Trickle timer, whose place the checker takes: a node may speak at any
-moment. Time stands still: a deadline passes when the checker says so, and the first sample's instant stays ahead.
+A state of a member is what its node holds (model_keeper), and beside it what the checker alone knows to be true. Time
+stands still: a deadline passes when the checker says so, a node may speak whenever the checker lets it, in place of its
+Trickle timer, and the first sample's instant stays ahead. Each frame's leaving is reported to its sender at once.
 """
 
 from __future__ import annotations
 
 import struct
-from array import array
-from collections.abc import Sized
 from typing import Any, NamedTuple
 
+from swarm.model_keeper import Keeper
 from swarm.sim.device import BOOTSTRAPPED, COUNTERS, DEMONSTRATION_KEY, STATES, TIMED_OUT, Node, SharedCmac
 
 OLD_FRAME = "a frame made before the receiver booted changes nothing"
@@ -36,10 +33,6 @@ EXCEPTION = "no exception"
 MOST = 8  # members: one byte a bitmap
 _NOW = 1000  # what all clocks say, in ms and in us
 _LEAD_MS = 500
-SCRATCH = {
-    "counters", "sampled_late", "_now", "_now_us", "_sent_us", "_theirs_us", "_lacks", "_claims", "_news", "_busy",
-}  # fmt: skip
-_CLOCKS = ("frame", "trickle")  # parts that are not kept
 # So begin the names of what is not what a node knows, but makes it speak, or is noted of any sender.
 _NOTED = ("_echo", "_near", "_sequences", "_stamps")
 _TAG = 8
@@ -62,7 +55,8 @@ class State(NamedTuple):
 
     kept: what its node holds. The rest is the truth: life, its boots so far, which is its session too; expired:
     deadlines of this life that have passed; vouched: of each member the last life in which it was ready, as far as that
-    has rightly reached this life, 0 for none; heard: of each member (life, sequence) of the last frame that counted.
+    has rightly reached this life, 0 for none; heard: of each member (life, sequence) of the last frame that counted;
+    met: the life of the first that counted, 0 before.
     """
 
     kept: tuple
@@ -100,58 +94,6 @@ class Said(NamedTuple):
             + (", names the instant" if self.data[1] & _INSTANT else "")
             + (", echoes " + " and ".join(said) if said else "")
         )
-
-
-class Keeper:
-    """Saves and restores what a node and its parts hold."""
-
-    def __init__(self, node: Any) -> None:
-        self._parts = [("", vars(node))]
-        for name, value in vars(node).items():
-            if hasattr(value, "__dict__") and name not in _CLOCKS:
-                self._parts.append((name + ".", vars(value)))
-        fields = [
-            (prefix + name, values, name)
-            for prefix, values in self._parts
-            for name, value in values.items()
-            if name not in SCRATCH and not hasattr(value, "__dict__")
-        ]
-        # Buffers are filled in place, since other objects may hold them too.
-        self._plain = [field for field in fields if isinstance(field[1][field[2]], int | str | bytes | None)]
-        self._bytes = [field for field in fields if isinstance(field[1][field[2]], bytearray)]
-        self._arrays = [field for field in fields if isinstance(field[1][field[2]], array)]
-        kept = self._plain + self._bytes + self._arrays
-        self.names = [name for name, _, _ in kept]
-        unknown = {name for name, _, _ in fields} - set(self.names)
-        if unknown:
-            raise TypeError(f"{', '.join(sorted(unknown))}: teach Keeper to save and restore a value of that type")
-
-    def save(self) -> tuple:
-        """All values, in the order of names."""
-        return (
-            *[values[name] for _, values, name in self._plain],
-            *[bytes(values[name]) for _, values, name in self._bytes],
-            *[values[name].tobytes() for _, values, name in self._arrays],
-        )
-
-    def restore(self, kept: tuple) -> None:
-        """Put the node into a state that save() has returned."""
-        at = 0
-        for _, values, name in self._plain:
-            values[name] = kept[at]
-            at += 1
-        for _, values, name in self._bytes:
-            values[name][:] = kept[at]
-            at += 1
-        for _, values, name in self._arrays:
-            values[name][:] = array(values[name].typecode, kept[at])
-            at += 1
-
-    def sizes(self) -> list[int]:
-        """Lengths of all containers, and how many attributes there are."""
-        return [
-            len(value) for _, values in self._parts for value in (values, *values.values()) if isinstance(value, Sized)
-        ]
 
 
 class Member:
