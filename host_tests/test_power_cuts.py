@@ -26,6 +26,7 @@ SEED = 23
 TARGET = payload.Target(6, "")  # .mpy version 6, bytecode for any architecture
 PEER = 8  # keeps its power
 VICTIMS = range(1, PEER)
+SAMPLE = re.compile(r'(?:>>> )?({[^{}]*"late_us"[^{}]*})$')  # a sample's line, perhaps behind a prompt
 LEADS = (500, 501, 502)  # by which a version's faction.json is known; its sensor says the version's number
 # Every file of a version is sent, copied and removed by the same code; these are enough to cut each step of it.
 FEW = {"lib/faction/core", "store", "sensor", "faction.json", "faction.key"}
@@ -228,17 +229,19 @@ def look(box, nodes):
 
 def use_commands(box):
     """`swarm status`, `collect` and `deploy` work on every board; then every sample that was printed is in the file."""
-    told = json.loads(run("status", "--all", "--json", "--swarm", str(box.file)))
-    assert {(status["state"], status["conflict"], tuple(status["errors"])) for status in told.values()} == {
-        ("Bootstrapped", False, ())
-    }, told
+    for status in json.loads(run("status", "--all", "--json", "--swarm", str(box.file))).values():
+        assert (status["state"], status["conflict"]) == ("Bootstrapped", False), status
+        # On a busy computer a virtual radio's report that a frame has left may come late.
+        assert [text for text in status["errors"] if not text.startswith("espnow: OSError: 116")] == [], status
     told = run("collect", "--all", "--swarm", str(box.file), "--out", str(box.csv))
     table = samples.load(box.csv)
     for node in box.nodes:
-        printed = [json.loads(line) for line in box.lines[node] if line.startswith('{"late_us"')]
-        kept = [(one.late_us, one.value) for one in table if one.node == node]
+        printed = [json.loads(found[1]) for line in box.lines[node] if (found := SAMPLE.match(line))]
+        kept = [(one.session, one.late_us, one.value) for one in table if one.node == node]
+        assert printed, f"node {node} said nothing: {box.lines[node]}"
         for sample in printed:
-            assert (sample["late_us"], str(sample["value"])) in kept, f"node {node}: {sample} is lost: {told}"
+            key = (sample["session"], sample["late_us"], str(sample["value"]))
+            assert key in kept, f"node {node}: {sample} is lost: {told}"
     return told
 
 

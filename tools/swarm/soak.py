@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -435,6 +436,10 @@ def _rss(pid: int) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a soak and print its figures; returns the exit status."""
     parser = argparse.ArgumentParser(prog="make soak", description=(__doc__ or "").splitlines()[0])
@@ -451,6 +456,8 @@ def main(arguments: list[str] | None = None) -> int:
     if missing := unix_port_missing():
         print(f"make soak: {missing}: `make setup` installs it where there is one", file=sys.stderr)
         return 2
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
     print(f"soak: {options.nodes} boards, {options.minutes:g} minutes, seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="swarm-soak-") as folder:
