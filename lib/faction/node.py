@@ -242,8 +242,6 @@ class Node:
         self._busy = True
         if self.first_sample.passed:
             self._fire(False)
-        if self._left and not 0 <= ticks_diff(now_us, self._left_us) < _FOLLOW_UP_US:
-            self._left = 0
         if self._concluded:
             if self._linger_ms and ticks_diff(now, self._linger_end) >= 0:
                 self._silent = True
@@ -347,8 +345,6 @@ class Node:
         frame = self.frame
         i = frame.sender
         stored = self._sessions[i]
-        if not self._sequences[i]:
-            self._meet()
         if stored == frame.session and frame.sequence <= self._sequences[i]:
             self._count(_REPLAYED)
             return -1
@@ -359,6 +355,8 @@ class Node:
             self._time(i, not stored or stored == frame.session)
         self._stamps[i] = self._sent_us
         if not stored:
+            if not self._sequences[i]:
+                self._meet()
             if not self._echoes(buffer, self.machine.peer_id, self.session):
                 self._sequences[i] = frame.sequence
                 self._count(_UNPROVED)
@@ -410,17 +408,16 @@ class Node:
                     if not self._claims and buffer[_BITMAPS + i] & ~mine[i]:
                         self._claims = True
                         self._news = i
-        self._judge_instant()
+        if self.frame.flags & INSTANT_FLAG:
+            self._judge_instant()
+        elif self.first_sample.known:
+            self._lacks = True
 
     def _judge_instant(self):
         first = self.first_sample
-        flags = self.frame.flags
-        if not flags & INSTANT_FLAG:
-            self._lacks = self._lacks or first.known
-            return
         differs = 0 if first.known else -1
         if first.known and self._theirs_us is not None:
-            differs = first.differs(self._theirs_us, self._now_us, flags & FOLLOW_UP_FLAG)
+            differs = first.differs(self._theirs_us, self._now_us, self.frame.flags & FOLLOW_UP_FLAG)
         self._lacks = self._lacks or differs > 0
         self._claims = self._claims or differs < 0
 
@@ -577,7 +574,9 @@ class Node:
         count from the one before, as the follow-up message of IEEE 1588 (PTP) does."""
         frame.flags |= INSTANT_FLAG
         since_us = self._now_us
-        if self._left and self._left + 1 == self.sequence and self.sequence % _ITSELF:
+        # After half a turn of ticks_us the age is wrong; by then the instant is past, and held.
+        recent = 0 <= ticks_diff(since_us, self._left_us) < _FOLLOW_UP_US
+        if recent and self._left and self._left + 1 == self.sequence and self.sequence % _ITSELF:
             frame.flags |= FOLLOW_UP_FLAG
             since_us = self._left_us
         frame.offset_us = self.first_sample.remaining_us(since_us)
