@@ -52,8 +52,7 @@ DEFECTS = {
     ),
     "uart": (
         ("lib/faction/links/uart.py", "if fill + stop - self._at >= len(buffer):", "if False:"),
-        ("lib/faction/links/uart.py", "0 < length < len(buffer) and", ""),
-        ("lib/faction/links/uart.py", "if late_us > _SLACK_US:", "if False:"),
+        ("lib/faction/links/uart.py", "self._at += 1\n", "self._at += 2\n"),
     ),
     "espnow": (
         ("lib/faction/links/espnow.py", "except (ValueError, OSError) as error:", "except OSError as error:"),
@@ -79,7 +78,6 @@ DEFECTS = {
     ),
     "serial": (
         ("tools/swarm/serial_repl.py", 'complaint.decode("utf-8", "replace")', "complaint.decode()"),
-        ("tools/swarm/serial_repl.py", "and now < end and", "and"),
         ("tools/swarm/serial_repl.py", 'or ["an error without words"]', ""),
         ("tools/swarm/serial_repl.py", "plain(complaint", "(complaint"),
         ("tools/swarm/serial_repl.py", "    check_status(status, port)\n", ""),

@@ -120,5 +120,7 @@ def replay(runtime, targets=None, code=()):
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         work = "/" if runtime == "wasm" else folder
         arguments = [*files, "--", work, device, runtimes.SHIMS / "cpython"]
-        said = runtimes.run(runtime, FOLDER / "corpus_script.py", arguments, paths=paths, files=shown, heap=8 << 20)
+        said = runtimes.run(
+            runtime, FOLDER / "corpus_script.py", arguments, paths=paths, files=shown, heap=8 << 20, timeout=120
+        )
     return json.loads(said.splitlines()[-1])
