@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -261,3 +262,22 @@ def test_the_process_carries_datagrams_and_answers_for_itself():
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def test_an_answer_that_comes_late_is_not_taken_for_the_next_one():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as medium:
+        medium.bind(("127.0.0.1", 0))
+        client = MediumClient(medium.getsockname()[1])
+
+        def serve():
+            for late in ({}, {"question": 1, "frames": 1}):  # what was asked once more is answered once more
+                question, address = medium.recvfrom(65536)
+                for reply in (late, {"question": json.loads(question)["question"], "frames": 2}):
+                    medium.sendto(json.dumps(reply).encode(), address)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert client.do("stats") == {"frames": 2}
+        assert client.do("readings", node=1) == {"frames": 2}
+        thread.join()
+        client.close()

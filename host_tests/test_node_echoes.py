@@ -122,3 +122,28 @@ def test_eight_echoes_fit_beside_the_largest_bitmaps(board):
     for member in range(1, 20):
         big.hear(largest.frame(member, 7))
     assert len(big.speak().echoes) == 8
+
+
+def test_who_needs_an_echo_speaks_at_last_however_many_say_the_same():
+    # Member 4, unproved, claims readiness; member 2, proved, agrees with the board often enough to silence it for ever.
+    board = Board(SWARM, A, SESSION)
+    board.prove(2, 5, 1)
+    board.settle()
+    sequence = 1
+
+    def intervals(count):
+        """Frames that the board sends in so many intervals in which member 2 says the same three times."""
+        nonlocal sequence
+        sent = 0
+        for _ in range(count):
+            begun = board.node.trickle._end
+            while board.node.trickle._end == begun:
+                if board.node.trickle.heard < 2:
+                    sequence += 1
+                    board.hear(SWARM.frame(2, 5, sequence, heard=(A,)))
+                sent += len(board.pass_ms(1))
+        return sent
+
+    assert intervals(20) == 0
+    board.hear(SWARM.frame(4, 9, heard=SWARM.members, ready=(4,)))
+    assert (intervals(7), intervals(1), intervals(20)) == (0, 1, 0)

@@ -314,6 +314,7 @@ def test_numbers_in_the_text_are_the_constants():
         f"a multiple of {node._ITSELF} counts from itself",
         f"more than {first_sample._EARLIER_US / 1000} ms earlier",
         f"{node._QUEUE} slots",
+        f"has silenced it {node._SILENCES - 1} times since",
         f"a frame takes up to {frame.MAX_ECHOES} and forgets them",
         f"(k = {runner._TALKATIVE})",
         f"by default {node.default_lead_ms(20)} ms, {node.default_lead_ms(21) - node.default_lead_ms(20)} ms more",

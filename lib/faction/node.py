@@ -39,6 +39,7 @@ IMIN_MS = const(16)
 _IMAX_MS = const(2048)
 _REDUNDANCY = const(2)
 _QUEUE = const(16)  # echoes that wait to be sent
+_SILENCES = const(8)  # so often a node that needs an echo holds its tongue for others; they cannot ask in its stead
 _FOLLOW_UP_US = const(4_000_000)  # a transmission is not counted from for longer: more than the longest usual pause
 _ITSELF = const(4)  # every such frame's offset counts from itself, for those who have not heard the one before
 _DENSITY = const(6)  # Imin in ms is at least the square of the members in range over 2 to the power of this
@@ -134,6 +135,7 @@ class Node:
         self._echo_members = array("H", bytes(2 * min(_QUEUE, len(ids))))
         self._echo_sessions = array("I", bytes(4 * min(_QUEUE, len(ids))))
         self._echo_count = 0
+        self._asks = 0  # 1 and the silences since an unproved sender claimed something, 0: none has, or it was told
         self._lacks = self._claims = False
         self._news = 0  # the first byte of the bitmaps in which the frame claims more
         self._now = self._now_us = self._sent_us = 0
@@ -185,8 +187,10 @@ class Node:
         self._enter(now, now_us)
         length = 0
         if not self.conflict and not self._silent and self.trickle.poll(now):
-            if self.trickle.suppressed() and not self._echo_count:
+            if self.trickle.suppressed() and not self._echo_count and self._asks < _SILENCES:
                 self._count(_SUPPRESSED)
+                if self._asks:
+                    self._asks += 1
             elif self.sequence < MAX_NUMBER:
                 length = self._build(buffer)
         self._busy = False
@@ -425,6 +429,8 @@ class Node:
         """Nothing in the frame counts; but its sender may need to hear this node, to be proved or to prove."""
         if self._lacks:
             self._queue_echo(self.frame.sender, self.frame.session)
+        if self._claims and not self._asks:
+            self._asks = 1
         if self._lacks or self._claims:
             self.trickle.reset(self._now)
         else:
@@ -552,6 +558,7 @@ class Node:
 
     def _build(self, buffer):
         frame = self.frame
+        self._asks = 0
         self.sequence += 1
         frame.ready = self.ready()
         frame.flags = TIMED_OUT_FLAG if self._timed_out else 0

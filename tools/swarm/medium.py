@@ -177,11 +177,14 @@ class Medium:
         return self.groups.get(node_of(one), -1) == self.groups.get(node_of(other), -1)
 
     def _answer(self, datagram: bytes, now_us: int) -> bytes:
+        request = None
         try:
             request = json.loads(datagram)
             reply = self._do(request, now_us)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             reply = {"error": f"{type(error).__name__}: {error}"}
+        if isinstance(request, dict) and "question" in request:
+            reply["question"] = request["question"]
         return json.dumps(reply).encode()
 
     def _do(self, request: dict, now_us: int) -> dict:
@@ -206,7 +209,7 @@ class Medium:
                 },
             }
         if verb == "weather":
-            changes = {name: value for name, value in request.items() if name != "do"}
+            changes = {name: value for name, value in request.items() if name not in ("do", "question")}
             self.weather = air.Weather(**{**asdict(self.weather), **changes})
             self.bus.noise = self.weather.loss
             return {"weather": asdict(self.weather)}
@@ -269,13 +272,17 @@ class MediumClient:
         self._socket.bind(("127.0.0.1", 0))
         self._socket.connect(("127.0.0.1", port))
         self._socket.settimeout(self.TIMEOUT_S)
+        self._asked = 0
 
     def do(self, verb: str, **parameters) -> dict:
         """Send a control message and return the answer; OSError when none comes, ValueError when it is refused."""
+        self._asked += 1
         for _attempt in range(self.TRIES):
-            self._socket.send(json.dumps({"do": verb, **parameters}).encode())
+            self._socket.send(json.dumps({"do": verb, "question": self._asked, **parameters}).encode())
             try:
-                reply = json.loads(self._socket.recv(65536))
+                reply = {}
+                while reply.pop("question", None) != self._asked:  # else it answers an earlier question, late
+                    reply = json.loads(self._socket.recv(65536))
             except (TimeoutError, ConnectionError):
                 continue
             if "error" in reply:

@@ -72,6 +72,10 @@ class _Air:
             self._waiting.register(self._file, select.POLLIN)
         self.listeners = []  # called with (buffer, start, end) for each datagram; they take what is theirs
 
+    def connected(self):
+        """Whether there is a medium."""
+        return self._file is not None
+
     def transmit(self, datagram):
         if self._file is not None:
             try:

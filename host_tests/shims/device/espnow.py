@@ -20,6 +20,9 @@ _DEFAULT_RXBUF = 2 * (_HEADER + MAX_DATA_LEN)
 _DEFAULT_TIMEOUT_MS = 5 * 60 * 1000
 _SEND_TIMEOUT_MS = 2000
 _RESPONSE_TIMEOUT_MS = 100
+_MEDIUM_TIMEOUT_MS = (
+    2000  # in its place where a medium answers: it is late when the computer is busy, which no radio is
+)
 _TX_BUFFERS = 32  # messages that wait for the air before the stack answers "no memory"
 _ETIMEDOUT = 116  # on the esp32 port
 
@@ -266,7 +269,8 @@ class ESPNow:
         return not (sync and self._failures != failures)
 
     def _await_responses(self):
-        if not self._has_answers() and not self._wait(_RESPONSE_TIMEOUT_MS, self._has_answers):
+        timeout_ms = _MEDIUM_TIMEOUT_MS if _chip.air.connected() else _RESPONSE_TIMEOUT_MS
+        if not self._has_answers() and not self._wait(timeout_ms, self._has_answers):
             raise OSError(_ETIMEDOUT)
 
     def set_pmk(self, key):

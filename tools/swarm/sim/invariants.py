@@ -44,7 +44,7 @@ _SCRATCH = (
     "sampled_late",
 )
 # Beginnings of the names of what makes a node speak, or keep silent for longer; the last two are noted of any sender.
-_SPEAKS = ("_echo", "_near", "_sequences", "_stamps")
+_SPEAKS = ("_asks", "_echo", "_near", "_sequences", "_stamps")
 _KEPT = 5  # violations of one name that are kept in words
 
 
