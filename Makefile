@@ -47,7 +47,7 @@ debian:
 size: $(TESTS) $(WASM) ## measure the device code's size and memory against their limits
 	@$(BIN)/swarm size
 
-fuzz: $(TESTS) $(WASM) ## attack nodes on every runtime, FRAMES=1000000, and compare the runtimes; SEED=N repeats a run
+fuzz: $(TESTS) $(WASM) ## fuzz all that takes bytes from outside, and nodes on every runtime; FRAMES=1000000, SEED=N repeats a run
 	@$(BIN)/python host_tests/fuzzing.py --frames $(or $(FRAMES),1000000) $(if $(SEED),--seed $(SEED))
 
 adversary: $(TOOLS) ## attack SEEDS=20000 simulated swarms, with and without the key: takes half an hour
