@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from swarm.runtimes import ROOT
-from swarm.sim import adversary, attack_run
+from swarm.sim import adversary, attack_run, invariants
 from swarm.sim.attack_defences import DEFENCES
 from swarm.sim.attack_run import BABBLER, KINDS, LIAR, LOOPER, OUTSIDER, AttackRun
 from swarm.sim.attack_truth import Truth
@@ -19,8 +19,9 @@ from swarm.sim.plan import Options
 from swarm.sim.run import Run
 from swarm_fixture import Board, Swarm
 
-SEEDS = range(1, 201)
+SEEDS = range(1, 161)
 BOUND = 250  # seeds in which the lack of a defence must show
+CRASHES = ("length", "offset-range", "queue")  # what they prevent is an exception, or growth
 TABLES = {"cannot": (OUTSIDER,), "insider cannot": (LIAR,), "wrong cannot": (BABBLER, LOOPER)}
 TEXT = (ROOT / "PROTOCOL.md").read_text()
 
@@ -41,14 +42,18 @@ def test_no_attack_succeeds():
     assert not [outcome.words for outcome in found if outcome.words], "see python -m swarm.sim.adversary --seed"
     assert {outcome.kind for outcome in found} == set(KINDS)
     tried = sum((outcome.tried for outcome in found), Counter())
-    for what in ("carried", "delayed", "foreign", "forged", "lies", "replayed", "split", "withheld"):
-        assert tried[what] > 20, f"{what}: {tried}"
+    for what in ("carried", "delayed", "foreign", "forged", "lies", "replayed", "shadowed", "split", "withheld"):
+        assert tried[what] > 10, f"{what}: {tried}"
 
 
 @pytest.mark.parametrize("name, kind", [(name, kind) for name, one in DEFENCES.items() for kind in one.against])
 def test_taking_a_defence_out_lets_attacks_succeed(name, kind):
     seeds = list(islice(adversary.seeds_of(kind), BOUND))
-    assert any(adversary.attack(seed, name).words for seed in seeds), f"{name} is missed by none of {seeds}"
+    outcomes = (adversary.attack(seed, name) for seed in seeds)
+    words = next((outcome.words for outcome in outcomes if outcome.words), [])
+    # A node that merely fails, or is built otherwise, would be caught without any attack.
+    trivial = () if name in CRASHES else (invariants.EXCEPTION, invariants.GROWS)
+    assert [one for one in words if not one.startswith(trivial)], f"{name} is missed by none of {seeds}: {words}"
 
 
 def test_attacks_reach_every_check():

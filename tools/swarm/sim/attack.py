@@ -63,6 +63,9 @@ class Attacker:
         ways: list[Callable[[], None]] = [self._replay, self._forge, self._burst, self._play_other]
         self._ways = chance.sample(ways, chance.randint(1, len(ways)))
         self._greets = chance.random() < 0.6
+        self._shadows = chance.random() < 0.2  # it puts a frame of an earlier boot in the place of the next one
+        self._numbered: dict[tuple[int, int], tuple[bytes, Any]] = {}  # by member and sequence: the first recorded
+        self._replaced: set[tuple[Board, int, int, int]] = set()
         self._carries = chance.random() < 0.2  # frames to places that they do not reach by themselves
         if liar:
             self._ways += [self._lie] * 3
@@ -151,6 +154,9 @@ class Attacker:
             for held in self._held.pop(pair, ()):
                 self._give(hearer, *held)
                 self.tried["delayed"] += 1
+            said = sent.payload
+            if (hearer, said.number, said.session, said.sequence) in self._replaced:
+                return
             if hearer.place in self._reach and self._withholds(sender.place, hearer.place, sent.frame):
                 self.tried["withheld"] += 1
                 self._hold(pair, sent.frame, sent.payload)
@@ -158,12 +164,23 @@ class Attacker:
         self._run.checks.direct = True
         self._run.weather.arrive(medium, sender, hearer, sent)
         self._run.checks.direct = False
+        if self._shadows and hearer.place in self._reach and self._kernel.now < self.until_us:
+            self._shadow(hearer, sent.payload)
+
+    def _shadow(self, hearer: Board, said: Any) -> None:
+        """Play a frame of an earlier boot with the sequence of the sender's next frame, and spoil that one."""
+        old = self._numbered.get((said.number, said.sequence + 1))
+        if old and old[1].session < said.session:
+            self._give(hearer, *old)
+            self._replaced.add((hearer, said.number, said.session, said.sequence + 1))
+            self.tried["shadowed"] += 1
 
     def _overhear(self, sender: Board, sent: Any) -> None:
         if sender.place in self._reach and sent.frame not in self._known:
             self._known[sent.frame] = sent.payload
             self._began[sent.frame] = sent.start
             self._frames.append((sent.frame, sent.payload))
+            self._numbered.setdefault((sender.number, sent.payload.sequence), (sent.frame, sent.payload))
             if self._carries:
                 self._carry(sender, sent)
             self._sessions[sender.number] = max(sent.payload.session, self._sessions.get(sender.number, 0))

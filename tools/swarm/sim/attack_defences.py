@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from swarm.sim.attack_run import BABBLER, LIAR, LOOPER, OUTSIDER
 from swarm.sim.device import BOOTSTRAPPED, COUNTERS, LOCAL_PARTICIPATION_COMPLETED, Node
+from swarm.sim.kernel import PERIOD
 
 _ACCEPTED = 0
 _MALFORMED, _FOREIGN = map(COUNTERS.index, ("malformed", "foreign"))
 _IMPOSSIBLE, _FORGED = map(COUNTERS.index, ("impossible", "forged"))
 _OWN, _UNPROVED = map(COUNTERS.index, ("own", "unproved"))
 _LIMIT = 1 << 30
+_FOLLOW_UP = 8 | 2  # its flags
 _BITMAPS, _TAG = 24, 8
 
 
@@ -323,6 +325,41 @@ class KeepsEchoes(Node):
         return super().poll(now, now_us, buffer)
 
 
+class _Credulous(Node):
+    """Reckons a follow-up from the last frame that it has heard of its sender: counts(stored, last) says when, by the
+    session and sequence that it had stored of that sender."""
+
+    def counts(self, stored, last):
+        """Whether to reckon from the last frame heard."""
+        raise NotImplementedError
+
+    def _prove(self, buffer):
+        frame = self.frame
+        i = frame.sender
+        stored, last, stamp_us = self._sessions[i], self._sequences[i], self._stamps[i]
+        proved = super()._prove(buffer)
+        if proved >= 0 and frame.flags & _FOLLOW_UP == _FOLLOW_UP and self.counts(stored, last):
+            since_us = (stamp_us - self._now_us + PERIOD // 2) % PERIOD - PERIOD // 2
+            self._theirs_us = since_us + frame.offset_us
+        return proved
+
+
+class AnyFrameBefore(_Credulous):
+    """Takes a follow-up for one of the last frame that it has heard of its sender, whichever that was."""
+
+    def counts(self, stored, last):
+        """Always."""
+        return True
+
+
+class UnprovedFrameBefore(_Credulous):
+    """Takes a follow-up also when nothing has proved the frame before it."""
+
+    def counts(self, stored, last):
+        """When it seems to be the frame before."""
+        return not stored and self.frame.sequence == last + 1
+
+
 class FallsSilent(Node):
     """Falls silent when it has concluded, as in the published protocol."""
 
@@ -378,6 +415,8 @@ DEFENCES = {
     "own-contradiction": Defence(NoOwnContradiction),
     "own-frames": Defence(AnyOwnFrame),
     "latest-moment": Defence(InstantFromArrival),
+    "frame-before": Defence(AnyFrameBefore),
+    "frame-before-proved": Defence(UnprovedFrameBefore),
     "earliest-instant": Defence(LatestInstant, _BOTH),
     "never-silent": Defence(FallsSilent),
     "trickle": Defence(Answers),

@@ -137,7 +137,7 @@ class Liar:
         session = sessions.get(sender, 1000)
         values = {
             "kind": chance.choice((0x11, 0x12)),
-            "flags": chance.choice((0, 1, 2, 2, 3, 7)),
+            "flags": chance.choice((0, 1, 2, 2, 3, 7, 10, 11)),
             "digest": self._digest,
             "sender": sender,
             "session": chance.choice((session, session, session, session + 1, session + 50)),

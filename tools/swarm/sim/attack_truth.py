@@ -196,6 +196,8 @@ class Truth(Invariants):
             truth.rebooted[place] = word.session
         truth.last[word.number] = word.session, word.sequence
         if board.node.generation != truth.generation:
+            if board.node.generation == word.generation + 1:
+                self._objected(board, truth, word)
             truth.generation = board.node.generation
             truth.bits = self._own(board)
             me = self._index[board.number]
@@ -209,6 +211,13 @@ class Truth(Invariants):
                 truth.earliest_us = min(word.instant_us, truth.earliest_us or word.instant_us)
         self._known[board].vouched = sum(1 << ready for ready in truth.tokens)
         self._bound_instant(truth, word, last)
+
+    def _objected(self, board: Board, truth: _Truth, word: Word) -> None:
+        """It has answered a frame with a new generation: of each reboot it does so once."""
+        ready = word.bits >> 8 * board.node.frame.width
+        for place in [place for place in truth.rebooted if ready >> place & 1]:
+            if place != self._index[word.number]:
+                del truth.rebooted[place]
 
     def _bound_instant(self, truth: _Truth, word: Word, last: tuple[int, int] | None) -> None:
         """A node that hears two frames running straight from one member, before the instant, has it right."""
