@@ -110,3 +110,151 @@ def test_a_node_takes_the_memory_that_its_members_need(members):
     assert {len(each) for each in (board.node._sessions, board.node._sequences, board.node._stamps)} == {members}
     assert len(board.node._echo_members) == len(board.node._echo_sessions) == min(16, members)
     assert board.node._sessions.itemsize >= 4 and board.node._echo_members.itemsize == 2
+
+
+# Time
+
+
+@pytest.mark.parametrize("late_ms", (0, 1, 100_000))
+def test_a_node_that_is_polled_late_has_fallen_silent_all_the_same(late_ms):
+    board = Board(Swarm([A]), A, SESSION, linger_ms=3000)
+    board.complete()
+    board.true_us += 2_999_000
+    board.poll()
+    assert not board.node._silent
+    board.true_us += 1000 * (1 + late_ms)
+    assert board.poll() == b""
+    assert board.node._silent
+
+
+@pytest.mark.parametrize("remaining_us", (2_047_999, 2_000_000, 1_000_000, 999_999, 1000, 999, 1))
+def test_a_silent_node_waits_for_its_first_sample(remaining_us):
+    board = Board(Swarm([A]), A, SESSION, linger_ms=1, lead_ms=3000)
+    board.complete()
+    board.true_us += 3_000_000 - remaining_us
+    board.poll()
+    assert board.node._silent
+    assert board.node.wait_ms(*board.now) == remaining_us // 1000
+
+
+def test_who_has_nothing_to_wait_for_asks_after_the_longest_interval():
+    board = Board(Swarm([A]), A, SESSION, linger_ms=1, lead_ms=1)
+    board.complete()
+    board.pass_ms(5)
+    assert board.node.wait_ms(*board.now) == 2048
+    conflict = Board(SWARM, A, SESSION)
+    conflict.hear(SWARM.frame(A, SESSION + 1))
+    assert conflict.node.wait_ms(*conflict.now) == 2048
+
+
+@pytest.mark.parametrize("before_ms, waits", ((10, 10), (1, 1), (0, 0), (-1, 0)))
+def test_the_deadline_is_waited_for_and_no_time_is_negative(before_ms, waits):
+    board = Board(SWARM, A, SESSION, deadline_ms=100_000)
+    board.true_us += 100_000_000 - before_ms * 1000
+    board.node.trickle.due = (board.now[0] + 1000) % (1 << 30)
+    assert board.node.wait_ms(*board.now) == waits
+
+
+def speaks_now(board):
+    """The frame that a board sends when Trickle lets it speak at this moment."""
+    trickle = board.node.trickle
+    trickle.due, trickle._waiting = board.now[0], True
+    return SWARM.fields(board.poll())
+
+
+@pytest.mark.parametrize("after_us, follow_up", ((0, True), (3_999_999, True), (4_000_000, False), (4_000_001, False)))
+def test_a_departure_is_counted_from_for_less_than_4_s(after_us, follow_up):
+    board = Board(SWARM, A, SESSION, lead_ms=60_000)
+    board.complete()
+    board.prove(2, 5, heard=SWARM.members, ready=(2, 4))
+    speaks_now(board)
+    board.node.left(board.now[1])
+    board.true_us += after_us
+    assert speaks_now(board).follow_up is follow_up
+
+
+# Hearing
+
+
+def test_a_follow_up_that_tells_nothing_does_not_say_again_what_the_frame_before_told():
+    board = Board(SWARM, A, SESSION)
+    board.prove(2, 5, 7, heard=SWARM.members)
+    board.hear(SWARM.frame(2, 5, 8, heard=SWARM.members, offset_us=400_000))
+    board.true_us += 30_000
+    frame = SWARM.frame(2, 5, 10, heard=SWARM.members, offset_us=400_000, flags=8)
+    assert board.reaction(frame) == "consistent"
+    assert board.echoes == []
+
+
+# Of 20 members, the one at place 10: its bits are at 10 and 34 of bitmaps of 3 bytes.
+WIDE = Swarm(range(100, 120), 20)
+MIDDLE = 110
+
+
+@pytest.mark.parametrize("member", [m for m in WIDE.members if m != MIDDLE])
+@pytest.mark.parametrize("ready", (True, False))
+def test_whoever_knows_one_more_than_this_node_lacks_nothing(member, ready):
+    board = Board(WIDE, MIDDLE, SESSION)
+    sender = 100 if member != 100 else 101
+    known = [m for m in WIDE.members if m != member]
+    board.prove(sender, 5, heard=known, ready=[m for m in known if m != MIDDLE])
+    news = {"heard": WIDE.members, "ready": [m for m in WIDE.members if m != MIDDLE and (ready or m != member)]}
+    board.hear(WIDE.frame(sender, 5, 2, **news))
+    assert board.echoes == []
+    assert board.heard == set(WIDE.members)
+    assert board.ready == set(news["ready"])
+
+
+@pytest.mark.parametrize("member", [m for m in WIDE.members if m not in (MIDDLE, 100)])
+@pytest.mark.parametrize("ready", (True, False))
+def test_whoever_knows_one_less_than_this_node_lacks_it(member, ready):
+    board = Board(WIDE, MIDDLE, SESSION)
+    others = [m for m in WIDE.members if m != MIDDLE]
+    board.prove(100, 5, heard=WIDE.members, ready=others)
+    less = [m for m in others if m != member]
+    heard = [m for m in WIDE.members if ready or m != member]
+    board.hear(WIDE.frame(100, 5, 2, heard=heard, ready=less))
+    assert board.echoes == [(100, 5)]
+    assert board.ready == set(others), "and takes nothing away"
+
+
+def test_own_bits_stay_in_their_places_in_a_new_generation():
+    board = Board(WIDE, MIDDLE, SESSION)
+    board.complete()
+    board.prove(100, 5, generation=3, heard=WIDE.members, ready=(100,))
+    assert board.node.generation == 3
+    assert board.ready == {100, MIDDLE}
+    board.hear(WIDE.frame(100, 5, 2, generation=4))
+    assert board.heard == {100, MIDDLE}
+    assert board.ready == {MIDDLE}
+
+
+# Echoes
+
+
+def queued(board, sessions):
+    for member, session in sessions:
+        board.hear(WIDE.frame(member, session))
+    assert board.echoes == sessions
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_an_echo_that_is_forgotten_leaves_the_others_as_they_are(at):
+    board = Board(WIDE, MIDDLE, SESSION)
+    board.complete()
+    sessions = [(100 + i, 50 + 7 * i) for i in range(6)]
+    queued(board, sessions)
+    member, session = sessions.pop(at)
+    board.prove(member, session, 2, heard=(MIDDLE,), ready=(MIDDLE,))
+    assert board.echoes == sessions
+
+
+@pytest.mark.parametrize("waiting", range(1, 17))
+def test_the_first_eight_echoes_are_sent_and_the_rest_keep_their_order(waiting):
+    board = Board(WIDE, MIDDLE, SESSION)
+    sessions = [(member, 50 + 7 * member) for member in WIDE.members if member != MIDDLE][:waiting]
+    queued(board, sessions)
+    board.node.trickle.due, board.node.trickle._waiting = board.now[0], True
+    sent = WIDE.fields(board.poll())
+    assert sent.echoes == sessions[:8]
+    assert board.echoes == sessions[8:]
