@@ -50,7 +50,7 @@ def test_twenty_nodes_keep_to_their_bars():
     assert found["stranded"] == found["false_conclusions"] == 0
     assert found["converge_ms"]["p50"] <= 35 and found["converge_ms"]["p99"] <= 70
     assert found["frames_per_node"]["mean"] <= 24
-    assert found["skew_us"]["p99"] <= 5000
+    assert found["skew_us"]["p99"] <= 2500
 
 
 def test_twenty_nodes_on_a_link_that_says_when_it_is_free():
@@ -60,14 +60,19 @@ def test_twenty_nodes_on_a_link_that_says_when_it_is_free():
     assert found["skew_us"]["p99"] <= 100
 
 
-def test_the_instant_does_not_creep_over_a_long_lead():
-    for seed in range(1, 4):
-        run = Run(Options(nodes=(8, 8), lead_ms=20_000, boot_spread_ms=500), seed)
-        run.run()
-        first = min(board.concluded_at for board in run.boards)
-        # 20 s by the proposer's clock, less what a stamp of 1 ms and the drift between clocks can take away.
-        early_us = 20_000_000 - (min(board.sampled_at for board in run.boards) - first)
-        assert early_us < 8_000, f"seed {seed}: {early_us} us early"
+def test_a_hundred_nodes_hold_the_skew_of_twenty():
+    found = sums(Options(nodes=(100, 100), loss=0.1), 2)
+    assert found["stranded"] == found["false_conclusions"] == 0
+    assert found["skew_us"]["max"] <= 2500
+
+
+@pytest.mark.parametrize("ppm, early_us", ((0, 200), (50, 2200)))
+def test_the_instant_does_not_creep_over_a_long_lead(ppm, early_us):
+    """Clocks may drift apart by 2 ms in 20 s; what is measured of frames must not add to it, nor keep nodes talking."""
+    found = sums(Options(nodes=(8, 8), lead_ms=20_000, boot_spread_ms=500, ppm=ppm, loss=0.1), 8)
+    assert found["early_us"]["max"] <= early_us
+    assert found["frames_per_node_until_sampled"]["mean"] <= found["frames_per_node"]["mean"] + 20
+    assert found["skew_us"]["max"] <= 2500 and not sum(found["violations"].values())
 
 
 @pytest.mark.parametrize("protocol", ("published", "repeating", "heartbeat"))
@@ -76,7 +81,7 @@ def test_the_published_protocol_strands_where_ours_and_the_others_do_not(protoco
     assert theirs["stranded"] == (5 if protocol == "published" else 0)
     assert sums(Options(loss=0.3), 5)["stranded"] == 0
     if protocol != "published":
-        assert theirs["skew_us"]["p50"] > 10_000  # they sample when they conclude
+        assert theirs["skew_us"]["p50"] > 4_000  # they sample when they conclude
 
 
 def test_percentiles():
@@ -113,7 +118,7 @@ def test_a_campaign_is_shown_as_a_page(capsys):
 
 
 def test_a_broken_run_fails_and_says_why(capsys, monkeypatch):
-    monkeypatch.setattr(run_module, "BOUND_US", 1_000)
+    monkeypatch.setattr(Run, "bound_us", 1_000)
     assert main(["sim", "--nodes", "5", "--loss", "0.3", "--seeds", "2", "--jobs", "1"]) == 1
     assert "concludes_within_bound" in capsys.readouterr().out
 

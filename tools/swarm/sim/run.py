@@ -364,4 +364,5 @@ def skew_bound_us(plan: Plan) -> int | None:
     if plan.options.loss > 0.3 or 2 * plan.required <= len(plan.ids):
         return None  # two parts of such a swarm may conclude before they have met
     link_us = plan.options.stamp_us + round(plan.options.hidden_wait_ms * 1000)
-    return 1000 + 8 * link_us
+    # Two instants less than the tolerance of a follow-up (1.5 ms) apart pass for one.
+    return 1500 + 8 * link_us
