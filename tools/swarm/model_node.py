@@ -34,7 +34,7 @@ MOST = 8  # members: one byte a bitmap
 _NOW = 1000  # what all clocks say, in ms and in us
 _LEAD_MS = 500
 # So begin the names of what is not what a node knows, but makes it speak, or is noted of any sender.
-_NOTED = ("_echo", "_near", "_sequences", "_stamps")
+_NOTED = ("_asks", "_echo", "_near", "_sequences", "_stamps")
 _TAG = 8
 _INSTANT = 2
 _HEADER = struct.Struct("<BB4sHIIIi")
