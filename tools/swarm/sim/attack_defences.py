@@ -360,6 +360,15 @@ class UnprovedFrameBefore(_Credulous):
         return not stored and self.frame.sequence == last + 1
 
 
+class NeverAsks(Node):
+    """Lets others speak in its stead also when it needs an echo."""
+
+    def poll(self, now, now_us, buffer):
+        """As if it needed none."""
+        self._asks = 0
+        return super().poll(now, now_us, buffer)
+
+
 class FallsSilent(Node):
     """Falls silent when it has concluded, as in the published protocol."""
 
@@ -431,5 +440,6 @@ DEFENCES = {
     "final-conclusion": Defence(TakesConclusionsBack, (LIAR,)),
     "fixed-instant": Defence(InstantNotFixed, (LIAR,)),
     "echoes-go-out": Defence(KeepsEchoes, (BABBLER,)),
+    "asking": Defence(NeverAsks, (BABBLER,)),
     "own-bits": Defence(ForgetsItself, (LOOPER,)),
 }

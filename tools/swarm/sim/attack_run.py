@@ -35,7 +35,10 @@ def options_of(seed: int) -> Options:
         nodes=(2, 8),
         quorum=0,
         loss=chance.choice((0.0, 0.0, 0.1, 0.3)),
-        topology=chance.choice(("single", "single", "random", "any")),
+        # Who babbles does most harm to a node that has no other neighbour but one.
+        topology=chance.choice(
+            ("random", "grid") if kind_of(seed) == BABBLER else ("single", "single", "random", "any")
+        ),
         hidden_wait_ms=chance.choice((0.0, 4.0)),
         stamp_us=chance.choice((1, 1000)),
         lead_ms=chance.choice((60, 200, 500)),
