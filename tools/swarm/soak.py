@@ -277,9 +277,10 @@ class Soak:
         )
 
     def _await(self, done: Callable[[], bool], seconds: float) -> None:
-        """Listen until done(), or for that time: what is not done then is told by problems()."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not (done() and time.monotonic() > max(self._switched.values())):
+        """Listen until all power is there and done(), or for that time: problems() tells what is not done then."""
+        powered = max(self._switched.values())
+        end = max(time.monotonic(), powered) + seconds
+        while (now := time.monotonic()) < end and not (now > powered and done()):
             self._listen()
 
     def _all_sampled(self) -> bool:
