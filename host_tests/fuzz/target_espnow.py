@@ -38,6 +38,7 @@ MOST = 512
 _PING = b"\x11\x00\x0a\x00\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00"
 SEEDS = (
     b"",
+    bytes((0, 64, 3)) + b"abc" + bytes((30,)),  # a packet that waits for longer than ticks_us can tell
     bytes((0, 128, len(_PING))) + _PING + bytes((0, 64, 3)) + b"abc" + b"\x00\x40\x00\x00",
     bytes((1, 160, 4)) + b"long" + bytes((128, 2, 0, 0, 192, 64, 3)) + b"abc\x00\xd0\xc1\xff\xf0",
     bytes((2, 64, 250)) + bytes(250) + bytes((64, 250)) + bytes(250) + bytes((64, 250)) + bytes(250) + b"\x00",
@@ -46,7 +47,7 @@ _SOURCE = b"\x02\xfa\xc7\x10\x00\x02"
 _CHANNEL = 6
 _LONG = 300  # of ESP-NOW version 2, whose packets a receiver with 250 bytes of room cannot take
 _ROUND = 40  # more than the ring holds
-_LOOK_US = 1000
+_LOOK_US = 20_000  # the radio is waited for up to two seconds
 
 
 class Air:
