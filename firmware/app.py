@@ -134,7 +134,7 @@ class App:
             error = self.links[name].error
             if error is not None and error is not self._link_error:
                 self._link_error = error
-                self._keep(name, error)
+                self.note(name, error)
         if self._young and ticks_diff(now, self._started) > _BREAK_IN_MS:
             signs.start_watchdog(self.config["watchdog_ms"])
             self._young = False

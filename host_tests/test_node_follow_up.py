@@ -1,5 +1,5 @@
-"""The first sample's instant by follow-up: a frame counts from its sender's transmission before, as PTP's does; and how
-Imin grows with the members in range."""
+"""The instant by follow-up: a frame counts from its sender's transmission before, as PTP's does; and how Trickle's
+intervals go with the members in range and with readiness."""
 
 import pytest
 
@@ -229,3 +229,16 @@ def test_a_member_counts_once_proved_or_not():
     for sequence in range(2, 60):
         board.hear(swarm.frame(1, 5, sequence, echoes=[(0, SESSION)]))
     assert board.node.trickle.imin_ms == 40 * 40 // 64
+
+
+def test_a_node_that_becomes_ready_repeats_its_shortest_interval():
+    board = Board(SWARM, A, SESSION)
+    board.settle()
+    board.complete()
+    intervals = [board.node.trickle.interval_ms]
+    while len(intervals) < 4:
+        begun = board.node.trickle._end
+        while board.node.trickle._end == begun:
+            board.pass_ms(1)
+        intervals.append(board.node.trickle.interval_ms)
+    assert intervals == [16, 16, 32, 64]

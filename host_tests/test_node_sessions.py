@@ -34,9 +34,9 @@ def test_without_an_echo_of_the_current_session_nothing_in_the_frame_counts(boar
     after = memory(board.node)
     for saved in (before, after):
         del saved[2]  # Trickle may be reset
-        # What lasts no longer than the call, and what is noted of any sender: that it is in range, and when it spoke.
+        # What lasts no longer than the call, and what is noted of any sender: that it claims, is in range, and spoke.
         saved[0] = {
-            name: value for name, value in saved[0].items() if name not in (*PASSING, "_near", "_sequences", "_stamps")
+            name: value for name, value in saved[0].items() if name not in (*PASSING, "_asks", "_near", "_sequences", "_stamps")
         }
     assert after == before
 

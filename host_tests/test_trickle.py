@@ -192,3 +192,16 @@ def test_moments_are_spread_evenly():
     for at, _ in moments(trickle, 0, 64 * 4000):
         counts[at % 64 - 32] += 1
     assert all(75 <= count <= 180 for count in counts), counts
+
+
+def test_an_interval_is_repeated_once_when_asked():
+    timer = Trickle(16, 2048, 2, 7)
+    timer.start(0)
+    lengths = []
+    for now in range(1, 300):
+        end = timer._end
+        timer.poll(now)
+        if timer._end != end:
+            lengths.append(timer.interval_ms)
+            timer.repeat = len(lengths) == 1
+    assert lengths == [32, 32, 64, 128, 256]

@@ -12,6 +12,7 @@ class Trickle:
 
     imin_ms and imax_ms: the shortest and the longest interval; redundancy: how many consistent frames heard in an
     interval make this node keep silent (k of the RFC); seed: any int from 1 ... 2^30 - 1, another on each node.
+    repeat, set to True, has the present interval followed by one as long.
     due is the tick at which poll() has something to do next.
     """
 
@@ -24,6 +25,7 @@ class Trickle:
         self.due = 0
         self._end = 0
         self._waiting = True
+        self.repeat = False
         self._random = seed
 
     def start(self, now):
@@ -49,7 +51,10 @@ class Trickle:
             self._waiting = False
             self.due = self._end
             return True
-        self.interval_ms = min(self.interval_ms * 2, self.imax_ms)
+        if self.repeat:
+            self.repeat = False
+        else:
+            self.interval_ms = min(self.interval_ms * 2, self.imax_ms)
         # An interval follows the one before without a gap, unless the caller has come too late for that.
         self._begin(self._end if ticks_diff(now, self._end) < self.interval_ms // 2 else now)
         return False
