@@ -53,7 +53,7 @@ fuzz: $(TESTS) $(WASM) ## fuzz all that takes bytes from outside, and nodes on e
 adversary: $(TOOLS) ## attack SEEDS=20000 simulated swarms, with and without the key: takes half an hour
 	@$(BIN)/python -m swarm.sim.adversary --seeds $(or $(SEEDS),20000)
 
-model: $(TOOLS) ## meet every state that two or three real nodes can get into within bounds: takes a quarter of an hour
+model: $(TOOLS) ## meet every state that two or three real nodes can get into within bounds: takes some minutes
 	@$(BIN)/python -m swarm.model_check
 
 soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power cuts and bad air; SEED=N repeats them

@@ -30,8 +30,7 @@ CONFIGURATIONS: tuple[Bounds, ...] = (
     Bounds(nodes=3, required=3, speaks=1, reboots=1, flight=1),
     Bounds(nodes=3, required=2, speaks=1, reboots=0, flight=1, deadlines=1),
     Bounds(nodes=3, required=3, speaks=1, reboots=1, settled=(1, 2)),
-    Bounds(nodes=3, required=3, speaks=1, reboots=2, flight=1, settled=(1, 2)),
-    Bounds(nodes=3, required=3, speaks=2, reboots=2, flight=1, rebooting=(1, 3), settled=(1, 2, 3)),
+    Bounds(nodes=3, required=3, speaks=1, reboots=2, flight=1, rebooting=(1, 3), settled=(1, 2, 3)),
 )
 PROGRESS_S = 10  # from one report to the next
 
