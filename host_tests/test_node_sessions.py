@@ -35,9 +35,8 @@ def test_without_an_echo_of_the_current_session_nothing_in_the_frame_counts(boar
     for saved in (before, after):
         del saved[2]  # Trickle may be reset
         # What lasts no longer than the call, and what is noted of any sender: that it claims, is in range, and spoke.
-        saved[0] = {
-            name: value for name, value in saved[0].items() if name not in (*PASSING, "_asks", "_near", "_sequences", "_stamps")
-        }
+        passing = (*PASSING, "_asks", "_near", "_sequences", "_stamps")
+        saved[0] = {name: value for name, value in saved[0].items() if name not in passing}
     assert after == before
 
 

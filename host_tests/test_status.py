@@ -249,10 +249,11 @@ def test_a_port_without_permission_names_the_group(monkeypatch):
         pass
 
 
-def test_a_file_is_not_a_port(tmp_path):
+def test_what_is_no_serial_port_is_said_to_be_none(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(BoardError, match="not a serial port"), raw_repl(str(tmp_path / "file")):
-        pass
+    for path in (str(tmp_path / "file"), "/dev/null"):
+        with pytest.raises(BoardError, match="not a serial port"), raw_repl(path):
+            pass
 
 
 def test_dtr_and_rts_are_left_alone_and_stay_up_at_the_end(table, monkeypatch):

@@ -62,7 +62,8 @@ def _run(options: argparse.Namespace) -> int:
         try:
             status = max(status, _replay_file(name))
         except (TraceError, OSError) as error:
-            print(f"swarm replay: {name}: {error}", file=sys.stderr)
+            why = getattr(error, "strerror", None) or error
+            print(f"swarm replay: {name}: {why}", file=sys.stderr)
             status = 2
     return status
 

@@ -181,7 +181,8 @@ def _why_not(port: str, error: Exception) -> BoardError:
         return BoardError(
             f"{port}: busy; close the other program that has it open (a terminal, mpremote, an editor)", "busy"
         )
-    if path.exists() and not stat.S_ISCHR(path.stat().st_mode):
+    no_terminal = f"({errno.ENOTTY}, " in str(error)  # pyserial's words have it, not its errno
+    if no_terminal or path.exists() and not stat.S_ISCHR(path.stat().st_mode):
         return BoardError(f"{port}: not a serial port", "unusable")
     return BoardError(f"{port}: {error}", "unusable")
 
