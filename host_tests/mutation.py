@@ -310,7 +310,7 @@ class Attempts:
 
         code, said = _ended(*_fork(unchanged))
         if code != _SURVIVED:
-            raise SystemExit(f"{said} fails on the code as it is: mend that first")
+            pytest.exit(f"{said} fails on the code as it is: mend that first", 1)
         self._usual = json.loads(said)
         for module in self._found:
             code, _ = _ended(*_fork(partial(emptied, module=module)))
@@ -407,25 +407,19 @@ def _result(told, status):
 class Verdicts:
     """What has been found, kept from run to run.
 
-    It holds as long as the device code is the same and, of a killed mutant, the test that killed it and what that
-    may use; of a survivor, all tests. A test that killed is tried first the next time.
+    It holds as long as nothing has changed of the tests and of what they import: of a killed mutant the test that
+    killed it, of a survivor all of its module's. A test that has killed a mutant is tried first the next time.
     """
 
     def __init__(self):
         self._kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-        self._code = _digest([LIB / f"{module}.py" for module in MODULES])
-        tests = set(_files(chain(*MODULES.values())))
-        helpers = [file for file in sorted(TESTS.rglob("*.py")) if not file.name.startswith("test_")]
-        helpers = [file for file in helpers if file != Path(__file__).resolve()]
-        self._tests = {file.name: _digest([file, *helpers]) for file in tests}
-        self._all = _digest([*sorted(tests), *helpers])
+        self._files = {file.name: _digest(_closure(file)) for file in _files(chain(*MODULES.values()))}
+        self._modules = {module: [self._files[file.name] for file in _files(MODULES[module])] for module in MODULES}
 
     def __getitem__(self, mutant):
         """{"code", "said"} if it still holds, else None."""
         kept = self._kept.get(mutant.name)
-        if kept and kept["lib"] == self._code and kept["tests"] == self._of(kept["code"], kept["said"]):
-            return kept
-        return None
+        return kept if kept and kept["of"] == self._of(mutant, kept["code"], kept["said"]) else None
 
     def hint(self, mutant):
         """The test that killed it before, or None."""
@@ -434,7 +428,7 @@ class Verdicts:
 
     def __setitem__(self, mutant, found):
         code, said = found
-        self._kept[mutant.name] = {"code": code, "said": said, "lib": self._code, "tests": self._of(code, said)}
+        self._kept[mutant.name] = {"code": code, "said": said, "of": self._of(mutant, code, said)}
 
     def save(self):
         """Write all to the file."""
@@ -442,8 +436,22 @@ class Verdicts:
         part.write_text(json.dumps(self._kept, indent=0))
         part.replace(KEPT)
 
-    def _of(self, code, said):
-        return self._tests.get(said.split("::")[0].split("/")[-1], "") if code == _KILLED else self._all
+    def _of(self, mutant, code, said):
+        file = said.split("::")[0].split("/")[-1]
+        return self._files[file] if code == _KILLED and file in self._files else self._modules[mutant.module]
+
+
+def _closure(file):
+    """A test's file and all of the project's that it imports, those of the device among them."""
+    found, new = set(), [file, TESTS / "conftest.py", *TESTS.glob("shims/cpython/*.py")]
+    while new:
+        file = new.pop()
+        if file not in found and file.exists():
+            found.add(file)
+            for module, name in _imported(file):
+                for path in (f"{module}.py".replace(".", "/", module.count(".")), f"{module}/{name}.py"):
+                    new += [folder / path for folder in (TESTS, ROOT / "lib")]
+    return sorted(found)
 
 
 def _digest(files):

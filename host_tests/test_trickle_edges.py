@@ -8,6 +8,7 @@ from faction.trickle import Trickle
 def test_a_new_timer_has_heard_nothing_and_its_attributes_are_all_there():
     trickle = Trickle(16, 2048, 2, 1)
     assert (trickle.interval_ms, trickle.heard, trickle.due) == (16, 0, 0)
+    assert trickle.repeat is False
     assert (trickle.imin_ms, trickle.imax_ms, trickle.redundancy) == (16, 2048, 2)
     made = set(vars(trickle))
     trickle.start(5)
@@ -48,3 +49,31 @@ def test_a_timer_that_was_reset_ends_its_interval_from_there():
     assert [trickle.interval_ms for now in range(100, 116) if not trickle.poll(now)][-1] == 16
     trickle.poll(116)
     assert trickle.interval_ms == 32
+
+
+def test_a_reset_leaves_an_interval_alone_that_is_shorter_than_a_shortest_that_has_grown():
+    trickle = Trickle(16, 2048, 2, 3)
+    trickle.start(0)
+    trickle.imin_ms = 40
+    due = trickle.due
+    trickle.reset(5)
+    assert (trickle.interval_ms, trickle.due) == (16, due)
+    for now in range(100):
+        trickle.poll(now)
+    assert trickle.interval_ms == 64
+    trickle.reset(100)
+    assert trickle.interval_ms == 40
+
+
+@pytest.mark.parametrize("imin_ms", (16, 17, 70))
+def test_an_interval_that_is_repeated_is_as_long_and_only_once(imin_ms):
+    trickle = Trickle(imin_ms, 2048, 2, 3)
+    trickle.start(0)
+    trickle.repeat = True
+    lengths = []
+    for now in range(5 * imin_ms + 2):
+        trickle.poll(now)
+        lengths.append(trickle.interval_ms)
+    expected = [imin_ms] * (2 * imin_ms) + [2 * imin_ms] * (2 * imin_ms) + [4 * imin_ms] * (imin_ms + 2)
+    assert lengths == expected
+    assert trickle.repeat is False
