@@ -29,7 +29,7 @@ _TAKEN_IN_US = (30_000, 80_000)  # the swarm has taken in that a member has rebo
 _HEARD_US = (20_000, 50_000)  # a member that has rebooted has spoken
 _OFF_US = 2_000
 _WARMUP_US = 120_000
-_SPLIT_US = 300_000  # how long before its end it begins with the last two
+_SPLIT_US = 350_000  # how long before its end it begins with the last two
 _BURST = 5
 _ASKS = 20  # more than there are slots for echoes
 
@@ -112,14 +112,17 @@ class Attacker:
         assert self._siege
         self._siege = self._siege[0], second.place
         self._cycle(second)
-        self._kernel.at(self._kernel.now + self._chance.randint(*_HEARD_US), self._lift)
+        self._kernel.at(self._kernel.now + self._chance.randint(*_HEARD_US), self._lift, -1, second.place)
 
     def _cycle(self, board: Board) -> None:
         board.power_off()
         self._kernel.at(self._kernel.now + _OFF_US, board.boot, _WARMUP_US)
 
-    def _lift(self) -> None:
-        self._siege = None
+    def _lift(self, lonely: int, second: int) -> None:
+        """Let the third hear the others again, but nobody the second; and then everybody everybody."""
+        self._siege = (lonely, second) if second >= 0 else None
+        if self._siege:
+            self._kernel.at(self._kernel.now + self._chance.randint(*_HEARD_US), self._lift, -1, -1)
 
     def _withholds(self, sender: int, hearer: int, frame: bytes) -> bool:
         """Whether a frame is spoilt on its way between these places."""

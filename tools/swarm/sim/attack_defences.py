@@ -292,7 +292,7 @@ class InstantNotFixed(Node):
         def any_offer(theirs_us, now_us):
             passed, first.passed = first.passed, False
             taken = offer(theirs_us, now_us)
-            first.passed = first.passed or passed and not taken
+            first.passed = first.passed or passed and not taken or first.remaining_us(now_us) <= 0
             return taken
 
         first.offer = any_offer
@@ -310,9 +310,9 @@ class ForgetsItself(Node):
     """Begins a generation knowing nothing, not even itself."""
 
     def _start_over(self, generation):
-        own, self._own = self._own, bytearray(len(self._own))
         super()._start_over(generation)
-        self._own = own
+        for at in (self._me, self._me + 8 * self.frame.width):
+            self.bitmaps[at >> 3] &= ~(1 << (at & 7))
 
 
 class KeepsEchoes(Node):
