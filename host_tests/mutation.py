@@ -179,11 +179,14 @@ class Device:
 
     def become(self, source):
         """Give all functions the code that they have in another source of the module, and all constants its values,
-        wherever they have been imported. SyntaxError for what is no source."""
+        wherever they have been imported; whether that source can be imported at all. SyntaxError if it is none."""
         code = compile(source, self._path, "exec")
         before, after = ({"__name__": self.original.__name__} for _ in range(2))
         exec(compile(self._source, self._path, "exec"), before)
-        exec(code, after)
+        try:
+            exec(code, after)
+        except Exception:
+            return False
         for name, value in after.items():
             now = getattr(self.original, name, None)
             if isinstance(value, FunctionType) and value.__module__ == self.original.__name__:
@@ -196,12 +199,13 @@ class Device:
                 setattr(self.original, name, value)
                 for other in _importers(self.original.__name__, name):
                     setattr(other, name, value)
+        return True
 
 
 def _importers(module, name):
-    """The project's modules, tests included, that import a name from a module."""
-    ours = (m for m in list(sys.modules.values()) if str(getattr(m, "__file__", None)).startswith(str(ROOT)))
-    return [m for m in ours if (module, name) in _imported(Path(m.__file__))]
+    """The modules of the device and of the tests that import a name from a module."""
+    files = ((m, Path(getattr(m, "__file__", None) or "")) for m in list(sys.modules.values()))
+    return [m for m, file in files if file.parent in (LIB, TESTS) and (module, name) in _imported(file)]
 
 
 @cache
@@ -282,12 +286,10 @@ class Attempts:
         mutated = mutate_code(source, operators()[mutant.operator], mutant.nth)
         signal.setitimer(signal.ITIMER_PROF, 5)
         try:
-            self._device(mutant.module).become(mutated)
+            imported = self._device(mutant.module).become(mutated)
         except SyntaxError:
             return _NO_MUTANT
-        except Exception:
-            return _KILLED
-        if not self._run([mutant.module], told, mutant.function, hint):
+        if not imported or not self._run([mutant.module], told, mutant.function, hint):
             return _KILLED
         _tell(told, change(source, mutated))
         return _SURVIVED
