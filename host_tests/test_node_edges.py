@@ -258,3 +258,35 @@ def test_the_first_eight_echoes_are_sent_and_the_rest_keep_their_order(waiting):
     sent = WIDE.fields(board.poll())
     assert sent.echoes == sessions[:8]
     assert board.echoes == sessions[8:]
+
+
+# Interrupts
+
+
+def left_busy(board):
+    """A board as an interrupted call leaves it, and the next call."""
+    board.node._busy = True
+    board.node.tick(*board.now)
+
+
+def test_a_conclusion_outlives_an_interrupt_in_a_newer_generation():
+    board = Board(SWARM, A, SESSION)
+    board.complete()
+    board.prove(2, 5, ready=(2, 4))
+    assert board.state == "Bootstrapped"
+    board.hear(SWARM.frame(2, 5, 2, generation=1))
+    assert board.ready == {A}, "fewer than a quorum"
+    left_busy(board)
+    assert board.state == "Bootstrapped"
+
+
+@pytest.mark.parametrize("retry, state", ((True, "Collecting"), (False, "TimedOut")))
+def test_who_retries_begins_afresh_after_an_interrupt_and_who_halts_does_not(retry, state):
+    board = Board(SWARM, A, SESSION, deadline_ms=1000, retry=retry)
+    board.complete()
+    board.true_us += 1_000_000
+    board.poll()
+    assert board.state == state
+    board.node.machine.state = 4  # TimedOut, as an interrupt in the middle of a retry leaves it
+    left_busy(board)
+    assert board.state == state
