@@ -70,6 +70,9 @@ def test_every_node_has_a_seed_that_the_timer_takes():
             seeds.add(seed)
     # 65,522 and 1 are the same modulo 65,521.
     assert len(seeds) == 5 * 5
+    # The largest sums of id and session before the remainder begins again.
+    for node_id, session in ((6385, 63_838), (19_872, 50_162)):
+        assert 1 <= Node("test", [node_id], node_id, 1, bytes(16), session).trickle._random < 1 << 30
 
 
 def test_a_new_node_has_taken_no_part_yet():
@@ -173,6 +176,22 @@ def test_a_departure_is_counted_from_for_less_than_4_s(after_us, follow_up):
     assert speaks_now(board).follow_up is follow_up
 
 
+@pytest.mark.parametrize("first_us, then_us, counts_us", ((10, 9, 9), (10, 10, 10), (10, 11, 10), (10, -90, -90)))
+def test_of_two_departures_the_earlier_counts_if_only_by_a_microsecond(first_us, then_us, counts_us):
+    board = Board(SWARM, A, SESSION, lead_ms=60_000)
+    board.complete()
+    board.prove(2, 5, heard=SWARM.members, ready=(2, 4))
+    instant_us = board.true_us + 60_000_000
+    speaks_now(board)
+    for us in (first_us, then_us):
+        board.node.left((board.now[1] + us) % (1 << 30))
+    left_us = board.true_us + counts_us
+    board.true_us += 20_000
+    sent = speaks_now(board)
+    assert sent.follow_up
+    assert sent.offset_us == instant_us - left_us
+
+
 # Hearing
 
 
@@ -216,6 +235,35 @@ def test_whoever_knows_one_less_than_this_node_lacks_it(member, ready):
     board.hear(WIDE.frame(100, 5, 2, heard=heard, ready=less))
     assert board.echoes == [(100, 5)]
     assert board.ready == set(others), "and takes nothing away"
+
+
+MANY = Swarm(range(100), 100)
+
+
+@pytest.mark.parametrize("member", (1, 8, 31, 32, 63, 64, 71, 72, 99))
+def test_news_of_any_member_of_a_hundred_is_merged_in_its_place(member):
+    board = Board(MANY, 0, SESSION)
+    board.prove(2, 5)
+    board.hear(MANY.frame(2, 5, 2, heard=(member,)))
+    assert (board.heard, board.ready) == ({0, 2, member}, set())
+    board.hear(MANY.frame(2, 5, 3, heard=(member,), ready=(member,)))
+    assert (board.heard, board.ready) == ({0, 2, member}, {member})
+    assert names.members(board.node.machine.ids, board.node.machine.collecting) == [member]
+
+
+@pytest.mark.parametrize("member", (1, 8, 31, 32, 63, 64, 71, 72, 99))
+def test_a_reboot_of_any_member_of_a_hundred_is_doubted(member):
+    board = Board(MANY, 0, SESSION)
+    other = 50
+    board.prove(member, 5)
+    board.prove(other, 5)
+    board.hear(MANY.frame(member, 6))
+    board.hear(MANY.frame(other, 5, 2, ready={*range(1, 100)} - {member, other}))
+    assert board.node.generation == 0
+    board.hear(MANY.frame(other, 5, 3, ready=(member,)))
+    assert board.node.generation == 1, "who says that it is ready has not seen its reboot"
+    board.hear(MANY.frame(other, 5, 4, generation=1, ready=(member,)))
+    assert (board.node.generation, board.ready) == (1, {member}), "each reboot counts once"
 
 
 def test_own_bits_stay_in_their_places_in_a_new_generation():
