@@ -49,7 +49,7 @@ LOOK_S = 30.0  # between two readings of all boards; in a short soak more often
 LOOKS = 5  # at least
 GAP_S = 64.0  # mean time from one fault of a board to its next; in a short soak there are more
 SETTLE_S = 60.0  # patience for the swarm after the last fault
-MEMORY_LIMIT = 2048  # bytes by which a boot's memory may grow: an error that is kept, and names it needs once, take some
+MEMORY_LIMIT = 2048  # bytes by which a boot's memory may grow: an error that is kept, and names, take some
 RSS_LIMIT = 1 << 20  # bytes by which the memory of the rig or the medium may grow in the second half
 
 _COMMAND = [sys.executable, "-c", "from swarm.cli import main; raise SystemExit(main())"]
