@@ -338,3 +338,32 @@ def test_who_retries_begins_afresh_after_an_interrupt_and_who_halts_does_not(ret
     board.node.machine.state = 4  # TimedOut, as an interrupt in the middle of a retry leaves it
     left_busy(board)
     assert board.state == state
+
+
+def test_after_a_tick_nothing_is_repaired():
+    board = Board(SWARM, A, SESSION)
+    board.settle()
+    board.node.tick(*board.now)
+    board.node.tick(*board.now)
+    assert board.node.trickle.interval_ms == 2048
+
+
+def test_after_an_interrupt_even_the_first_frame_of_a_session_is_heard_again():
+    board = Board(SWARM, A, SESSION)
+    board.prove(2, 5, 1)
+    left_busy(board)
+    board.hear(SWARM.frame(2, 5, 1, ready=(2,)))
+    assert board.ready == {2}
+
+
+@pytest.mark.parametrize(
+    "fields, asks",
+    (({}, 0), ({"heard": (1,)}, 0), ({"generation": 0}, 0), ({"heard": (1, 4)}, 1), ({"generation": 2}, 1)),
+)
+def test_only_an_unproved_sender_that_claims_something_is_asked_for_a_proof(fields, asks):
+    board = Board(SWARM, A, SESSION)
+    board.prove(2, 5, generation=1, heard=(1, A, 5))
+    assert board.node.generation == 1
+    board.hear(SWARM.frame(5, 7, **{"generation": 1, **fields}))
+    assert board.counter("unproved") == 1
+    assert board.node._asks == asks
