@@ -110,7 +110,7 @@ class Hoarder(Node):
 
     def _hear(self, buffer):
         super()._hear(buffer)
-        self._own.append(0)
+        self._doubted.append(0)
 
 
 class Collector(Node):
