@@ -25,6 +25,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from contextlib import suppress
 from functools import cache, partial
 from itertools import chain, islice
 from pathlib import Path
@@ -345,8 +346,9 @@ class Attempts:
                     self.verdicts.save()
         finally:
             for pid in running:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+                with suppress(ProcessLookupError, ChildProcessError):  # it may have ended at this moment
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
             self.verdicts.save()
 
 
