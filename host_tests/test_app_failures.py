@@ -98,8 +98,11 @@ CASES = {
         FAILED,
     ),
     "warm_up() raises once": (
-        write("sensor.py", "n = []\n\ndef warm_up():\n    n.append(1)\n    assert n[1:]\n    return True\n\n"
-              "def sample():\n    return 1\n"),
+        write(
+            "sensor.py",
+            "n = []\n\ndef warm_up():\n    n.append(1)\n    assert n[1:]\n    return True\n\n"
+            "def sample():\n    return 1\n",
+        ),
         "error: warm_up(): AssertionError: ",
         FAILED,
     ),
