@@ -17,10 +17,14 @@ class Ear:
         self.place = self.number = place
         self.life = 1
         self.heard = []
+        self.departures = []
         self.woken = 0
 
     def hear(self, medium, frame, payload):
         self.heard.append((medium.kernel.now, frame))
+
+    def left(self, start):
+        self.departures.append(start)
 
     def wake(self):
         self.woken += 1
@@ -72,6 +76,7 @@ def test_a_frame_reaches_those_in_range_after_its_air_time():
     # The long preamble and 43 bytes around the message, at 1 Mbit/s.
     assert ears[1].heard == [(192 + (43 + 46) * 8, b"x" * 46)]
     assert not ears[0].heard and not ears[2].heard
+    assert ears[0].departures == [0], "a link that does not hide its waiting knows it exactly"
 
 
 def test_two_at_once_collide_where_both_are_heard():
@@ -124,6 +129,8 @@ def test_a_hidden_wait_takes_the_frame_and_keeps_it():
     kernel.run(10_000)
     (when, _), *rest = ears[1].heard
     assert not rest and 904 <= when <= 4904 and link.can_send(ears[0])
+    (left,) = ears[0].departures
+    assert 0 <= when - 904 - left <= 250, "the link's margin: never too late"
 
 
 def test_a_frame_in_a_link_goes_with_the_power():
@@ -131,7 +138,7 @@ def test_a_frame_in_a_link_goes_with_the_power():
     link.send(ears[0], b"a" * 46, None)
     ears[0].life = 2
     kernel.run(10_000)
-    assert not ears[1].heard and link.can_send(ears[0])
+    assert not ears[1].heard and link.can_send(ears[0]) and ears[0].departures == []
 
 
 def test_a_bus_takes_ten_bits_a_byte():

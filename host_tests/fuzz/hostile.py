@@ -296,9 +296,10 @@ _NODE = (
     "_echo_members",
     "_echo_sessions",
     "_echo_count",
+    "_asks",
 )
 _MACHINE = ("state", "pinging", "collecting", "pinging_count", "collecting_count", "completed")
-_TRICKLE = ("imin_ms", "interval_ms", "heard", "due", "_end", "_waiting", "_random")
+_TRICKLE = ("imin_ms", "interval_ms", "heard", "due", "repeat", "_end", "_waiting", "_random")
 _FIRST_SAMPLE = ("known", "passed", "_old", "_instant_us")
 
 
