@@ -100,3 +100,17 @@ def test_quick_figures_do_not_go_into_the_readme(capsys):
     with pytest.raises(SystemExit) as stopped:
         figures.main(["--quick", "--write"])
     assert stopped.value.code == 2 and "--quick" in capsys.readouterr().err
+
+
+def test_the_readme_shows_the_figures_that_are_made():
+    """Names and commands, not values: those are written by `make figures WRITE=1`."""
+    section = page.split(page.README.read_text(encoding="utf-8"))[1]
+    shown = [line.split("|") for line in section.splitlines() if line.startswith("|") and "`swarm sim" in line]
+    there = [(cells[1].strip(), cells[-2].strip(" `")) for cells in shown]
+    made = figures.FIGURES + figures.GROWTH
+    assert there == [(one.name, figures.command(one.options, one.seeds)) for one in made], "make figures WRITE=1"
+    for one, cells in zip(made, shown, strict=True):
+        assert all(f"{what} {limit:g}: " in cells[-3] for what, limit in one.bars), one.name
+    assert figures.LANES_COMMAND in section
+    for name in ("distributions", "growth", "tuning", "run"):
+        assert f"(tools/figures/{name}.svg)" in section and (page.PLOTS / f"{name}.svg").is_file()
