@@ -44,7 +44,7 @@ def test_the_figures_are_one_block(done):
     block = done[0].figures.block()
     assert re.findall(r"^([a-z]+).{20,}\d", block, re.MULTILINE) == [
         *("seed", "minutes", "boards", "reboots", "kills", "bursts", "sessions", "samples", "worst", "collective"),
-        *("busy", "memory", "memory"),
+        *("memory", "memory"),
     ]
     assert "max skew" in block and "memory of boards" in block and "memory of processes" in block
 
@@ -108,14 +108,6 @@ def test_a_start_without_a_session_and_an_error_are_named(spoilt):
         f"node 3, session {first.node.session}: tick: OSError: 5",
         "node 3: had power for 11 s and started no session",
     ]
-
-
-def test_a_report_that_a_busy_computer_brings_late_is_no_fault_of_a_board(spoilt):
-    said = "espnow: OSError: 116"
-    before = spoilt["ledger"].late_reports
-    spoilt["ledger"].take({"event": "line", "node": 3, "t_us": 1, "line": f"faction: 5 node 3 error: {said}"})
-    spoilt["statuses"][3]["errors"] = [said]
-    assert problems(spoilt) == [] and spoilt["ledger"].late_reports == before + 1
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ class Frame:
     Fields, set by decode() and read by encode(): ready (READY, not PING), flags, echo_count, sender (position of the
     sender in the ascending ids), session, sequence, generation, offset_us (microseconds from the start of this
     transmission, or with FOLLOW_UP_FLAG of the sender's previous one, to the first sample; meaningful with
-    INSTANT_FLAG). The bitmaps and echoes stay in the buffer,
-    at bitmaps ... and echoes ...; both bitmaps together are 2 * width bytes.
+    INSTANT_FLAG). The bitmaps and echoes stay in the buffer, at bitmaps ... and echoes ...; both bitmaps together are
+    2 * width bytes.
     """
 
     def __init__(self, swarm_digest, machine, key):

@@ -164,9 +164,7 @@ class Node:
             self._add(self._me + 8 * self.frame.width)
             self.machine.process(LOCAL_PARTICIPATION_COMPLETED)
             self.trickle.reset(now)
-            self.trickle.repeat = (
-                True  # where many become ready at once the first word collides, and nobody else has it
-            )
+            self.trickle.repeat = True  # many may be ready at once: the first word collides, and nobody else has it
             self._settle()
         self._busy = False
 

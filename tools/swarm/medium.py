@@ -177,14 +177,15 @@ class Medium:
         return self.groups.get(node_of(one), -1) == self.groups.get(node_of(other), -1)
 
     def _answer(self, datagram: bytes, now_us: int) -> bytes:
-        request = None
+        question = None
         try:
             request = json.loads(datagram)
+            question = request.pop("question", None)
             reply = self._do(request, now_us)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reply = {"error": f"{type(error).__name__}: {error}"}
-        if isinstance(request, dict) and "question" in request:
-            reply["question"] = request["question"]
+        if question is not None:
+            reply["question"] = question
         return json.dumps(reply).encode()
 
     def _do(self, request: dict, now_us: int) -> dict:
@@ -209,7 +210,7 @@ class Medium:
                 },
             }
         if verb == "weather":
-            changes = {name: value for name, value in request.items() if name not in ("do", "question")}
+            changes = {name: value for name, value in request.items() if name != "do"}
             self.weather = air.Weather(**{**asdict(self.weather), **changes})
             self.bus.noise = self.weather.loss
             return {"weather": asdict(self.weather)}

@@ -11,7 +11,16 @@ import struct
 from typing import Any, NamedTuple
 
 from swarm.model_keeper import Keeper
-from swarm.sim.device import BOOTSTRAPPED, COUNTERS, DEMONSTRATION_KEY, STATES, TIMED_OUT, Node, SharedCmac
+from swarm.sim.device import (
+    BOOTSTRAPPED,
+    COUNTERS,
+    DEMONSTRATION_KEY,
+    INSTANT_FLAG,
+    STATES,
+    TIMED_OUT,
+    Node,
+    SharedCmac,
+)
 
 OLD_FRAME = "a frame made before the receiver booted changes nothing"
 ONCE = "a frame counts once, and none of an earlier boot after one of a later"
@@ -36,7 +45,6 @@ _LEAD_MS = 500
 # So begin the names of what is not what a node knows, but makes it speak, or is noted of any sender.
 _NOTED = ("_asks", "_echo", "_near", "_sequences", "_stamps")
 _TAG = 8
-_INSTANT = 2
 _HEADER = struct.Struct("<BB4sHIIIi")
 _FAILED = range(1, COUNTERS.index("forged") + 1)
 _IGNORED = {COUNTERS.index(name) for name in ("replayed", "stale", "unproved", "own")}
@@ -91,7 +99,7 @@ class Said(NamedTuple):
         return (
             f"node {self.sender + 1}'s {'READY' if self.ready else 'PING'} {self.life}.{self.sequence}: "
             f"generation {self.generation}, {words(self.bitmaps)}"
-            + (", names the instant" if self.data[1] & _INSTANT else "")
+            + (", names the instant" if self.data[1] & INSTANT_FLAG else "")
             + (", echoes " + " and ".join(said) if said else "")
         )
 

@@ -35,7 +35,7 @@ from mpremote.transport_serial import SerialTransport
 from swarm import samples, soak_ledger, targets
 from swarm.demo import sample_instant
 from swarm.demo_run import BOOTSTRAPPED
-from swarm.medium import MediumClient, true_us
+from swarm.medium import true_us
 from swarm.rig import Rig
 from swarm.serial_repl import run
 from swarm.soak_ledger import Boot, Ledger
@@ -132,7 +132,6 @@ class Figures:
     worst_s: float = 0.0
     worst_node: str = "none"
     collective: tuple[list[int], list[int]] = ([], [])  # skews in good air and in bad
-    late_reports: int = 0
     memory_drift: int = 0
     memory_boots: int = 0
     longest_s: float = 0.0
@@ -159,7 +158,6 @@ class Figures:
             ("samples", f"{self.samples} printed, {self.collected} in the file"),
             ("worst re-convergence", f"{self.worst_s:.2f} s ({self.worst_node})"),
             ("collective first samples", f"{good}; {bad}"),
-            ("busy computer", f"{self.late_reports} boots in which a radio's report came late"),
             (
                 "memory of boards",
                 f"{self.memory_drift:+d} bytes at most, of {self.memory_boots} boots; the longest lived "
@@ -256,8 +254,6 @@ class Soak:
         """Take what the boards say, and report progress."""
         for event in self.rig.events(wait_s):
             self.ledger.take(event)
-        if self.ledger.sampled:
-            self._renew_medium()
         for boot in self.ledger.sampled:
             boot.node.sample_us = sample_instant(self.rig, boot.node.node, boot.node.sample_us)
         self.ledger.sampled.clear()
@@ -318,7 +314,6 @@ class Soak:
         self._switched[node] = max(self._switched[node], time.monotonic() + _RESET_S)
 
     def _spoil_air(self, kind: str, how: dict) -> None:
-        self._renew_medium()
         if not self._air_clears:
             self._bad_air.append((true_us(), 0))
         if kind == "loss":
@@ -328,18 +323,11 @@ class Soak:
         self._air_clears = max(self._air_clears, time.monotonic() + how["for_s"])
 
     def _clear_air(self) -> None:
-        self._renew_medium()
         self.rig.medium.do("weather", loss=LOSS)
         self.rig.medium.do("partition", groups=[])
         if self._air_clears:
             self._bad_air[-1] = (self._bad_air[-1][0], true_us())
             self._air_clears = 0.0
-
-    def _renew_medium(self) -> None:
-        """Forget answers that come late: on a busy computer a question is asked twice, and its second answer would be
-        taken for that to the next question."""
-        self.rig.medium.close()
-        self.rig.medium = MediumClient(self.rig.medium_port)
 
     # Reading the boards
 
@@ -396,7 +384,6 @@ class Soak:
         if worst := self.ledger.reconverged(self._bad_air):
             figures.worst_s, node = worst
             figures.worst_node = f"node {node.node}, session {node.session}"
-        figures.late_reports = self.ledger.late_reports
         figures.collective = self.ledger.collective(self._bad_air)
         drifts = [drift for boot in boots if (drift := _drift(boot)) is not None]
         figures.memory_boots = len(drifts)

@@ -18,8 +18,6 @@ START_US = 10_000_000  # a board with power has said its session by then
 _OVERDUE_US = 2_000_000  # a sample that has not been taken so long after its instant is not going to be
 _SAME_INSTANT_US = 1_000_000  # samples in time that are no further apart belong to one agreed instant
 _PROMPT = 'Type "help()"'  # what MicroPython says last before its prompt
-# A virtual radio's report that a frame has left, 100 ms late: this computer was busy, and the node goes on without.
-_BUSY = "espnow: OSError: 116"
 _OUTPUT_KEPT = 20  # lines of a board
 
 
@@ -41,7 +39,6 @@ class Ledger:
         self.run = Run(list(nodes))
         self.boots: dict[int, list[Boot]] = {node: [] for node in self.run.nodes}
         self.sampled: list[Boot] = []  # boots whose sample line has come since somebody took them from here
-        self.late_reports = 0  # of radios, since the computer was busy
         self._lead_us = lead_ms * 1000
 
     def take(self, event: dict) -> None:
@@ -49,9 +46,6 @@ class Ledger:
         if event["event"] not in ("boot", "off", "line"):
             return
         number = event["node"]
-        if event["event"] == "line" and f"error: {_BUSY}" in event["line"]:
-            self.late_reports += 1
-            return
         if event["event"] != "line" and self.boots[number] and self.boots[number][-1].end_us is None:
             self.boots[number][-1].end_us = event["t_us"]
         self.run.take(event)
@@ -188,5 +182,5 @@ def stuck(statuses: dict[int, dict]) -> list[str]:
             found.append(f"node {number} is stuck: {status['state']}, missing {status['missing']}")
         elif status["sample"] is None:
             found.append(f"node {number} is Bootstrapped and took no sample")
-        found += [f"node {number} reports: {text}" for text in status.get("errors", ()) if not text.startswith(_BUSY)]
+        found += [f"node {number} reports: {text}" for text in status.get("errors", ())]
     return found

@@ -20,9 +20,7 @@ _DEFAULT_RXBUF = 2 * (_HEADER + MAX_DATA_LEN)
 _DEFAULT_TIMEOUT_MS = 5 * 60 * 1000
 _SEND_TIMEOUT_MS = 2000
 _RESPONSE_TIMEOUT_MS = 100
-_MEDIUM_TIMEOUT_MS = (
-    2000  # in its place where a medium answers: it is late when the computer is busy, which no radio is
-)
+_MEDIUM_TIMEOUT_MS = 2000  # in its place where a medium answers, late if the computer is busy, which no radio is
 _TX_BUFFERS = 32  # messages that wait for the air before the stack answers "no memory"
 _ETIMEDOUT = 116  # on the esp32 port
 

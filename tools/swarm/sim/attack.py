@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarm.sim.attack_forge import Forger, Liar
 from swarm.sim.attack_truth import Lie
-from swarm.sim.device import DEMONSTRATION_KEY, Node
+from swarm.sim.device import DEMONSTRATION_KEY, INSTANT_FLAG, Node
 from swarm.sim.invariants import Damaged
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from swarm.sim.board import Board
 
 _READY = 0x12
-_INSTANT = 2
 _PAUSES_US = ((2_000, 10_000), (5_000, 30_000), (20_000, 80_000))
 _HOLDS_US = ((1_000, 15_000), (10_000, 120_000), (100_000, 600_000))
 _POLICY_US = (40_000, 400_000)
@@ -86,7 +85,7 @@ class Attacker:
             lambda sender, hearer, frame: (sender, hearer) in cut,
             lambda sender, hearer, frame: hearer == lonely,
             lambda sender, hearer, frame: frame[0] == _READY,
-            lambda sender, hearer, frame: frame[1] & _INSTANT != 0,
+            lambda sender, hearer, frame: frame[1] & INSTANT_FLAG != 0,
             lambda sender, hearer, frame: frame[12] & 1 == odd,
             lambda sender, hearer, frame: (sender, hearer) in cut and frame[1] >> 4 != 0,
         ))  # fmt: skip

@@ -6,11 +6,12 @@ Each is taken out by what it does and not by its place in the source, so that th
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from array import array
 from dataclasses import dataclass
 
 from swarm.sim.attack_run import BABBLER, LIAR, LOOPER, OUTSIDER
-from swarm.sim.device import BOOTSTRAPPED, COUNTERS, LOCAL_PARTICIPATION_COMPLETED, Node
+from swarm.sim.device import BOOTSTRAPPED, COUNTERS, FOLLOW_UP_FLAG, INSTANT_FLAG, LOCAL_PARTICIPATION_COMPLETED, Node
 from swarm.sim.kernel import PERIOD
 
 _ACCEPTED = 0
@@ -18,11 +19,10 @@ _MALFORMED, _FOREIGN = map(COUNTERS.index, ("malformed", "foreign"))
 _IMPOSSIBLE, _FORGED = map(COUNTERS.index, ("impossible", "forged"))
 _OWN, _UNPROVED = map(COUNTERS.index, ("own", "unproved"))
 _LIMIT = 1 << 30
-_FOLLOW_UP = 8 | 2  # its flags
 _BITMAPS, _TAG = 24, 8
 
 
-class _Lenient(Node):
+class _Lenient(Node, ABC):
     """A node whose decoder does something more: again(buffer, length, verdict) returns the verdict to go by."""
 
     def __init__(self, *args, **kwargs):
@@ -30,9 +30,9 @@ class _Lenient(Node):
         decode = self.frame.decode
         self.frame.decode = lambda buffer, length: self.again(decode, buffer, length)
 
+    @abstractmethod
     def again(self, decode, buffer, length):
         """Decode, and leave a check out."""
-        raise NotImplementedError
 
     def _seal_is_right(self, buffer, length):
         cmac = self.frame._cmac
@@ -325,20 +325,21 @@ class KeepsEchoes(Node):
         return super().poll(now, now_us, buffer)
 
 
-class _Credulous(Node):
+class _Credulous(Node, ABC):
     """Reckons a follow-up from the last frame that it has heard of its sender: counts(stored, last) says when, by the
     session and sequence that it had stored of that sender."""
 
+    @abstractmethod
     def counts(self, stored, last):
         """Whether to reckon from the last frame heard."""
-        raise NotImplementedError
 
     def _prove(self, buffer):
         frame = self.frame
         i = frame.sender
         stored, last, stamp_us = self._sessions[i], self._sequences[i], self._stamps[i]
         proved = super()._prove(buffer)
-        if proved >= 0 and frame.flags & _FOLLOW_UP == _FOLLOW_UP and self.counts(stored, last):
+        follows = frame.flags & INSTANT_FLAG and frame.flags & FOLLOW_UP_FLAG
+        if proved >= 0 and follows and self.counts(stored, last):
             since_us = (stamp_us - self._now_us + PERIOD // 2) % PERIOD - PERIOD // 2
             self._theirs_us = since_us + frame.offset_us
         return proved

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from swarm.sim.device import COUNTERS
+from swarm.sim.device import COUNTERS, FOLLOW_UP_FLAG, LIMIT_US
 from swarm.sim.invariants import (
     FALSE_CONCLUSION,
     INVALID,
@@ -31,9 +31,7 @@ INSTANT = "instant_never_too_early_nor_moved_later"
 DELAYED = "instant_not_late_where_heard_in_time"
 NAMES = (UNTOLD, OUTDATED, STOPPED, INSTANT, DELAYED)
 
-_FOLLOW_UP = 8
 _UNPROVED = COUNTERS.index("unproved")
-_LIMIT_US = 500_000_000
 _EARLY_US = 500  # a link tells that a frame has left, in doubt, too early; clocks drift besides by
 _DRIFT = 5_000  # at most one part in so many
 _LATE_US = 1_500  # what a node leaves of a better instant, and more drift
@@ -136,7 +134,7 @@ class Truth(Invariants):
         word.echoes = [(frame.echo_id(buffer, i), frame.echo_session(buffer, i)) for i in range(frame.echo_count)]
         word.instant_us = None if truth.instant_us is None else board.clock.when(truth.instant_us)
         # A follow-up counts from the first of several links: for who hears another it is late by the difference.
-        word.exact = not self._waits or buffer[1] & _FOLLOW_UP != 0 and len(board.links) == 1
+        word.exact = not self._waits or buffer[1] & FOLLOW_UP_FLAG != 0 and len(board.links) == 1
         word.made_us = self._kernel.now
         return word
 
@@ -263,7 +261,7 @@ class Truth(Invariants):
         local_us = board.clock.local_us(self._kernel.now)
         remaining_us = first.remaining_us(local_us & (1 << 30) - 1)
         held_us, before_us = local_us + remaining_us, truth.instant_us
-        if remaining_us <= -_LIMIT_US:
+        if remaining_us <= -LIMIT_US:
             return  # an instant long past is held there
         if held_us == before_us:
             self._check_in_time(board, truth, held_us)

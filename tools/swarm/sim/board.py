@@ -51,7 +51,6 @@ class Board:
         self._blocked = False
         self._busy_until = 0
         self._waiting = 0
-        self._left_at = _NEVER
 
     def boot(self, warmup_us: int | None) -> None:
         """Power on, if it is off; ready warmup_us later."""
@@ -122,10 +121,8 @@ class Board:
         self._after()
 
     def left(self, start: int) -> None:
-        """A link reports that the frame began to leave at that time; of several links the first to begin counts."""
-        if start < self._left_at:
-            self._left_at = start
-            self.node.left(self.clock.local_us(start) & _MASK)
+        """A link reports that the frame began to leave at that time."""
+        self.node.left(self.clock.local_us(start) & _MASK)
 
     def wake(self) -> None:
         """A link has become free."""
@@ -151,7 +148,6 @@ class Board:
             if length:
                 payload = self._watch.sends(self, due)
                 frame = bytes(self._buffer[:length])
-                self._left_at = _NEVER
                 for link in self.links:
                     self.frames += 1
                     self.bytes += length

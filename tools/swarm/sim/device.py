@@ -26,7 +26,8 @@ from faction.core import (  # noqa: E402
     TIMED_OUT,
     Faction,
 )
-from faction.frame import DEMONSTRATION_KEY, MAX_ECHOES  # noqa: E402
+from faction.first_sample import LIMIT_US  # noqa: E402
+from faction.frame import DEMONSTRATION_KEY, FOLLOW_UP_FLAG, INSTANT_FLAG, MAX_ECHOES  # noqa: E402
 from faction.names import COUNTERS, STATES  # noqa: E402
 from faction.node import IMIN_MS, Node, default_lead_ms  # noqa: E402
 
@@ -36,8 +37,11 @@ __all__ = [
     "COUNTERS",
     "DEADLINE_EXPIRED",
     "DEMONSTRATION_KEY",
+    "FOLLOW_UP_FLAG",
     "IMIN_MS",
     "INITIAL",
+    "INSTANT_FLAG",
+    "LIMIT_US",
     "LOCAL_PARTICIPATION_COMPLETED",
     "PARTICIPATION_OBSERVED",
     "PINGING",
