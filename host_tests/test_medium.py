@@ -275,7 +275,7 @@ def test_an_answer_that_comes_late_is_not_taken_for_the_next_one():
                 for reply in (late, {"question": json.loads(question)["question"], "frames": 2}):
                     medium.sendto(json.dumps(reply).encode(), address)
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         assert client.do("stats") == {"frames": 2}
         assert client.do("readings", node=1) == {"frames": 2}
