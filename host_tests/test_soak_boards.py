@@ -99,6 +99,16 @@ def test_a_session_that_comes_again_is_named(spoilt):
     assert f"node 1 started session {first.node.session}, and {first.node.session} was before it" in problems(spoilt)
 
 
+def test_a_start_that_a_soft_reset_interrupts_is_followed_by_another(spoilt):
+    boot = spoilt["ledger"].boots[3][-1]
+    boot.node.error = "the start was interrupted: tried again every 60 s"
+    boot.node.session, boot.node.sample, boot.node.conclusion = None, None, None
+    spoilt["ended_us"] = boot.start_us + 9_000_000
+    assert problems(spoilt) == []
+    spoilt["ended_us"] = boot.start_us + 11_000_000
+    assert problems(spoilt) == ["node 3: had power for 11 s and started no session"]
+
+
 def test_a_start_without_a_session_and_an_error_are_named(spoilt):
     first, last = spoilt["ledger"].boots[3][0], spoilt["ledger"].boots[3][-1]
     first.node.error = "tick: OSError: 5"

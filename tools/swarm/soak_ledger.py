@@ -18,6 +18,9 @@ START_US = 10_000_000  # a board with power has said its session by then
 _OVERDUE_US = 2_000_000  # a sample that has not been taken so long after its instant is not going to be
 _SAME_INSTANT_US = 1_000_000  # samples in time that are no further apart belong to one agreed instant
 _PROMPT = 'Type "help()"'  # what MicroPython says last before its prompt
+# What the Ctrl-C of a soft reset does to a start; its Ctrl-D then begins a new boot. A board for which it does not has
+# power and starts no session.
+_INTERRUPTED = "the start was interrupted"
 _OUTPUT_KEPT = 20  # lines of a board
 
 
@@ -92,7 +95,7 @@ class Ledger:
         node = boot.node
         name = f"node {number}, session {node.session}"
         end_us = boot.end_us or now_us
-        if node.error is not None:
+        if node.error is not None and not node.error.startswith(_INTERRUPTED):
             return [f"{name}: {node.error}"]
         if node.session is None and end_us - boot.start_us > START_US:
             return [f"node {number}: had power for {(end_us - boot.start_us) / 1e6:.0f} s and started no session"]
