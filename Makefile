@@ -34,7 +34,7 @@ test: $(TESTS) $(WASM) lint debian ## lint, then run every test on CPython and b
 
 lint: $(TESTS) $(STUBS) ## ruff, and type checks of the device code against MicroPython's stubs
 	$(BIN)/ruff check .
-	$(BIN)/python -m swarm.stubs check
+	$(BIN)/python -m swarm.runtimes.stubs check
 
 # QEMU and the micro:bit's firmware are Debian packages: on a CI machine they are installed, and the tests require them.
 # Elsewhere the tests that need them are skipped, and name this command.
@@ -51,22 +51,22 @@ fuzz: $(TESTS) $(WASM) ## fuzz all that takes bytes from outside, and nodes on e
 	@$(BIN)/python host_tests/fuzzing.py --frames $(or $(FRAMES),1000000) $(if $(SEED),--seed $(SEED))
 
 adversary: $(TOOLS) ## attack SEEDS=20000 simulated swarms, with and without the key: takes five minutes
-	@$(BIN)/python -m swarm.sim.adversary --seeds $(or $(SEEDS),20000)
+	@$(BIN)/python -m swarm.sim.attack.campaign --seeds $(or $(SEEDS),20000)
 
 model: $(TOOLS) ## meet every state that two or three real nodes can get into within bounds: takes some minutes
-	@$(BIN)/python -m swarm.model_check
+	@$(BIN)/python -m swarm.proof.model.check
 
 soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power cuts and bad air; SEED=N repeats them
-	@$(BIN)/python -m swarm.soak --nodes $(or $(NODES),16) --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m swarm.proof.soak.soak --nodes $(or $(NODES),16) --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 mutation: $(MUTATION) ## change what decides in 2,500 small ways, of which the tests must notice 95 %; takes a quarter of an hour
 	@$(BIN)/python host_tests/mutation.py $(MODULES)
 
 figures: $(TESTS) $(WASM) ## run the full campaigns and print every figure beside its bar; WRITE=1 writes them into the README
-	@$(BIN)/python -m swarm.sim.figures $(if $(WRITE),--write)
+	@$(BIN)/python -m swarm.proof.figures.campaigns $(if $(WRITE),--write)
 
 firmware: $(TOOLS) ## build firmware with the node frozen in: make firmware BOARD=RPI_PICO MICROPY_DIR=...
-	@$(BIN)/python -m swarm.firmware --board '$(BOARD)' --micropython '$(MICROPY_DIR)'
+	@$(BIN)/python -m swarm.flash.build --board '$(BOARD)' --micropython '$(MICROPY_DIR)'
 
 clean: ## remove .venv, build and all caches
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage tools/*.egg-info
@@ -100,9 +100,9 @@ $(MUTATION): $(TESTS)
 
 $(STUBS): $(TOOLS) tools/swarm/stubs.py
 	@echo "Fetching MicroPython's type stubs from PyPI into build/stubs"
-	@$(BIN)/python -m swarm.stubs install
+	@$(BIN)/python -m swarm.runtimes.stubs install
 	@touch $@
 
 $(WASM): tools/swarm/wasm/package.json tools/swarm/wasm/install.py $(TOOLS)
-	@$(BIN)/python -m swarm.wasm.install
+	@$(BIN)/python -m swarm.runtimes.wasm.install
 	@touch $@

@@ -8,10 +8,11 @@ from contextlib import contextmanager, nullcontext
 import pytest
 from mpremote.transport import Transport, TransportError, TransportExecError
 
-from swarm import deployment, runtimes
-from swarm.deployment import EARLIEST_SESSION, Deployment
+from swarm import paths, runtimes
+from swarm.deploy import deployment
+from swarm.deploy.deployment import EARLIEST_SESSION, Deployment
 
-SCRIPT = runtimes.SHIMS.parent / "power_cut_script.py"
+SCRIPT = paths.SHIMS.parent / "power_cut_script.py"
 _DONE, _RAISED = b"\x04\n", b"\x05\n"
 
 
@@ -19,7 +20,7 @@ class BareBoard(Transport):
     """A board with its flash in a folder; a context manager. at, share: where the power goes, see SCRIPT."""
 
     def __init__(self, flash, at=-1, share=1.0):
-        line, environment = runtimes.command("unix", SCRIPT, [at, share], paths=[runtimes.SHIMS / "device"])
+        line, environment = runtimes.command("unix", SCRIPT, [at, share], paths=[paths.SHIMS / "device"])
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(line, env=environment, cwd=flash, stdin=pipe, stdout=pipe)
 

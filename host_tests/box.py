@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from swarm import cli
-from swarm.rig import Rig
+from swarm.rig.rig import Rig
 
 SLOTS = ("faction.a", "faction.b")
 

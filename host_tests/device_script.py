@@ -8,9 +8,9 @@ import sys
 import threading
 from pathlib import Path
 
-from swarm import runtimes
+from swarm import paths, runtimes
 
-DEVICE = runtimes.SHIMS / "device"
+DEVICE = paths.SHIMS / "device"
 _PRELUDE = f"""
 import sys
 sys.path[:0] = [{str(DEVICE)!r}]
@@ -18,9 +18,9 @@ sys.path[:0] = [{str(DEVICE)!r}]
 # On CPython the launcher of virtual boards gives the interpreter what the shims stand on.
 _CPYTHON_PRELUDE = f"""
 import sys
-sys.path[:0] = [{str(runtimes.ROOT / "tools")!r}, {str(runtimes.ROOT / "host_tests")!r}]
+sys.path[:0] = [{str(paths.ROOT / "tools")!r}, {str(paths.ROOT / "host_tests")!r}]
 from pathlib import Path
-from swarm import launcher_cpython
+from swarm.rig import launcher_cpython
 launcher_cpython._install(Path({str(DEVICE / "start.py")!r}))
 """
 _HELPERS = """

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fuzz import campaign
-from swarm import runtimes
+from swarm import paths, runtimes
 
 SCRIPTS = Path(__file__).resolve().parent / "fuzz"
 ON_WASM = 50  # there cryptolib is slow plain Python: it gets one frame in so many
@@ -28,12 +28,12 @@ GUIDED = 20_000  # for so many frames each target gets a second of guided fuzzin
 _HEAP = 8 << 20
 
 
-def fuzz(runtime, frames, seed, lib=runtimes.LIB):
+def fuzz(runtime, frames, seed, lib=paths.LIB):
     """Throw that many frames at nodes on a runtime; returns the totals of fuzz_script.py."""
     return json.loads(_run(runtime, "fuzz_script.py", frames, seed, lib))
 
 
-def differential(runtime, steps, seed, lib=runtimes.LIB):
+def differential(runtime, steps, seed, lib=paths.LIB):
     """Let nodes live that many steps on a runtime; returns the digests by step, and what differential_script.py saw."""
     *lines, said = _run(runtime, "differential_script.py", steps, seed, lib).splitlines()
     return dict(line.split() for line in lines), json.loads(said)
@@ -45,9 +45,9 @@ def differences(one, other):
 
 
 def _run(runtime, script, count, seed, lib):
-    paths = [SCRIPTS, *([runtimes.SHIMS / "wasm"] if runtime == "wasm" else []), lib]
-    arguments = [seed, count, runtimes.SHIMS / "cpython"]
-    return runtimes.run(runtime, SCRIPTS / script, arguments, paths=paths, heap=_HEAP, timeout=60 + count / 100)
+    folders = [SCRIPTS, *([paths.SHIMS / "wasm"] if runtime == "wasm" else []), lib]
+    arguments = [seed, count, paths.SHIMS / "cpython"]
+    return runtimes.run(runtime, SCRIPTS / script, arguments, paths=folders, heap=_HEAP, timeout=60 + count / 100)
 
 
 def _check(runtime, frames, seed):

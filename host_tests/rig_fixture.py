@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-from swarm.demo_run import Run
-from swarm.rig import Rig
-from swarm.virtual_board import FIRMWARE, LIB, prepare
+from swarm.rig.demo_run import Run
+from swarm.rig.rig import Rig
+from swarm.rig.virtual_board import FIRMWARE, LIB, prepare
 
 
 def swarm_config(node, members, **changes):

@@ -8,13 +8,14 @@ from itertools import islice
 
 import pytest
 
-from swarm.runtimes import ROOT
-from swarm.sim import adversary, attack_run, invariants
-from swarm.sim.attack_defences import DEFENCES
-from swarm.sim.attack_run import BABBLER, KINDS, LIAR, LOOPER, OUTSIDER, AttackRun
-from swarm.sim.attack_truth import Truth
+from swarm.device.library import BOOTSTRAPPED, COUNTERS
+from swarm.paths import ROOT
+from swarm.sim import invariants
+from swarm.sim.attack import campaign, run
+from swarm.sim.attack.defences import DEFENCES
+from swarm.sim.attack.run import BABBLER, KINDS, LIAR, LOOPER, OUTSIDER, AttackRun
+from swarm.sim.attack.truth import Truth
 from swarm.sim.campaign import cores
-from swarm.sim.device import BOOTSTRAPPED, COUNTERS
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
 from swarm_fixture import Board, Swarm
@@ -37,9 +38,9 @@ def rows(table):
 
 
 def test_no_attack_succeeds():
-    found = list(adversary.attacks(SEEDS, cores()))
+    found = list(campaign.attacks(SEEDS, cores()))
     assert [outcome.seed for outcome in found] == list(SEEDS)
-    assert not [outcome.words for outcome in found if outcome.words], "see python -m swarm.sim.adversary --seed"
+    assert not [outcome.words for outcome in found if outcome.words], "see python -m swarm.sim.attack.campaign --seed"
     assert {outcome.kind for outcome in found} == set(KINDS)
     tried = sum((outcome.tried for outcome in found), Counter())
     for what in ("carried", "delayed", "foreign", "forged", "lies", "replayed", "shadowed", "split", "withheld"):
@@ -48,8 +49,8 @@ def test_no_attack_succeeds():
 
 @pytest.mark.parametrize("name, kind", [(name, kind) for name, one in DEFENCES.items() for kind in one.against])
 def test_taking_a_defence_out_lets_attacks_succeed(name, kind):
-    seeds = list(islice(adversary.seeds_of(kind), BOUND))
-    outcomes = (adversary.attack(seed, name) for seed in seeds)
+    seeds = list(islice(campaign.seeds_of(kind), BOUND))
+    outcomes = (campaign.attack(seed, name) for seed in seeds)
     words = next((outcome.words for outcome in outcomes if outcome.words), [])
     # A node that merely fails, or is built otherwise, would be caught without any attack.
     trivial = () if name in CRASHES else (invariants.EXCEPTION, invariants.GROWS)
@@ -58,7 +59,7 @@ def test_taking_a_defence_out_lets_attacks_succeed(name, kind):
 
 def test_attacks_reach_every_check():
     counted = Counter()
-    for seed in islice(adversary.seeds_of(OUTSIDER), 20):
+    for seed in islice(campaign.seeds_of(OUTSIDER), 20):
         run = AttackRun(seed)
         run.run()
         for board in run.boards:
@@ -70,8 +71,8 @@ def test_attacks_reach_every_check():
 
 
 def test_a_seed_is_an_attack_again():
-    assert adversary.attack(7) == adversary.attack(7)
-    assert adversary.attack(7).tried != adversary.attack(9).tried
+    assert campaign.attack(7) == campaign.attack(7)
+    assert campaign.attack(7).tried != campaign.attack(9).tried
 
 
 # The document
@@ -95,10 +96,10 @@ def test_each_defence_stands_in_the_document():
 
 def test_what_the_document_says_of_members_gone_wrong_is_what_is_tried():
     said = " ".join(TEXT.split())
-    low, high = (us / 1_000_000 for us in attack_run._UP_US)
+    low, high = (us / 1_000_000 for us in run._UP_US)
     assert f"is up for {low} to {high} s and becomes ready in half of that" in said
-    assert attack_run._BABBLE == 4 and "it talks four times in each Imin" in said
-    assert f"swarms of the real node, {adversary.SEEDS:,} of them" in said
+    assert run._BABBLE == 4 and "it talks four times in each Imin" in said
+    assert f"swarms of the real node, {campaign.SEEDS:,} of them" in said
 
 
 def test_a_frame_holds_nothing_of_the_key_but_its_tag():
@@ -197,23 +198,23 @@ def test_a_judge_that_is_told_otherwise_objects():
 
 
 def test_the_command_prints_one_line(capsys):
-    assert adversary.main(["--seeds", "4", "--seed", "11", "--jobs", "1"]) == 0
+    assert campaign.main(["--seeds", "4", "--seed", "11", "--jobs", "1"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"adversary: 4 seeds \(.+\), [\d,]+ attacks \(.+\), 0 successes, \d+ s", line), line
 
 
 def test_a_success_is_told_with_how_to_see_it_again(capsys):
-    assert adversary.main(["--seeds", "8", "--without", "tag"]) == 1
+    assert campaign.main(["--seeds", "8", "--without", "tag"]) == 1
     said = capsys.readouterr().out
-    again = re.search(r"again: python -m swarm.sim.adversary (--seed \d+ --without tag)", said)
+    again = re.search(r"again: python -m swarm.sim.attack.campaign (--seed \d+ --without tag)", said)
     assert "successes" in said and again
-    assert adversary.main(again[1].split()) == 1
+    assert campaign.main(again[1].split()) == 1
     assert "at " in capsys.readouterr().out
 
 
 def test_one_seed_is_shown_as_a_timeline(capsys):
-    seed = next(adversary.seeds_of(OUTSIDER))
-    assert adversary.main(["--seed", str(seed)]) == 0
+    seed = next(campaign.seeds_of(OUTSIDER))
+    assert campaign.main(["--seed", str(seed)]) == 0
     said = capsys.readouterr().out
     assert "boots: session" in said and re.search(r"^outsider: .*\d+ replayed", said, re.MULTILINE)
 
@@ -221,13 +222,13 @@ def test_one_seed_is_shown_as_a_timeline(capsys):
 @pytest.mark.parametrize("words", (["--without", "prayer"], ["--seeds", "0"], ["--jobs", "none"]))
 def test_wrong_use_is_2(words, capsys):
     with pytest.raises(SystemExit) as stop:
-        adversary.main(words)
+        campaign.main(words)
     assert stop.value.code == 2 and words[1] in capsys.readouterr().err
 
 
 def test_an_offset_of_the_attacker_is_in_the_frame_where_the_document_says():
     """The forger writes fields by their places: a sealed lie must be what it is meant to be."""
-    run = AttackRun(next(adversary.seeds_of(LIAR)))
+    run = AttackRun(next(campaign.seeds_of(LIAR)))
     run.boards[0].boot(None)
     frames = [run.attacker._liar.lie(run.boards[0], {}) for _ in range(400)]
     node = run.boards[0].node

@@ -8,7 +8,7 @@ import serial
 
 from conftest import require
 from rig_fixture import Table, lay_boards
-from swarm.serial_repl import raw_repl
+from swarm.serial.repl import raw_repl
 
 SEED = 12
 MEMBERS = [1, 2, 3]

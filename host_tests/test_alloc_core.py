@@ -5,9 +5,9 @@ import pytest
 import allocation
 import frames_on_stack
 from model import COMMANDS, STATES
-from swarm import runtimes
+from swarm import paths
 
-CORE = runtimes.LIB / "faction" / "core.py"
+CORE = paths.LIB / "faction" / "core.py"
 SIZES = (1, 5, 8, 33, 250, 680)
 
 REACH = {

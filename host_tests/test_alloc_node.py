@@ -4,7 +4,7 @@ import pytest
 
 import allocation
 import frames_on_stack
-from swarm import runtimes
+from swarm import paths
 from swarm_fixture import Swarm
 
 CALLS = 20
@@ -313,7 +313,7 @@ def test_the_measurement_sees_what_allocates():
 
 @pytest.mark.parametrize("module", ("cmac", "first_sample", "frame", "node", "trickle"))
 def test_no_function_takes_its_frame_from_the_heap(module):
-    words = frames_on_stack.words(runtimes.LIB / "faction" / f"{module}.py")
+    words = frames_on_stack.words(paths.LIB / "faction" / f"{module}.py")
     # What is called once, or on request, may take memory.
     cold = ("__init__", "__init__.<listcomp>", "missing", "missing.<listcomp>", "digest")
     hot = {name: count for name, count in words.items() if name.split(".", 1)[-1] not in cold}

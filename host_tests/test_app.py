@@ -10,7 +10,7 @@ import serial
 from conftest import require
 from rig_fixture import Table, lay_boards
 from swarm.cli import main
-from swarm.serial_repl import raw_repl, read_status
+from swarm.serial.repl import raw_repl, read_status
 
 SEED = 11
 MEMBERS = [1, 2, 3]

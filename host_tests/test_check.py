@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from swarm import cli, project
+from swarm import cli
+from swarm.description import project
 from terminal import Terminal
 
 SWARM = str(Path(sys.executable).with_name("swarm"))

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from swarm import cli, diagram, writable
+from swarm import cli
+from swarm.documents import diagram
+from swarm.output import writable
 
 SWARM = str(Path(sys.executable).with_name("swarm"))
 
@@ -33,7 +35,7 @@ def test_a_reader_that_leaves_is_no_error(nobody, arguments, unbuffered):
 
 def test_the_work_goes_on_when_nobody_reads(nobody, tmp_path):
     program = (
-        "import sys; from swarm import streams; streams.outlive_readers()\n"
+        "import sys; from swarm.output import streams; streams.outlive_readers()\n"
         "for stream in (sys.stdout, sys.stderr) * 2:\n    print('told', file=stream, flush=True)\n"
         "open('done', 'w').close()\n"
     )
@@ -42,7 +44,9 @@ def test_the_work_goes_on_when_nobody_reads(nobody, tmp_path):
 
 
 def test_what_is_read_comes_whole_and_in_its_encoding():
-    program = "from swarm import streams; streams.outlive_readers(); print('\\u00e4\\u20ac'); print('end', end='')"
+    program = (
+        "from swarm.output import streams; streams.outlive_readers(); print('\\u00e4\\u20ac'); print('end', end='')"
+    )
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, timeout=60)
     assert done.stdout.decode() == "\u00e4\u20ac\nend" and done.stderr == b""
@@ -104,7 +108,8 @@ def test_every_option_of_every_verb_is_explained():
 def test_a_verb_is_imported_alone():
     """The others would take its user half a second at each call."""
     program = "import sys; from swarm.cli import main; status = main(['diagram'])\n"
-    program += "print([name for name in sys.modules if name in ('swarm.demo', 'esptool', 'swarm.sim.run')], status)"
+    program += "others = ('swarm.verbs.demo', 'esptool', 'swarm.sim.run')\n"
+    program += "print([name for name in sys.modules if name in others], status)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "[] 0", done.stderr
 

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from faction.cobs import decode, encode
-from swarm.bus import frame_of
+from swarm.rig.bus import frame_of
 
 LONGEST = 253
 # Bytes with many zeros, as frames have them.

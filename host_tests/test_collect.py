@@ -8,8 +8,9 @@ import pytest
 
 from conftest import require
 from rig_fixture import Table, lay_boards
-from swarm import cli, samples
-from swarm.samples import Sample, SamplesError
+from swarm import cli
+from swarm.watch import samples
+from swarm.watch.samples import Sample, SamplesError
 
 SEED = 31
 KEY = bytes(range(16, 32))

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from swarm import config_table, runtimes
-from swarm.device_config import NUMBERS
+from swarm import paths, runtimes
+from swarm.device.config import NUMBERS
+from swarm.documents import configuration
 
-FIRMWARE = runtimes.ROOT / "firmware"
+FIRMWARE = paths.FIRMWARE
 MARK = "<!-- configuration -->"
 HERE = "240ac4000001"  # the hardware id of the board that reads the file
 GOOD = {"swarm": "demo", "members": [1, 2, 3], "node": 2}
@@ -163,9 +164,9 @@ def _run(runtime, folder):
     script.write_text(SCRIPT)
     given.write_text(json.dumps(cases))
     work.write_text("")
-    paths = [runtimes.LIB, FIRMWARE] + [runtimes.SHIMS / "wasm"] * (runtime == "wasm")
+    folders = [paths.LIB, FIRMWARE] + [paths.SHIMS / "wasm"] * (runtime == "wasm")
     # Opening a folder succeeds or fails, by the runtime; reading it fails on all.
-    printed = runtimes.run(runtime, script, [given, work, folder], paths=paths, files=[given, work])
+    printed = runtimes.run(runtime, script, [given, work, folder], paths=folders, files=[given, work])
     return json.loads(printed)
 
 
@@ -247,13 +248,13 @@ def test_a_number_has_one_table():
 
 
 def test_the_readme_holds_the_table():
-    readme = (runtimes.ROOT / "README.md").read_text()
+    readme = (paths.ROOT / "README.md").read_text()
     parts = readme.split(MARK)
     assert len(parts) == 3, f"README.md has the table once, between two lines {MARK}"
-    assert parts[1].strip() == config_table.table(), "paste what `python -m swarm.config_table` prints"
+    assert parts[1].strip() == configuration.table(), "paste what `python -m swarm.documents.configuration` prints"
 
 
 def test_the_table_has_a_row_for_every_key():
-    rows = config_table.table().splitlines()[2:]
+    rows = configuration.table().splitlines()[2:]
     keys = [row.split("`")[1] for row in rows]
     assert sorted(keys) == sorted([*NUMBERS, "swarm", "members", "on_timeout", "links"])

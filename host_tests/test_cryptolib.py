@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 import allocation
 import frames_on_stack
-from swarm import runtimes
+from swarm import paths, runtimes
 
 KEY = bytes(range(16))
-WASM = runtimes.SHIMS / "wasm" / "cryptolib.py"
+WASM = paths.SHIMS / "wasm" / "cryptolib.py"
 ERRORS = """
 from cryptolib import aes
 k = bytes(range(16))
@@ -65,7 +65,7 @@ def test_every_runtime_answers_as_the_unix_port(tmp_path):
 
 @pytest.mark.parametrize("direction", ["encrypt", "decrypt"])
 @pytest.mark.parametrize("mode", [1, 2])
-@pytest.mark.parametrize("path", [WASM, runtimes.SHIMS / "cpython" / "cryptolib.py"], ids=["wasm", "cpython"])
+@pytest.mark.parametrize("path", [WASM, paths.SHIMS / "cpython" / "cryptolib.py"], ids=["wasm", "cpython"])
 def test_it_is_aes(path, mode, direction):
     rng = random.Random(f"{mode} {direction}")
     shim = load(path)
@@ -97,7 +97,7 @@ def test_encrypting_keeps_to_small_frames():
 
 def test_a_read_only_output_is_refused():
     with pytest.raises(TypeError):
-        load(runtimes.SHIMS / "cpython" / "cryptolib.py").aes(KEY, 1).encrypt(KEY, bytes(16))
+        load(paths.SHIMS / "cpython" / "cryptolib.py").aes(KEY, 1).encrypt(KEY, bytes(16))
 
 
 def test_ticks_wrap_and_refuse_like_a_32_bit_port():

@@ -14,11 +14,11 @@ import pytest
 
 from conftest import require
 from rig_fixture import lay_boards
-from swarm import sniffer
-from swarm.demo import WrongUse, plan
-from swarm.demo_run import Run
-from swarm.demo_view import state_of, summary
-from swarm.virtual_board import make_clock
+from swarm.rig import sniffer
+from swarm.rig.demo_run import Run
+from swarm.rig.demo_view import state_of, summary
+from swarm.rig.virtual_board import make_clock
+from swarm.verbs.demo import WrongUse, plan
 
 SEED = 11
 SWARM = str(Path(sys.executable).with_name("swarm"))

@@ -14,8 +14,8 @@ import pytest
 
 from conftest import require
 from rig_fixture import Table, lay_boards
-from swarm import device_config
-from swarm.demo import config_of, links_of
+from swarm.device import config as device_config
+from swarm.verbs.demo import config_of, links_of
 
 SWARM = str(Path(sys.executable).with_name("swarm"))
 SEEDS = range(int(os.environ.get("SWARM_DEMO_SEEDS", "3")))

@@ -23,10 +23,12 @@ from mpremote.transport import TransportError
 
 from box import SLOTS, Box, describe, eventually, write_sensor
 from conftest import require
-from swarm import cli, deployment, payload, project
-from swarm.deployment import DeployError, Deployment
-from swarm.serial_repl import BoardError, open_port, raw_repl, read_status
-from swarm.virtual_board import prepare
+from swarm import cli
+from swarm.deploy import deployment, payload
+from swarm.deploy.deployment import DeployError, Deployment
+from swarm.description import project
+from swarm.rig.virtual_board import prepare
+from swarm.serial.repl import BoardError, open_port, raw_repl, read_status
 from terminal import Terminal
 
 SEED = 11

@@ -2,11 +2,12 @@
 
 import re
 
-from swarm import cli, diagram, runtimes
+from swarm import cli, paths
+from swarm.documents import diagram
 
 
 def test_readme_shows_what_the_table_says():
-    text = (runtimes.ROOT / "README.md").read_text(encoding="utf-8")
+    text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"<!-- diagram -->\n```mermaid\n(.*?)\n```\n<!-- /diagram -->", text, re.DOTALL)
     assert blocks == [diagram.draw(*diagram.machine())], "put what `swarm diagram` prints between the markers"
 

@@ -7,7 +7,7 @@ import pytest
 import fuzzing
 from conftest import require
 from faction import names
-from swarm import runtimes
+from swarm import paths
 
 SEED = 20261124
 STEPS = {"cpython": 10_000, "unix": 10_000, "wasm": 1000}  # `make fuzz` does ten times as many
@@ -44,7 +44,7 @@ def test_the_steps_lead_everywhere(on_cpython):
     ),
 )
 def test_the_least_difference_shows(tmp_path, on_cpython, module, here, there):
-    lib = shutil.copytree(runtimes.LIB, tmp_path / "lib")
+    lib = shutil.copytree(paths.LIB, tmp_path / "lib")
     changed = lib / "faction" / module
     source = changed.read_text()
     assert here in source

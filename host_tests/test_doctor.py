@@ -14,10 +14,14 @@ import pytest
 import swarm
 from box import Box, describe, eventually, write_sensor
 from conftest import require
-from swarm import cli, examination, findings, firmware_cache, payload, project
-from swarm import doctor as doctor_module
-from swarm.deployment import Deployment
-from swarm.serial_repl import BoardError, raw_repl
+from swarm import cli
+from swarm.deploy import payload
+from swarm.deploy.deployment import Deployment
+from swarm.description import project
+from swarm.doctor import examination, findings
+from swarm.flash import cache
+from swarm.serial.repl import BoardError, raw_repl
+from swarm.verbs import doctor as doctor_module
 from test_aio import BOOT
 from test_status import ON_ASYNCIO
 
@@ -345,7 +349,7 @@ def test_a_board_without_micropython_is_to_be_flashed(box, told, tmp_path, capsy
 
 
 def test_old_firmware(box, told, capsys, monkeypatch):
-    monkeypatch.setattr(firmware_cache, "VERSION", "99.1.0")
+    monkeypatch.setattr(cache, "VERSION", "99.1.0")
     (one,) = doctor_here(capsys, "--swarm", box.file, "--port", box.ports[1])
     assert one["fault"] == "firmware" and one["what"].startswith("its MicroPython is 1.")
     assert "tried with 99.1.0 and newer" in one["why"]

@@ -6,14 +6,14 @@ import pytest
 
 from conftest import require
 from device_script import Air, departed, message, run
-from swarm import air as medium
-from swarm import runtimes
+from swarm import paths
+from swarm.rig import air as medium
 
 LENGTH = 46
 AIR_US = medium.airtime_us(LENGTH)
 LINK = f"""
 import sys
-sys.path.append({str(runtimes.LIB)!r})
+sys.path.append({str(paths.LIB)!r})
 from time import sleep_ms, ticks_diff, ticks_us
 from faction.links.espnow import EspNowLink
 link = EspNowLink({{"channel": 6, "members": [1, 2, 3]}}, None)

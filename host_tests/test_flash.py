@@ -14,9 +14,13 @@ import pytest
 from esp32_mock_bootloader import mock_bootloader
 from rich.console import Console
 
-from fake_pico import INFO, RP2040, FakePico, uf2
-from swarm import boards, cli, firmware_cache, flash, flash_esp, flash_uf2, project
-from swarm.flash_error import FlashError
+from fake_pico import INFO, RP2040, FakePico
+from fake_pico import uf2 as make_uf2
+from swarm import boards, cli
+from swarm.description import project
+from swarm.flash import cache, esp, uf2
+from swarm.flash.error import FlashError
+from swarm.verbs import flash
 
 BOARDS = {"esp32": "ESP32_GENERIC", "esp32s3": "ESP32_GENERIC_S3", "esp32c3": "ESP32_GENERIC_C3"}
 CHIP_IDS = {"esp32": 0, "esp32s3": 9, "esp32c3": 5}
@@ -124,8 +128,8 @@ def chip(mocks):
 @pytest.fixture
 def quick(monkeypatch):
     """Do not wait for boards that do not come."""
-    monkeypatch.setattr(flash_uf2, "VOLUME_S", 0.5)
-    monkeypatch.setattr(flash_uf2, "RETURN_S", 0.5)
+    monkeypatch.setattr(uf2, "VOLUME_S", 0.5)
+    monkeypatch.setattr(uf2, "RETURN_S", 0.5)
 
 
 def swarm(capsys, *argv):
@@ -145,7 +149,7 @@ def test_esp32_written_and_verified(capsys, tmp_path, chip, name):
     status, out, err = swarm(capsys, "--board", BOARDS[name], "--port", wire.url, "--firmware", image)
     assert (status, err) == (0, "")
     told, said = out.splitlines()
-    assert told == f"{BOARDS[name]} at {wire.url}: {image.name}, SHA-256 {firmware_cache.from_file(image).checksum}"
+    assert told == f"{BOARDS[name]} at {wire.url}: {image.name}, SHA-256 {cache.from_file(image).checksum}"
     assert f"{HARDWARE[name]}: {IMAGE_BYTES} bytes written and verified" in said
     assert wire.writes() > 1
 
@@ -217,10 +221,10 @@ def test_a_connection_lost_after_the_verified_write(tmp_path, chip):
     wire = chip("esp32")
     image = make_image(tmp_path, "esp32").read_bytes()
     lost = pytest.raises(FlashError, match="it was written and verified before")
-    with lost, flash_esp.loader(wire.url, "esp32", progress=lambda *_: None) as loader:
-        flash_esp.write(loader, image, 0x1000)
+    with lost, esp.loader(wire.url, "esp32", progress=lambda *_: None) as loader:
+        esp.write(loader, image, 0x1000)
         wire.cut_after = 0
-        flash_esp.read_back(loader, image, 0x1000, 4096)
+        esp.read_back(loader, image, 0x1000, 4096)
 
 
 def test_without_a_swarm_file_members_cannot_be_named(capsys, tmp_path, monkeypatch):
@@ -233,9 +237,9 @@ def test_interrupted(capsys, tmp_path, chip, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(flash_esp, "write_flash", interrupt)
+    monkeypatch.setattr(esp, "write_flash", interrupt)
     resets = []
-    monkeypatch.setattr(flash_esp, "reset_chip", resets.append)
+    monkeypatch.setattr(esp, "reset_chip", resets.append)
     wire, image = chip("esp32"), make_image(tmp_path, "esp32")
     status, _, err = swarm(capsys, "--board", "ESP32_GENERIC", "--port", wire.url, "--firmware", image)
     assert status == 130 and err.endswith("interrupted: write this board again\n") and len(resets) == 1
@@ -265,18 +269,18 @@ def test_damage_is_noticed(tmp_path, chip, monkeypatch):
     wire = chip("esp32")
     image = make_image(tmp_path, "esp32", 8192).read_bytes()
     damaged = image[:5000] + bytes([image[5000] ^ 1]) + image[5001:]
-    written = flash_esp.write_flash
+    written = esp.write_flash
 
     def write_damaged(esp, places):
         written(esp, [(places[0][0], damaged)])
 
-    monkeypatch.setattr(flash_esp, "write_flash", write_damaged)
+    monkeypatch.setattr(esp, "write_flash", write_damaged)
     quiet = {"progress": lambda *_: None}
-    with pytest.raises(FlashError, match="partly written"), flash_esp.loader(wire.url, "esp32", **quiet) as loader:
-        flash_esp.write(loader, image, 0x1000)
+    with pytest.raises(FlashError, match="partly written"), esp.loader(wire.url, "esp32", **quiet) as loader:
+        esp.write(loader, image, 0x1000)
     differs = pytest.raises(FlashError, match="differs from the file at 0x2388: flash again")  # 0x1000 + 5000
-    with differs, flash_esp.loader(wire.url, "esp32", stub=False, **quiet) as loader:
-        flash_esp.read_back(loader, image, 0x1000, 8192)
+    with differs, esp.loader(wire.url, "esp32", stub=False, **quiet) as loader:
+        esp.read_back(loader, image, 0x1000, 8192)
 
 
 def test_offsets_are_the_boards(tmp_path, chip):
@@ -322,7 +326,7 @@ def test_another_board_than_the_members_is_refused_before_writing(capsys, tmp_pa
     wire = chip("esp32")
     described = write_swarm(tmp_path, ("ESP32_GENERIC", wire.url, "240ac4000001"))
     resets = []
-    monkeypatch.setattr(flash_esp, "reset_chip", resets.append)
+    monkeypatch.setattr(esp, "reset_chip", resets.append)
     status, _, err = swarm(capsys, "1", "--swarm", described, "--firmware", make_image(tmp_path, "esp32"))
     assert status == 1 and f"the board is {HARDWARE['esp32']}, and 240ac4000001 is listed; nothing was written" in err
     assert wire.writes() == 0 and len(resets) == 1  # it runs on
@@ -377,7 +381,7 @@ def test_help_has_examples_and_exit_statuses(capsys):
 
 def write_uf2(folder, **how):
     file = folder / "firmware.uf2"
-    file.write_bytes(uf2(**how))
+    file.write_bytes(make_uf2(**how))
     return file
 
 
@@ -395,7 +399,7 @@ def test_the_drive_is_found_among_the_mounted(capsys, tmp_path, monkeypatch):
     file = write_uf2(tmp_path)
     (tmp_path / "stick").mkdir()
     with FakePico(tmp_path) as pico:
-        monkeypatch.setattr(flash_uf2, "_mount_points", lambda: [tmp_path / "stick", pico.volume])
+        monkeypatch.setattr(uf2, "_mount_points", lambda: [tmp_path / "stick", pico.volume])
         status, out, err = swarm(capsys, "--board", "RPI_PICO", "--port", pico.port, "--firmware", file)
         assert (status, err) == (0, "") and pico.received == file.read_bytes()
 
@@ -403,7 +407,7 @@ def test_the_drive_is_found_among_the_mounted(capsys, tmp_path, monkeypatch):
 def test_a_new_pico_whose_button_was_held(capsys, tmp_path, monkeypatch):
     file = write_uf2(tmp_path)
     with FakePico(tmp_path, in_loader=True) as pico:
-        monkeypatch.setattr(flash_uf2, "_mount_points", lambda: [pico.volume])
+        monkeypatch.setattr(uf2, "_mount_points", lambda: [pico.volume])
         status, out, err = swarm(capsys, "--board", "RPI_PICO", "--firmware", file)
         assert (status, err) == (0, "") and "the board restarted (without a port it was not asked)" in out
         assert pico.received == file.read_bytes()
@@ -450,17 +454,17 @@ def test_a_uf2_of_another_family_is_refused_without_asking_the_board(capsys, tmp
 @pytest.mark.parametrize("cut", [0, 100, 512, 512 * 299, 512 * 300 - 1])
 def test_a_cut_uf2_is_refused(tmp_path, cut):
     file = tmp_path / "firmware.uf2"
-    file.write_bytes(uf2()[:cut])
+    file.write_bytes(make_uf2()[:cut])
     with pytest.raises(FlashError, match="fetch"):
-        flash_uf2.check_image(file, "rp2040")
+        uf2.check_image(file, "rp2040")
 
 
 def test_a_uf2_with_a_spoilt_block_is_refused(tmp_path):
-    data = bytearray(uf2(4))
+    data = bytearray(make_uf2(4))
     data[512 * 2] ^= 1
     (tmp_path / "firmware.uf2").write_bytes(data)
     with pytest.raises(FlashError, match="block 2 is no UF2"):
-        flash_uf2.check_image(tmp_path / "firmware.uf2", "rp2040")
+        uf2.check_image(tmp_path / "firmware.uf2", "rp2040")
 
 
 @pytest.mark.parametrize("info", [INFO.replace("RPI-RP2", "RP2350"), "something else"])
@@ -477,7 +481,7 @@ def test_several_drives_are_not_chosen_from(capsys, tmp_path, monkeypatch):
     for name in "ab":
         (tmp_path / name).mkdir()
         (tmp_path / name / "INFO_UF2.TXT").write_text(INFO)
-    monkeypatch.setattr(flash_uf2, "_mount_points", lambda: [tmp_path / "a", tmp_path / "b"])
+    monkeypatch.setattr(uf2, "_mount_points", lambda: [tmp_path / "a", tmp_path / "b"])
     status, _, err = swarm(capsys, "--board", "RPI_PICO", "--firmware", file)
     assert status == 1 and "several boards are in their loaders: choose with --volume DIR" in err
 
@@ -492,7 +496,7 @@ def test_a_drive_that_does_not_appear(capsys, tmp_path, quick):
 
 
 def test_neither_a_port_nor_a_drive(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(flash_uf2, "_mount_points", list)
+    monkeypatch.setattr(uf2, "_mount_points", list)
     file = write_uf2(tmp_path)
     status, _, err = swarm(capsys, "--board", "RPI_PICO", "--port", "/dev/ttyNONE", "--firmware", file)
     assert status == 1 and "there is no port /dev/ttyNONE, and a drive RPI-RP2: no loader's drive is mounted" in err
@@ -516,9 +520,9 @@ def test_a_pico_unplugged_after_it_was_written(capsys, tmp_path, quick):
 
 def test_a_drive_that_goes_while_it_is_written(tmp_path, monkeypatch):
     (tmp_path / "INFO_UF2.TXT").write_text(INFO)
-    monkeypatch.setattr(flash_uf2.os, "fsync", _failing_after(1))
+    monkeypatch.setattr(uf2.os, "fsync", _failing_after(1))
     with pytest.raises(FlashError, match="Input/output error; the board is only partly written: hold BOOTSEL"):
-        flash_uf2.copy(tmp_path, uf2(), lambda *_: None)
+        uf2.copy(tmp_path, make_uf2(), lambda *_: None)
 
 
 def test_a_drive_that_goes_with_the_last_block(tmp_path, monkeypatch):
@@ -533,14 +537,14 @@ def test_a_drive_that_goes_with_the_last_block(tmp_path, monkeypatch):
                 (tmp_path / "INFO_UF2.TXT").unlink()
 
     (tmp_path / "INFO_UF2.TXT").write_text(INFO)
-    monkeypatch.setattr(flash_uf2.os, "fsync", last)
-    flash_uf2.copy(tmp_path, uf2(), lambda *_: None)
+    monkeypatch.setattr(uf2.os, "fsync", last)
+    uf2.copy(tmp_path, make_uf2(), lambda *_: None)
 
 
 def test_a_drive_that_stays(tmp_path, quick):
     (tmp_path / "INFO_UF2.TXT").write_text(INFO)
     with pytest.raises(FlashError, match="the board did not start what was copied: hold BOOTSEL"):
-        flash_uf2.copy(tmp_path, uf2(2), lambda *_: None)
+        uf2.copy(tmp_path, make_uf2(2), lambda *_: None)
 
 
 def _failing_after(good):
@@ -561,9 +565,9 @@ def test_mounted_drives_are_read_from_the_system(monkeypatch, tmp_path):
     (spaced / "INFO_UF2.TXT").write_text(INFO)
     shown = str(spaced).replace(" ", "\\040")
     text = f"/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 {shown} vfat rw 0 0\nserver:/x /mnt/x nfs rw 0 0\n"
-    monkeypatch.setattr(flash_uf2.sys, "platform", "linux")
-    monkeypatch.setattr(flash_uf2.Path, "read_text", _reading(flash_uf2.Path.read_text, "/proc/self/mounts", text))
-    assert flash_uf2.volumes("RPI-RP2") == [spaced]
+    monkeypatch.setattr(uf2.sys, "platform", "linux")
+    monkeypatch.setattr(uf2.Path, "read_text", _reading(uf2.Path.read_text, "/proc/self/mounts", text))
+    assert uf2.volumes("RPI-RP2") == [spaced]
 
 
 def _reading(read, name, text):
@@ -582,14 +586,14 @@ def mpflash(tmp_path, monkeypatch):
         if script is not None:
             program.write_text(f"#!/bin/sh\n{script}\n")
             program.chmod(0o755)
-        monkeypatch.setattr(firmware_cache.sys, "prefix", str(tmp_path))
+        monkeypatch.setattr(cache.sys, "prefix", str(tmp_path))
         return tmp_path / "cache"
 
     return install
 
 
 def official(folder):
-    return firmware_cache.official("RPI_PICO", "rp2", ".uf2", "1.28.0", folder)
+    return cache.official("RPI_PICO", "rp2", ".uf2", "1.28.0", folder)
 
 
 BRINGS = 'mkdir -p "$MPFLASH_FIRMWARE/rp2"; echo "$@" > "$MPFLASH_FIRMWARE/rp2/RPI_PICO-v1.28.0.uf2"'
@@ -639,5 +643,5 @@ def test_without_mpflash_there_is_a_plain_error(mpflash):
 
 
 def test_mpflash_is_pinned():
-    text = (firmware_cache.ROOT / "pyproject.toml").read_text()
+    text = (cache.ROOT / "pyproject.toml").read_text()
     assert '"mpflash==' in text

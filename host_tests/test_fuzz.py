@@ -9,7 +9,7 @@ import pytest
 import fuzzing
 import swarm_fixture
 from conftest import require
-from swarm import runtimes
+from swarm import paths
 
 SEED = 20261124
 FRAMES = {"cpython": 20_000, "unix": 20_000, "wasm": 1000}  # `make fuzz` does many more
@@ -42,7 +42,7 @@ DEFECTS = {
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_a_defect_is_noticed(tmp_path, defect):
     module, here, there, noticed = DEFECTS[defect]
-    lib = shutil.copytree(runtimes.LIB, tmp_path / "lib")
+    lib = shutil.copytree(paths.LIB, tmp_path / "lib")
     changed = lib / "faction" / module
     source = changed.read_text()
     assert source.count(here) == 1

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fuzz import campaign
-from swarm import runtimes
+from swarm import paths
 
 SEED = 20261124
 SECONDS = 1  # for each target; `make fuzz` takes many more
@@ -65,25 +65,29 @@ DEFECTS = {
         ("firmware/config.py", "if len(key) != 16:", "if False:"),
     ),
     "toml": (
-        ("tools/swarm/project.py", "except TOMLKitError as error:", "except ZeroDivisionError as error:"),
-        ("tools/swarm/project.py", "if mistakes.messages:", "if False:"),
+        ("tools/swarm/description/project.py", "except TOMLKitError as error:", "except ZeroDivisionError as error:"),
+        ("tools/swarm/description/project.py", "if mistakes.messages:", "if False:"),
     ),
     "trace": (
-        ("tools/swarm/replay.py", "except (ValueError, RecursionError):", "except RecursionError:"),
-        ("tools/swarm/replay.py", "missing > trace.promised", "missing / 0"),
+        ("tools/swarm/device/replay.py", "except (ValueError, RecursionError):", "except RecursionError:"),
+        ("tools/swarm/device/replay.py", "missing > trace.promised", "missing / 0"),
     ),
     "vectors": (
-        ("tools/swarm/vectors.py", "except (ValueError, RecursionError) as error:", "except RecursionError as error:"),
-        ("tools/swarm/vectors.py", "if not isinstance(vector, dict):", "if False:"),
+        (
+            "tools/swarm/runtimes/vectors/replay.py",
+            "except (ValueError, RecursionError) as error:",
+            "except RecursionError as error:",
+        ),
+        ("tools/swarm/runtimes/vectors/replay.py", "if not isinstance(vector, dict):", "if False:"),
     ),
     "serial": (
-        ("tools/swarm/serial_repl.py", 'complaint.decode("utf-8", "replace")', "complaint.decode()"),
-        ("tools/swarm/serial_repl.py", 'or ["an error without words"]', ""),
-        ("tools/swarm/serial_repl.py", "plain(complaint", "(complaint"),
-        ("tools/swarm/serial_repl.py", "    check_status(status, port)\n", ""),
-        ("tools/swarm/serial_repl.py", "return plain(value) if isinstance(value, str) else value", "return value"),
-        ("tools/swarm/serial_repl.py", "return plain(run(", "return str(run("),
-        ("tools/swarm/raw_paste.py", "if time.monotonic() >= end:", "if False:"),
+        ("tools/swarm/serial/repl.py", 'complaint.decode("utf-8", "replace")', "complaint.decode()"),
+        ("tools/swarm/serial/repl.py", 'or ["an error without words"]', ""),
+        ("tools/swarm/serial/repl.py", "plain(complaint", "(complaint"),
+        ("tools/swarm/serial/repl.py", "    check_status(status, port)\n", ""),
+        ("tools/swarm/serial/repl.py", "return plain(value) if isinstance(value, str) else value", "return value"),
+        ("tools/swarm/serial/repl.py", "return plain(run(", "return str(run("),
+        ("tools/swarm/serial/raw_paste.py", "if time.monotonic() >= end:", "if False:"),
     ),
 }
 
@@ -93,9 +97,9 @@ def copy(tmp_path_factory):
     """The repository's code, to be broken."""
     root = tmp_path_factory.mktemp("copy")
     for part in ("lib", "firmware", "tools"):
-        shutil.copytree(runtimes.ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(paths.ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
     for part in ("boards", "host_tests"):
-        (root / part).symlink_to(runtimes.ROOT / part)
+        (root / part).symlink_to(paths.ROOT / part)
     return root
 
 

@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 
-from swarm import cli, project
+from swarm import cli
+from swarm.description import project
+from swarm.output import writable
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +117,7 @@ def test_a_failure_leaves_no_key_without_a_swarm(capsys, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(project, "write_atomically", full)
+    monkeypatch.setattr(writable, "write_atomically", full)
     status, _, err = swarm(capsys, "init", "--nodes", "2", "--board", "VIRTUAL")
     assert status == 1 and "No space left" in err and os.listdir() == []
 

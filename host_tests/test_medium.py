@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from swarm import air
-from swarm.air import Weather, airtime_us, arrivals
-from swarm.medium import STRANGER, Medium, MediumClient, mac_of, node_of
+from swarm.rig import air
+from swarm.rig.air import Weather, airtime_us, arrivals
+from swarm.rig.medium import STRANGER, Medium, MediumClient, mac_of, node_of
 
 SEED = 20
 BODY = bytes(range(46))
@@ -228,7 +228,8 @@ def test_what_is_not_a_board_is_ignored():
 
 
 def test_the_process_carries_datagrams_and_answers_for_itself():
-    process = subprocess.Popen([sys.executable, "-m", "swarm.medium", "--seed", "1"], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "swarm.rig.medium", "--seed", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         port = int(process.stdout.readline())
         client = MediumClient(port)

@@ -9,15 +9,15 @@ import pytest
 
 from conftest import require
 from rig_fixture import Table, lay_boards
-from swarm import package
-from swarm.runtimes import LIB, ROOT
+from swarm.documents import package
+from swarm.paths import LIB, ROOT
 
 SEED = 21
 FILES = sorted(file.relative_to(LIB) for file in (LIB / "faction").rglob("*.py"))
 
 
 def test_package_json_lists_the_library():
-    assert package.FILE.read_text() == package.text(), "write it anew: .venv/bin/python -m swarm.package"
+    assert package.FILE.read_text() == package.text(), "write it anew: .venv/bin/python -m swarm.documents.package"
     assert len(json.loads(package.text())["urls"]) == len(FILES) > 10
 
 

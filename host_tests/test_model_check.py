@@ -6,10 +6,11 @@ from functools import partial
 
 import pytest
 
-from swarm import model_check
-from swarm.model_end import ROUNDS, STRANDED
-from swarm.model_keeper import SCRATCH
-from swarm.model_node import (
+from swarm.device.library import BOOTSTRAPPED, PARTICIPATION_OBSERVED, Node
+from swarm.proof.model import check
+from swarm.proof.model.end import ROUNDS, STRANDED
+from swarm.proof.model.keeper import SCRATCH
+from swarm.proof.model.node import (
     ADOPTION,
     BITS_FALL,
     CONCLUSION_CHANGES,
@@ -29,8 +30,7 @@ from swarm.model_node import (
     Member,
     Violation,
 )
-from swarm.model_search import Bounds, Search
-from swarm.sim.device import BOOTSTRAPPED, PARTICIPATION_OBSERVED, Node
+from swarm.proof.model.search import Bounds, Search
 
 
 class Trusting(Node):
@@ -252,12 +252,12 @@ RULES = (
 def test_a_rule_that_is_taken_out_is_missed(node_class, bounds, broken):
     found = Search(bounds, node_class).run()
     assert found.violation, found
-    assert found.violation.broken == broken, model_check.explain(found)
+    assert found.violation.broken == broken, check.explain(found)
 
 
 def test_the_shortest_way_to_a_violation_is_told():
     found = Search(REBOOT, Trusting).run()
-    lines = model_check.explain(found).splitlines()
+    lines = check.explain(found).splitlines()
     assert lines[0].startswith("broken: a frame made before the receiver booted changes nothing: it changed node 2's")
     assert "bitmaps" in lines[0]
     assert lines[1:] == [
@@ -271,7 +271,7 @@ def test_the_shortest_way_to_a_violation_is_told():
 
 def test_a_swarm_that_never_agrees_is_told_with_what_it_said():
     found = Search(PAIR, Silent).run()
-    lines = model_check.explain(found).splitlines()
+    lines = check.explain(found).splitlines()
     end = lines.index("Then the faults end; all hear all:")
     assert lines[end + 1].startswith("- node 1 speaks") or lines[end + 1].startswith("- node 2 speaks")
     assert sum(": generation" in line for line in lines[end:]) >= ROUNDS, "who still speaks is heard to the end"
@@ -298,7 +298,7 @@ def test_a_swarm_that_never_agrees_is_told_with_what_it_said():
 )
 def test_the_real_nodes_break_nothing(bounds, states, ends, depth):
     found = Search(bounds).run()
-    assert not found.violation, model_check.explain(found)
+    assert not found.violation, check.explain(found)
     assert (found.states >= states, found.ends >= ends, found.depth >= depth) == (True, True, True), found
     assert 1 <= found.rounds <= 5, found
 
@@ -317,7 +317,7 @@ def test_what_is_left_out_of_a_state_does_not_matter():
 
     for bounds in (PAIR, replace(REBOOT, flight=1)):
         real, scrambled = Search(bounds).run(), Search(bounds, Scrambled).run()
-        assert not scrambled.violation, model_check.explain(scrambled)
+        assert not scrambled.violation, check.explain(scrambled)
         assert real == replace(scrambled, violation=real.violation)
 
 
@@ -366,27 +366,27 @@ def test_more_members_than_a_byte_holds_are_refused():
 
 
 def test_the_command(monkeypatch, capsys):
-    monkeypatch.setattr(model_check, "CONFIGURATIONS", (PAIR, REBOOT))
-    monkeypatch.setattr(model_check, "PROGRESS_S", 0)
-    assert model_check.main(["--only", "1"]) == 0
+    monkeypatch.setattr(check, "CONFIGURATIONS", (PAIR, REBOOT))
+    monkeypatch.setattr(check, "PROGRESS_S", 0)
+    assert check.main(["--only", "1"]) == 0
     out, _ = capsys.readouterr()
     assert re.fullmatch(
         r"2 nodes, required 2, 2 frames a life, 0 reboots: \d+ states, \d+ transitions, depth \d+, 0 violations, "
         r"liveness checked from \d+ states, which took \d rounds at most\n",
         out,
     )
-    monkeypatch.setattr(model_check, "Search", partial(Search, node_class=Trusting))
-    assert model_check.main([]) == 1
+    monkeypatch.setattr(check, "Search", partial(Search, node_class=Trusting))
+    assert check.main([]) == 1
     out, progress = capsys.readouterr()
     assert [line.split(":")[0] for line in out.splitlines()[:3]] == [str(PAIR), str(REBOOT), "broken"]
     assert "states" in progress
     with pytest.raises(SystemExit) as wrong:
-        model_check.main(["--only", "3"])
+        check.main(["--only", "3"])
     assert wrong.value.code == 2
 
 
 def test_the_full_check_covers_what_it_should():
-    covered = model_check.CONFIGURATIONS
+    covered = check.CONFIGURATIONS
     assert {(bounds.nodes, bool(bounds.reboots)) for bounds in covered} == {
         (2, False),
         (2, True),

@@ -11,9 +11,10 @@ from rich.console import Console
 
 from conftest import require
 from rig_fixture import Table, lay_boards
-from swarm import cli, node_table
-from swarm.targets import Target
-from swarm.watch import Watch
+from swarm import cli
+from swarm.serial.targets import Target
+from swarm.watch import node_table
+from swarm.watch.changes import Watch
 from terminal import Terminal
 
 SEED = 21

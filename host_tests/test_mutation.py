@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tomlkit
 
-from swarm.runtimes import LIB
+from swarm.paths import LIB
 
 FILE = Path(__file__).with_name("mutation_equivalents.toml")
 ENTRIES = tomlkit.parse(FILE.read_text()).unwrap()["mutant"]

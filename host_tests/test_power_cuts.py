@@ -17,10 +17,13 @@ import pytest
 from bare_board import SCRIPT, BareBoard, bare_deploys, deploy
 from box import Box, describe, write_sensor
 from conftest import require
-from swarm import cli, deployment, payload, project, runtimes, samples
-from swarm.deployment import DeployError
-from swarm.serial_repl import raw_repl
-from swarm.virtual_board import BOARD, FIRMWARE, prepare
+from swarm import cli, paths, runtimes
+from swarm.deploy import deployment, payload
+from swarm.deploy.deployment import DeployError
+from swarm.description import project
+from swarm.rig.virtual_board import BOARD, FIRMWARE, prepare
+from swarm.serial.repl import raw_repl
+from swarm.watch import samples
 
 SEED = 23
 TARGET = payload.Target(6, "")  # .mpy version 6, bytecode for any architecture
@@ -391,8 +394,8 @@ def test_what_a_cut_deploy_leaves_starts_by_itself_and_is_completed_by_the_next(
 
 def test_on_littlefs_a_cut_at_any_write_or_erase_leaves_old_or_new():
     require("unix")
-    paths = [runtimes.SHIMS / "device", BOARD, FIRMWARE, runtimes.LIB, Path(deployment.__file__).parent]
-    told = json.loads(runtimes.run("unix", SCRIPT.with_name("littlefs_cut_script.py"), paths=paths))
+    folders = [paths.SHIMS / "device", BOARD, FIRMWARE, paths.LIB, Path(deployment.__file__).parent]
+    told = json.loads(runtimes.run("unix", SCRIPT.with_name("littlefs_cut_script.py"), paths=folders))
     assert set(told) == {"first session", "session", "deploy", "first sample", "sample", "full"}
     for step, states in told.items():
         read = samples_in if isinstance(states["after"], list) else str

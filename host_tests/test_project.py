@@ -6,8 +6,10 @@ import stat
 
 import pytest
 
-from swarm import device_config, project
-from swarm.project import Member, ProjectError
+from swarm.description import project
+from swarm.description.project import Member, ProjectError
+from swarm.device import config as device_config
+from swarm.output import writable
 from uart_fixture import Line
 
 # isort: split
@@ -222,7 +224,7 @@ def test_whatever_a_file_holds_it_is_loaded_or_refused_plainly(tmp_path):
         "[[1]]",
         '""',
     ]
-    keys = [*project.project_rules.KEYS, *project.project_rules.MEMBER_KEYS, "other"]
+    keys = [*project.rules.KEYS, *project.project_rules.MEMBER_KEYS, "other"]
     refused = 0
     for number in range(400):
         lines = []
@@ -377,7 +379,7 @@ def test_the_key_is_no_part_of_a_project(path):
 def test_written_files_have_their_permissions_whatever_the_umask(tmp_path):
     before = os.umask(0o077)
     try:
-        project.write_atomically(tmp_path / "swarm.toml", "a")
+        writable.write_atomically(tmp_path / "swarm.toml", "a")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "swarm.toml").stat().st_mode) == 0o644

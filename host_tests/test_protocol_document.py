@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from faction import first_sample, frame, names, node, runner
 from faction.core import BOOTSTRAPPED, Faction
-from swarm import payload
-from swarm.runtimes import LIB, ROOT
+from swarm.deploy import payload
+from swarm.paths import LIB, ROOT
 from swarm_fixture import Board, Swarm
 
 TEXT = (ROOT / "PROTOCOL.md").read_text()

@@ -9,8 +9,9 @@ import pytest
 
 from conftest import require
 from rig_fixture import Table, lay_boards
-from swarm import cli, pieces, qemu, runtimes
-from swarm.strip import strip
+from swarm import cli, paths, runtimes
+from swarm.runtimes.vectors import pieces, qemu
+from swarm.serial.strip import strip
 
 FOLDER = Path(__file__).parent / "vectors"
 STRIPPED_AT_MOST = 3584  # bytes of core.py: what the micro:bit's compiler manages in its heap
@@ -104,7 +105,7 @@ def test_missing_packages_are_named_with_the_command(monkeypatch, capsys):
 
 
 def test_core_stripped_is_small_enough_and_names_nothing():
-    stripped = strip((runtimes.LIB / "faction" / "core.py").read_text())
+    stripped = strip((paths.LIB / "faction" / "core.py").read_text())
     assert len(stripped) <= STRIPPED_AT_MOST
     for name in ("Participation", "Bootstrapped", "TimedOut", "Concluded", "Rejected"):
         assert name not in stripped

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from conftest import require
-from swarm import runtimes
+from swarm import paths
 from test_board_verb import foreground
 
-README = (runtimes.ROOT / "README.md").read_text()
+README = (paths.ROOT / "README.md").read_text()
 
 
 def section(title):
@@ -47,7 +47,7 @@ def test_copied_by_hand_a_node_runs(board, tmp_path):
     folder = tmp_path / "checkout"
     folder.mkdir()
     for name in ("lib", "firmware", "boards"):
-        (folder / name).symlink_to(runtimes.ROOT / name)
+        (folder / name).symlink_to(paths.ROOT / name)
     (folder / "faction.json").symlink_to(tmp_path / "faction.json")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
@@ -90,7 +90,7 @@ def test_every_verb_that_the_readme_names_is_there():
 
 
 def test_every_make_target_that_the_readme_names_is_there():
-    makefile = (runtimes.ROOT / "Makefile").read_text()
+    makefile = (paths.ROOT / "Makefile").read_text()
     targets = set(re.findall(r"(?:`|^)make ([a-z]+)", README, re.MULTILINE))
     assert {"demo", "test", "setup", "help"} <= targets
     assert {target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)} == set()

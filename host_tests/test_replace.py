@@ -10,9 +10,12 @@ from esp32_mock_bootloader import mock_bootloader
 
 from box import Box, describe, eventually
 from conftest import require
-from swarm import cli, deployment, flash, project, replace
-from swarm.examination import examine
-from swarm.serial_repl import open_port, raw_repl, read_status
+from swarm import cli
+from swarm.deploy import deployment
+from swarm.description import project
+from swarm.doctor.examination import examine
+from swarm.serial.repl import open_port, raw_repl, read_status
+from swarm.verbs import flash, replace
 from test_flash import make_image
 
 SEED = 23

@@ -12,9 +12,9 @@ import report
 import faction
 from faction import names
 from faction.node import Node
-from swarm import runtimes
+from swarm import paths, runtimes
 
-FIRMWARE = runtimes.ROOT / "firmware"
+FIRMWARE = paths.FIRMWARE
 ROWS, COLUMNS = 24, 80
 KEYS = {
     *("swarm", "node", "open", "session", "state", "heard", "ready", "missing", "required", "generation", "restarts"),
@@ -175,6 +175,6 @@ assert "report" in sys.modules
 def test_the_status_costs_nothing_until_it_is_asked_for(runtime, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(LOADED)
-    paths = [FIRMWARE, runtimes.LIB] + [runtimes.SHIMS / "wasm"] * (runtime == "wasm")
-    printed = runtimes.run(runtime, script, paths=paths)
+    folders = [FIRMWARE, paths.LIB] + [paths.SHIMS / "wasm"] * (runtime == "wasm")
+    printed = runtimes.run(runtime, script, paths=folders)
     assert printed == "no node runs on this board: main.py has not started one\n"

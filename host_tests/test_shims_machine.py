@@ -4,7 +4,7 @@ import pytest
 
 from conftest import require
 from device_script import Air, run
-from swarm.virtual_board import Clock, make_clock, make_sensor
+from swarm.rig.virtual_board import Clock, make_clock, make_sensor
 
 WRAP = 1 << 30
 SEEDS = range(40)

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from swarm import benchmark, device_bench
 from swarm.cli import main
+from swarm.runtimes.measure import bench
+from swarm.sim import benchmark
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +56,10 @@ def test_wrong_use_names_the_value(capsys):
 
 @pytest.mark.parametrize("runtime", ("unix", "wasm"))
 def test_device_code_takes_no_memory_and_its_ratios_are_shown(runtime, monkeypatch):
-    monkeypatch.setattr(device_bench, "_ROUNDS", 1)
-    found = device_bench.measure([runtime])
+    monkeypatch.setattr(bench, "_ROUNDS", 1)
+    found = bench.measure([runtime])
     taken = found[runtime]["bytes"]
     assert taken["command"] < 1 < taken["command_textbook"]
     assert taken["receive"] < 1 and taken["build"] < 1
-    shown = device_bench.table(found)
+    shown = bench.table(found)
     assert "times the textbook" in shown and "XOR loops" in shown

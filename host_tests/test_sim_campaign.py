@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from swarm.cli import main
+from swarm.device.library import Cmac
 from swarm.sim import campaign, plot, report
 from swarm.sim import run as run_module
-from swarm.sim.device import Cmac
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from swarm.sim.device import COUNTERS
+from swarm.device.library import COUNTERS
 from swarm.sim.plan import FAULTS, Options, draw
 from swarm.sim.run import Run
 

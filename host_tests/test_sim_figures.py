@@ -6,27 +6,28 @@ from dataclasses import replace
 
 import pytest
 
-from swarm import benchmark, size
 from swarm.cli import main
-from swarm.sim import campaign, figures, page
+from swarm.proof.figures import campaigns, page
+from swarm.runtimes.measure import size
+from swarm.sim import benchmark, campaign
 from swarm.sim.plan import Options
 
 
 def test_commands_are_those_of_the_command_line(capsys):
-    for figure in figures.FIGURES + figures.GROWTH:
-        words = shlex.split(figures.command(figure.options, 1))
+    for figure in campaigns.FIGURES + campaigns.GROWTH:
+        words = shlex.split(campaigns.command(figure.options, 1))
         assert words[:2] == ["swarm", "sim"]
-    small = replace(figures.FIGURES[1].options, nodes=(3, 3), lead_ms=700, ppm=20, topology="grid")
-    words = shlex.split(figures.command(small, 2))[1:]
+    small = replace(campaigns.FIGURES[1].options, nodes=(3, 3), lead_ms=700, ppm=20, topology="grid")
+    words = shlex.split(campaigns.command(small, 2))[1:]
     assert main([*words, "--jobs", "1", "--json"]) == 0
     there = campaign.summary(small, campaign.run(small, (1, 2), 1))
     assert there["event_hash"] in capsys.readouterr().out
 
 
 def test_every_row_has_a_name_and_a_command_of_its_own():
-    rows = figures.FIGURES + figures.GROWTH
+    rows = campaigns.FIGURES + campaigns.GROWTH
     assert (
-        len({row.name for row in rows}) == len({figures.command(row.options, row.seeds) for row in rows}) == len(rows)
+        len({row.name for row in rows}) == len({campaigns.command(row.options, row.seeds) for row in rows}) == len(rows)
     )
 
 
@@ -34,16 +35,16 @@ def test_every_row_has_a_name_and_a_command_of_its_own():
 def test_a_row_says_whether_its_bars_are_met(limit, judged):
     options = Options(nodes=(3, 3))
     bars = (("wait p50", limit), ("frames", 1000), ("frames until sampled", 1000), ("skew p99", 1000), ("early max", 9))
-    figure = figures.Figure("three", options, 2, bars)
-    text, met = figures.row(figure, 2, campaign.summary(options, campaign.run(options, (1, 2), 1)))
+    figure = campaigns.Figure("three", options, 2, bars)
+    text, met = campaigns.row(figure, 2, campaign.summary(options, campaign.run(options, (1, 2), 1)))
     assert judged in text and met == ("missed" not in judged)
     assert text.count(": met") == 4 + met and "`swarm sim --nodes 3 --seeds 2`" in text
 
 
 def test_nothing_measured_is_a_bar_missed():
     options = Options(nodes=(3, 3), faults=("absent",))
-    figure = figures.Figure("never", options, 1, (("wait p50", 10),))
-    text, met = figures.row(figure, 1, campaign.summary(options, campaign.run(options, (1,), 1)))
+    figure = campaigns.Figure("never", options, 1, (("wait p50", 10),))
+    text, met = campaigns.row(figure, 1, campaign.summary(options, campaign.run(options, (1,), 1)))
     assert "missed" in text and not met
 
 
@@ -51,12 +52,12 @@ def test_nothing_measured_is_a_bar_missed():
 def small(monkeypatch):
     """Everything that is made, with swarms and numbers that take a moment."""
     three = Options(nodes=(3, 3))
-    monkeypatch.setattr(figures, "FIGURES", (figures.Figure("three", three, 20, (("wait max", 9_999),)),))
+    monkeypatch.setattr(campaigns, "FIGURES", (campaigns.Figure("three", three, 20, (("wait max", 9_999),)),))
     grown = tuple(
-        figures.Figure(f"{n} grown", replace(three, nodes=(n, n), topology="random"), 20) for n in (3, 4, 5, 6, 7)
+        campaigns.Figure(f"{n} grown", replace(three, nodes=(n, n), topology="random"), 20) for n in (3, 4, 5, 6, 7)
     )
-    monkeypatch.setattr(figures, "GROWTH", grown)
-    monkeypatch.setattr(figures, "TUNED", (figures.Figure("tuned", three, 20),))
+    monkeypatch.setattr(campaigns, "GROWTH", grown)
+    monkeypatch.setattr(campaigns, "TUNED", (campaigns.Figure("tuned", three, 20),))
     monkeypatch.setattr(benchmark, "SIZES", (2, 3, 4))
     monkeypatch.setattr(benchmark, "LOSSES", (0.1,))
     monkeypatch.setattr(benchmark, "AFTER_MS", 100)
@@ -68,7 +69,7 @@ def test_all_is_printed_drawn_and_put_into_the_readme(small, tmp_path, monkeypat
     monkeypatch.setattr(page, "README", readme)
     monkeypatch.setattr(page, "PLOTS", plots)
     readme.write_text("before\n" + "".join(page.MARKS) + "after\n")
-    assert figures.main(["--folder", str(folder), "--jobs", "1", "--write"]) == 0
+    assert campaigns.main(["--folder", str(folder), "--jobs", "1", "--write"]) == 0
     printed = capsys.readouterr().out
     for words in ("| core | 1 |", "| three |", "| 7 grown |", "--redundancy 3", "heartbeat", "All bars met"):
         assert words in printed
@@ -84,21 +85,21 @@ def test_all_is_printed_drawn_and_put_into_the_readme(small, tmp_path, monkeypat
 
 def test_a_missed_bar_is_an_error(small, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(size, "measure", lambda: iter([size.Figure("core", 3.0, 2.0, "bytes")]))
-    assert figures.main(["--folder", str(tmp_path), "--jobs", "1", "--quick"]) == 1
+    assert campaigns.main(["--folder", str(tmp_path), "--jobs", "1", "--quick"]) == 1
     assert "| core | 3 | 2 bytes | missed |" in capsys.readouterr().out
 
 
 def test_a_readme_without_marks_is_told_before_anything_is_simulated(small, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(page, "README", tmp_path / "README.md")
     page.README.write_text("nothing here\n")
-    assert figures.main(["--folder", str(tmp_path), "--write"]) == 1
+    assert campaigns.main(["--folder", str(tmp_path), "--write"]) == 1
     said = capsys.readouterr()
     assert "<!-- figures -->" in said.err and not said.out
 
 
 def test_quick_figures_do_not_go_into_the_readme(capsys):
     with pytest.raises(SystemExit) as stopped:
-        figures.main(["--quick", "--write"])
+        campaigns.main(["--quick", "--write"])
     assert stopped.value.code == 2 and "--quick" in capsys.readouterr().err
 
 
@@ -107,10 +108,10 @@ def test_the_readme_shows_the_figures_that_are_made():
     section = page.split(page.README.read_text(encoding="utf-8"))[1]
     shown = [line.split("|") for line in section.splitlines() if line.startswith("|") and "`swarm sim" in line]
     there = [(cells[1].strip(), cells[-2].strip(" `")) for cells in shown]
-    made = figures.FIGURES + figures.GROWTH
-    assert there == [(one.name, figures.command(one.options, one.seeds)) for one in made], "make figures WRITE=1"
+    made = campaigns.FIGURES + campaigns.GROWTH
+    assert there == [(one.name, campaigns.command(one.options, one.seeds)) for one in made], "make figures WRITE=1"
     for one, cells in zip(made, shown, strict=True):
         assert all(f"{what} {limit:g}: " in cells[-3] for what, limit in one.bars), one.name
-    assert figures.LANES_COMMAND in section
+    assert campaigns.LANES_COMMAND in section
     for name in ("distributions", "growth", "tuning", "run"):
         assert f"(tools/figures/{name}.svg)" in section and (page.PLOTS / f"{name}.svg").is_file()

@@ -2,13 +2,13 @@
 
 import pytest
 
-from swarm.sim import invariants
-from swarm.sim.device import (
+from swarm.device.library import (
     BOOTSTRAPPED,
     LOCAL_PARTICIPATION_COMPLETED,
     READY_OBSERVED,
     Node,
 )
+from swarm.sim import invariants
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
 

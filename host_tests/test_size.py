@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from swarm import cli, runtimes, size
-from swarm.size import Figure
+from swarm import cli, paths
+from swarm.runtimes.measure import size
+from swarm.runtimes.measure.size import Figure
 
 # Budgets that are not met, and what is kept until they are. The follow-up's stamps take 4 bytes a member, which halves
 # the samples' skew. For the rest the names, functions and bytecode of the node and of the firmware that stays loaded
@@ -66,7 +67,7 @@ def test_the_figures_are_of_something(figures):
 
 def test_what_a_board_needs_is_what_gets_loaded(tmp_path):
     sizes = size.compile_all(tmp_path)
-    assert set(sizes) == {str(file.relative_to(runtimes.LIB).with_suffix("")) for file in runtimes.LIB.rglob("*.py")}
+    assert set(sizes) == {str(file.relative_to(paths.LIB).with_suffix("")) for file in paths.LIB.rglob("*.py")}
     for link, other in (("espnow", "uart"), ("uart", "espnow")):
         modules = size.loaded(tmp_path, link)
         assert {"faction/__init__", "faction/node", "faction/core", f"faction/links/{link}", "app"} <= set(modules)

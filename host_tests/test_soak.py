@@ -5,7 +5,7 @@ import json
 import pytest
 
 from faction import names
-from swarm import runtimes
+from swarm import paths, runtimes
 
 SEED = 7
 
@@ -36,8 +36,8 @@ class aes:
 def day(tmp_path_factory):
     folder = tmp_path_factory.mktemp("soak")
     (folder / "cryptolib.py").write_text(QUICK_CRYPTOLIB)
-    script = runtimes.SHIMS.parent / "soak_script.py"
-    said = json.loads(runtimes.run("wasm", script, [SEED], paths=[folder, runtimes.LIB], timeout=120))
+    script = paths.SHIMS.parent / "soak_script.py"
+    said = json.loads(runtimes.run("wasm", script, [SEED], paths=[folder, paths.LIB], timeout=120))
     print(f"seed {SEED}: {said}")
     said["counters"] = [dict(zip(names.COUNTERS, counters, strict=True)) for counters in said["counters"]]
     return said

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from conftest import require
-from swarm import soak
-from swarm.samples import Sample
-from swarm.soak import Faults, Soak
-from swarm.soak_ledger import Ledger
+from swarm.proof.soak import soak
+from swarm.proof.soak.ledger import Ledger
+from swarm.proof.soak.soak import Faults, Soak
+from swarm.watch.samples import Sample
 
 SEED = 12
 NODES = 6

@@ -14,8 +14,8 @@ import serial
 
 from conftest import require
 from rig_fixture import Table, lay_boards
-from swarm import kept, serial_repl, targets
-from swarm.serial_repl import BoardError, raw_repl
+from swarm.serial import kept, repl, targets
+from swarm.serial.repl import BoardError, raw_repl
 from test_aio import BOOT
 
 SEED = 3
@@ -244,7 +244,7 @@ def test_a_port_without_permission_names_the_group(monkeypatch):
     def refuse(*_, **__):
         raise serial.SerialException(13, "could not open port: [Errno 13] Permission denied: '/dev/null'")
 
-    monkeypatch.setattr(serial_repl.serial, "serial_for_url", refuse)
+    monkeypatch.setattr(repl.serial, "serial_for_url", refuse)
     with pytest.raises(BoardError, match=r"no permission; type `sudo usermod -a -G \w+ \$USER`"), raw_repl("/dev/null"):
         pass
 

@@ -13,11 +13,11 @@ import pytest
 from store import MAX_SESSION, FileStore, NvsStore, next_session, open_store
 
 from conftest import require
-from swarm import runtimes
+from swarm import paths, runtimes
 
 SEED = 20
 KILLS = 40
-FIRMWARE = runtimes.ROOT / "firmware"
+FIRMWARE = paths.FIRMWARE
 
 
 class PowerCut(BaseException):
@@ -179,7 +179,7 @@ def test_killed_at_any_moment_no_number_comes_twice(tmp_path):
     require("unix")
     chance = random.Random(SEED)
     (tmp_path / "script.py").write_text(ENDLESS)
-    command, environment = runtimes.command("unix", tmp_path / "script.py", paths=[FIRMWARE, runtimes.LIB])
+    command, environment = runtimes.command("unix", tmp_path / "script.py", paths=[FIRMWARE, paths.LIB])
     printed = []
     for _ in range(KILLS):
         process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
@@ -198,11 +198,11 @@ def test_killed_at_any_moment_no_number_comes_twice(tmp_path):
 def nvs(tmp_path, monkeypatch):
     """The NVS store on a shim of the ESP32's module, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(runtimes.SHIMS / "device"))
+    monkeypatch.syspath_prepend(str(paths.SHIMS / "device"))
     monkeypatch.delitem(sys.modules, "esp32", raising=False)
     import esp32
 
-    assert esp32.__file__.startswith(str(runtimes.SHIMS))
+    assert esp32.__file__.startswith(str(paths.SHIMS))
     yield esp32
     del sys.modules["esp32"]
 

@@ -7,8 +7,7 @@ import shutil
 
 import pytest
 
-from swarm import stubs
-from swarm.runtimes import ROOT
+from swarm.runtimes import ROOT, stubs
 
 
 def test_every_board_with_every_version():

@@ -13,13 +13,14 @@ from tracing import Trace
 import allocation
 import frames_on_stack
 from faction import core, names
-from swarm import replay, runtimes
+from swarm import paths, runtimes
 from swarm.cli import main
+from swarm.device import replay
 
 IDS = [3, 7, 20, 4000, 65535]
 SEEDS = range(30)
-FIRMWARE = runtimes.ROOT / "firmware"
-PATHS = [FIRMWARE, runtimes.LIB]
+FIRMWARE = paths.FIRMWARE
+PATHS = [FIRMWARE, paths.LIB]
 
 
 class Interrupted(BaseException):

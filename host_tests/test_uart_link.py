@@ -15,7 +15,7 @@ from faction.cobs import encode
 from faction.core import BOOTSTRAPPED
 from faction.frame import max_length
 from faction.node import Node
-from swarm.runtimes import LIB
+from swarm.paths import LIB
 from uart_fixture import BAUD, PERIOD_US, Line
 
 LINK = LIB / "faction" / "links" / "uart.py"

@@ -7,9 +7,9 @@ import pytest
 
 from conftest import require
 from device_script import Air, run
-from swarm.air import Weather
-from swarm.bus import Bus
-from swarm.medium import Medium, mac_of
+from swarm.rig.air import Weather
+from swarm.rig.bus import Bus
+from swarm.rig.medium import Medium, mac_of
 from uart_fixture import Line
 
 BYTE_US = 10 * 1e6 / 115_200

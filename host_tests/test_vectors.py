@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from model import COMMANDS, STATES
-from swarm import cli, vectors
+from swarm import cli
+from swarm.runtimes.vectors import replay
 from vectors import generate
 
 FOLDER = Path(generate.HERE)
@@ -294,5 +295,5 @@ def test_frames_and_tags_that_differ_are_reported(index, runtime, capsys, tmp_pa
 def test_device_vectors_names_the_machines_commands():
     from faction import names
 
-    assert names.COMMANDS == vectors.COMMANDS == COMMANDS
+    assert names.COMMANDS == replay.COMMANDS == COMMANDS
     assert names.STATES == STATES

@@ -13,7 +13,7 @@ import serial
 
 from conftest import require
 from rig_fixture import Table, lay_boards
-from swarm.serial_repl import raw_repl, read_status
+from swarm.serial.repl import raw_repl, read_status
 
 SEED = 5
 
@@ -237,7 +237,7 @@ def test_a_rig_ends_with_whoever_started_it(lay, tmp_path):
     require("unix")
     boards = json.dumps({str(node): str(home) for node, home in lay(COUNTER).items()})
     starter = (
-        "import sys, json, os, signal\nfrom pathlib import Path\nfrom swarm.rig import Rig\n"
+        "import sys, json, os, signal\nfrom pathlib import Path\nfrom swarm.rig.rig import Rig\n"
         f"rig = Rig({{int(n): Path(d) for n, d in json.loads({boards!r}).items()}}, 1)\n"
         "rig.power(1, True)\nwhile not rig.pids: rig.events(0.1)\n"
         "print(rig.pid, rig.medium_pid, rig.pids[1], flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from conftest import require
-from swarm import cli, walkthrough
+from swarm import cli
+from swarm.documents import walkthrough
 
 EIGHT_S = 120  # for all steps with eight boards
 

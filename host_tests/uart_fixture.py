@@ -8,8 +8,8 @@ import sys
 import types
 
 from shims.cpython import ticks
-from swarm.bus import Bus
-from swarm.runtimes import LIB, SHIMS
+from swarm.paths import LIB, SHIMS
+from swarm.rig.bus import Bus
 
 DEVICE = SHIMS / "device"
 PERIOD_US = 4_000  # of the runner's timer

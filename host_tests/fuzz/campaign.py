@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 
-from swarm import runtimes
+from swarm import paths, runtimes
 
 FOLDER = Path(__file__).resolve().parent
 CORPUS = FOLDER / "corpus"
@@ -30,8 +30,8 @@ TARGETS = ON_BOARDS + OF_TOOLS
 HANGS_S = 20  # an input that takes longer fails
 _MEMORY_MB = 512  # so does one that takes more
 _KEPT = 10_000  # bytes of a corpus: what it begins with, and the shortest inputs that reach something new
-_FIRMWARE = runtimes.ROOT / "firmware"
-_TOOLS = runtimes.ROOT / "tools"
+_FIRMWARE = paths.FIRMWARE
+_TOOLS = paths.ROOT / "tools"
 
 
 def available():
@@ -88,9 +88,9 @@ def _fuzz(target, seed, folder, options, code=()):
 def _program(target, folder, code):
     """The executable file that fuzzes the target."""
     program = folder / "program"
-    paths = [FOLDER, *code, runtimes.LIB, _FIRMWARE, _TOOLS]
+    folders = [FOLDER, *code, paths.LIB, _FIRMWARE, _TOOLS]
     line, environment = runtimes.command(
-        "cpython", FOLDER / "guided.py", [program, target, folder / "seeds"], paths=paths
+        "cpython", FOLDER / "guided.py", [program, target, folder / "seeds"], paths=folders
     )
     path = shlex.quote(environment["PYTHONPATH"])
     program.write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {shlex.join(line)} "$@"\n')
@@ -113,14 +113,14 @@ def replay(runtime, targets=None, code=()):
     """
     targets = targets or (TARGETS if runtime == "cpython" else ON_BOARDS)
     files = [CORPUS / f"{target}.txt" for target in targets]
-    device = runtimes.SHIMS / "device"
-    wasm = [runtimes.SHIMS / "wasm"] if runtime == "wasm" else []
-    paths = [FOLDER, *code, *wasm, runtimes.LIB, _FIRMWARE, *([_TOOLS] if runtime == "cpython" else [])]
+    device = paths.SHIMS / "device"
+    wasm = [paths.SHIMS / "wasm"] if runtime == "wasm" else []
+    folders = [FOLDER, *code, *wasm, paths.LIB, _FIRMWARE, *([_TOOLS] if runtime == "cpython" else [])]
     shown = [*files, *sorted(device.glob("*.py"))] if runtime == "wasm" else []
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         work = "/" if runtime == "wasm" else folder
-        arguments = [*files, "--", work, device, runtimes.SHIMS / "cpython"]
+        arguments = [*files, "--", work, device, paths.SHIMS / "cpython"]
         said = runtimes.run(
-            runtime, FOLDER / "corpus_script.py", arguments, paths=paths, files=shown, heap=8 << 20, timeout=120
+            runtime, FOLDER / "corpus_script.py", arguments, paths=folders, files=shown, heap=8 << 20, timeout=120
         )
     return json.loads(said.splitlines()[-1])

@@ -14,7 +14,7 @@ from subject import SIZES, Clock, Script, Subject
 if sys.implementation.name == "cpython":
     import time
 
-    from swarm.runtimes import SHIMS
+    from swarm.paths import SHIMS
 
     sys.modules.setdefault("utime", time)
     _path = str(SHIMS / "device")

@@ -11,9 +11,10 @@ import serial
 from mpremote import transport_serial
 from mpremote.transport import TransportError
 
-from swarm import node_table, raw_paste, serial_repl, targets
-from swarm.serial_repl import BoardError
-from swarm.targets import Target
+from swarm.serial import raw_paste, repl, targets
+from swarm.serial.repl import BoardError
+from swarm.serial.targets import Target
+from swarm.watch import node_table
 
 MOST = 700
 _RAW = b"\xfe\xferaw REPL; CTRL-B to exit\r\n>"  # to the second of what is written
@@ -157,7 +158,7 @@ class Port:
 
 
 serial.serial_for_url = Port
-for module in (transport_serial, serial_repl, raw_paste, targets):
+for module in (transport_serial, repl, raw_paste, targets):
     module.time = clock
 
 
@@ -167,19 +168,19 @@ def _harmless(text):
 
 
 def _status(transport):
-    status = serial_repl.read_status(transport, _PORT)
+    status = repl.read_status(transport, _PORT)
     if status.keys() >= _KEYS:
         cells = node_table.cells(_TARGET, status)
         assert all(map(_harmless, cells)), cells
 
 
 def _screen(transport):
-    screen = serial_repl.read_screen(transport, _PORT)
+    screen = repl.read_screen(transport, _PORT)
     assert _harmless(screen), screen
 
 
 def _runtime(transport):
-    runtime = serial_repl.read_runtime(transport, _PORT)
+    runtime = repl.read_runtime(transport, _PORT)
     assert [type(runtime[key]) for key in ("implementation", "version", "maxsize")] == [str, list, int]
 
 
@@ -188,7 +189,7 @@ def _value(transport):
 
 
 def _output(transport):
-    assert isinstance(serial_repl.run(transport, _PORT, "code" * 100), str)
+    assert isinstance(repl.run(transport, _PORT, "code" * 100), str)
 
 
 def _application(transport):
@@ -206,11 +207,11 @@ def run(data):
     clock.now = 0.0
     try:
         chosen = data[0] % (len(_TOOLS) + 1) if data else 0
-        with serial_repl.open_port(_PORT) as transport:
+        with repl.open_port(_PORT) as transport:
             if chosen == len(_TOOLS):
                 _application(transport)
             else:
-                with serial_repl.prompt(transport, _PORT):
+                with repl.prompt(transport, _PORT):
                     _TOOLS[chosen](transport)
     except (BoardError, TransportError) as error:
         assert _harmless(str(error)), error

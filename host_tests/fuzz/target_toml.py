@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from swarm import project
+from swarm.description import project
 
 MOST = 700
 SEEDS = (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from verb import Verb
 
-from swarm import replay
+from swarm.device import replay
 
 MOST = 1024
 _HEAD = (

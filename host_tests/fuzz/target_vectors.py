@@ -12,7 +12,8 @@ from unittest import mock
 
 from verb import Verb
 
-from swarm import runtimes, vectors
+from swarm import runtimes
+from swarm.runtimes.vectors import replay
 
 MOST = 1024
 _VIEW = b'{"peer_state": "Pinging", "conclusion": null, "is_pinging_completed": false, "pinging_peers": [1], '
@@ -34,11 +35,11 @@ SEEDS = (
 )  # fmt: skip
 WORDS = ("name", "config", "steps", "command", "result", "outcomes", "view", "admissible", "swarm", "members", "frame")
 WORDS += ("verdict", "Accepted", "Rejected", "fields", "tag", "message", "key", "Probe", "DeadlineExpired", "\\ud800")
-_SCRIPT = Path(vectors.__file__).with_name("device_vectors.py")
+_SCRIPT = Path(replay.__file__).with_name("script.py")
 _code = compile(_SCRIPT.read_text(), _SCRIPT, "exec")
 _kept = tempfile.TemporaryDirectory()
 _files = {packed: Path(_kept.name, name) for packed, name in ((True, "any.jsonl.gz"), (False, "any.jsonl"))}
-_verbs = {packed: Verb(vectors, "vectors", file) for packed, file in _files.items()}
+_verbs = {packed: Verb(replay, "vectors", file) for packed, file in _files.items()}
 
 
 @contextmanager

@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from swarm.runtimes import ROOT
-
-FOLDER = ROOT / "boards"
+from swarm.paths import BOARDS as FOLDER
 
 
 class BoardError(Exception):

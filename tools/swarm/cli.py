@@ -6,28 +6,28 @@ import io
 import sys
 
 import swarm
-from swarm import streams
+from swarm.output import streams
 
 # Verbs in the order of the help, and the module that has each.
 VERBS = {
-    "demo": "swarm.demo",
-    "board": "swarm.board_verb",
-    "init": "swarm.init",
-    "check": "swarm.check",
-    "flash": "swarm.flash",
-    "deploy": "swarm.deploy",
-    "status": "swarm.status",
-    "doctor": "swarm.doctor",
-    "monitor": "swarm.monitor",
-    "collect": "swarm.collect",
-    "replace": "swarm.replace",
-    "replay": "swarm.replay",
-    "sim": "swarm.sim.cli",
-    "bench": "swarm.benchmark",
-    "vectors": "swarm.vectors",
-    "diagram": "swarm.diagram",
-    "size": "swarm.size",
-    "walkthrough": "swarm.walkthrough",
+    "demo": "swarm.verbs.demo",
+    "board": "swarm.verbs.board",
+    "init": "swarm.verbs.init",
+    "check": "swarm.verbs.check",
+    "flash": "swarm.verbs.flash",
+    "deploy": "swarm.verbs.deploy",
+    "status": "swarm.verbs.status",
+    "doctor": "swarm.verbs.doctor",
+    "monitor": "swarm.verbs.monitor",
+    "collect": "swarm.verbs.collect",
+    "replace": "swarm.verbs.replace",
+    "replay": "swarm.device.replay",
+    "sim": "swarm.verbs.developer.sim",
+    "bench": "swarm.sim.benchmark",
+    "vectors": "swarm.runtimes.vectors.replay",
+    "diagram": "swarm.documents.diagram",
+    "size": "swarm.runtimes.measure.size",
+    "walkthrough": "swarm.documents.walkthrough",
 }
 
 

@@ -2,7 +2,7 @@
 
 The receive ring, its arithmetic and its silent drop of the newest message, the counts of `stats()`, the error names,
 the reuse of the buffers by `recvinto` and `irecv`, and the callback that is lost when the scheduler queue is full
-while the message is not, are the device's. The air is a datagram socket to the medium (tools/swarm/medium.py).
+while the message is not, are the device's. The air is a datagram socket to the medium (tools/swarm/rig/medium.py).
 """
 
 import _chip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from struct import pack, unpack_from
 
-from swarm.sim.device import (
+from swarm.device.library import (
     BOOTSTRAPPED,
     LOCAL_PARTICIPATION_COMPLETED,
     PARTICIPATION_OBSERVED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from swarm.sim.device import BOOTSTRAPPED
+from swarm.device.library import BOOTSTRAPPED
 from swarm.sim.kernel import PERIOD, Clock, Kernel
 
 _MASK = PERIOD - 1

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sized
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from swarm.sim.device import BOOTSTRAPPED, COUNTERS
+from swarm.device.library import BOOTSTRAPPED, COUNTERS
 from swarm.sim.kernel import PERIOD
 
 if TYPE_CHECKING:

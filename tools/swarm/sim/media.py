@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from swarm import air
+from swarm.rig import air
 
 if TYPE_CHECKING:
     from swarm.sim.kernel import Kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from swarm import writable
+from swarm.output import writable
 from swarm.sim.plan import Options
 from swarm.sim.run import Result, Run
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from swarm.device.library import COUNTERS, DEMONSTRATION_KEY, IMIN_MS, Node, SharedCmac, default_lead_ms, limit_echoes
 from swarm.sim import baselines, interlopers
 from swarm.sim.board import Board
-from swarm.sim.device import COUNTERS, DEMONSTRATION_KEY, IMIN_MS, Node, SharedCmac, default_lead_ms, limit_echoes
 from swarm.sim.invariants import EXCEPTION, FALSE_CONCLUSION, SKEW, STRANDED, Invariants
 from swarm.sim.kernel import Clock, Kernel
 from swarm.sim.media import Bus, Medium, Radio

@@ -1,0 +1,389 @@
+"""Brings one board to the version that swarm.toml describes: the host's half of a deploy; onboard.py is the board's.
+
+The version goes into the slot that the board does not run, is verified there by its hashes, and takes over by the
+rename of the pointer; the board runs its old version until it is then restarted. So a deploy may be cut at any point:
+the board runs the old version or the new one, and the next deploy clears up what was left.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import serial
+from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport_serial import SerialTransport
+
+from swarm import boards
+from swarm.deploy import payload
+from swarm.description.project import Member, Project
+from swarm.serial.repl import BoardError, open_port, prompt
+from swarm.serial.strip import strip
+
+WORD_S = 30.0  # time for a restarted board to say that its node runs
+QUIET_S = 4.0  # a board that has said nothing for so long is asked; earlier, that might interrupt its start
+_REOPEN_S = 0.1  # between attempts to open a port that went away with its board's restart
+_CHUNK = 1024  # bytes written by one command to the board
+_EPOCH_S = 1_577_836_800  # 2020-01-01 UTC
+# No deploy was before this, 2026-01-01 UTC: a lower number was never deployed, or lost with the board's storage.
+EARLIEST_SESSION = 189_302_400
+PLATFORMS = {"unix": ("linux", "darwin")}  # sys.platform of a port, where it is not the port's own name
+_FAILURES = (TransportError, OSError, serial.SerialException, struct.error)
+_STARTED = re.compile(r"faction: \d+ node \d+ swarm .* started session \d+")
+# Of a start that failed; what a node that runs reports has its ticks in front, and is no reason to give up.
+_NOT_STARTED = re.compile(r"faction: (?:error: )?(not started: .*|\w+: .*)")
+_ERROR = re.compile(r"\w+Error: ")
+_PROMPT = ">>> "
+_HEARD_MAX = 8192
+_LISTEN_S = 0.1
+_TRY_AGAIN = "check its cable, then deploy again"
+_MAKE_ROOM = "remove files of yours (`mpremote connect PORT resume fs tree` lists them), then deploy again"
+SLOTS = ("faction.a", "faction.b")
+_MARK = "deploy: "  # of onboard.py's answers
+_SENT = "_deploy"  # the one name that onboard.py takes at the board's prompt
+
+_stripping = threading.Lock()  # CPython 3.11 parses in one thread at a time only
+
+
+class DeployError(Exception):
+    """A board was not brought to the new version; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a deploy did. session: of the node that runs now."""
+
+    uploaded: tuple[str, ...]  # paths
+    uploaded_bytes: int
+    kept: int  # files that were on the board already
+    restarted: bool
+    session: int
+    old_main: str | None  # where the main.py is now that was on the board and is not the node's; None: there was none
+
+    def __str__(self) -> str:
+        """What was done, in a line."""
+        if not self.uploaded:
+            if self.restarted:
+                return f"nothing uploaded, restarted, runs session {self.session}"
+            return f"up to date, nothing uploaded, not restarted; session {self.session}"
+        shown = ", ".join(self.uploaded) if len(self.uploaded) <= 2 else f"{len(self.uploaded)} files"
+        size = f"{self.uploaded_bytes / 1000:.1f} KB"
+        old = f"; the main.py that was on it is {self.old_main} now" if self.old_main else ""
+        return f"{shown} uploaded ({size}), {self.kept} kept, runs session {self.session}{old}"
+
+
+def seconds_since_2020() -> int:
+    """The least session number that a deploy leaves. DeployError when this computer's clock is wrong."""
+    now = int(time.time()) - _EPOCH_S
+    if now < EARLIEST_SESSION:
+        said = time.strftime("%Y-%m-%d", time.gmtime(now + _EPOCH_S))
+        raise DeployError(f"this computer's clock says {said}, and session numbers come from it: set it first")
+    return now
+
+
+@lru_cache(maxsize=1)
+def _onboard() -> str:
+    """The source of onboard.py, as it is sent to a board."""
+    return strip(Path(__file__).with_name("onboard.py").read_text())
+
+
+class Remote:
+    """What onboard.py offers, called at a board's raw REPL. DeployError when the board fails or stops answering."""
+
+    def __init__(self, transport: SerialTransport) -> None:
+        self._transport = transport
+        self._run(f"{_SENT} = {{}}")
+        self.load(_onboard)
+
+    def load(self, source: Callable[[], str]) -> None:
+        """Define on the board what a stripped source defines."""
+        with _stripping:
+            text = source()
+        self._run(f"exec({text!r}, {_SENT})")
+
+    def call(self, function: str, *arguments: object) -> None:
+        """Call a function that prints nothing."""
+        self._run(f"{_SENT}[{function!r}]{arguments!r}")
+
+    def ask(self, function: str, *arguments: object):
+        """Call a function and return its answer; the node may print lines of its own before and after it.
+
+        Garbled when one came in the middle of it.
+        """
+        output = self._run(f"{_SENT}[{function!r}]{arguments!r}")
+        for line in output.splitlines():
+            _, mark, text = line.partition(_MARK)
+            if mark:
+                try:
+                    return json.loads(text)
+                except ValueError:
+                    break
+        raise Garbled(f"its answer to {function} is not understood: repeat this command")
+
+    def write(self, path: str, data: bytes, progress: Callable[[int], None]) -> None:
+        """Write a file; progress is called with the bytes written so far. NoRoom when the file system is full."""
+        try:
+            self._transport.fs_writefile(path, data, _CHUNK, lambda written, _: progress(written))
+        except _FAILURES as error:
+            if _is_full(error):
+                raise NoRoom(f"its flash is full: {_MAKE_ROOM}") from None
+            # Nothing of the error is shown: it may hold what was sent, and that may be the key.
+            raise Silent(f"it stopped answering while {path} was sent: {_TRY_AGAIN}") from None
+
+    def forget(self) -> None:
+        """Give the board's memory back."""
+        self._run(f"del {_SENT}")
+
+    def reset(self) -> None:
+        """Restart the board as its reset button does. The answer is not waited for: there is none."""
+        try:
+            self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
+        except _FAILURES:
+            raise Silent(f"it stopped answering before its restart: {_TRY_AGAIN}") from None
+
+    def _run(self, code: str) -> str:
+        try:
+            return self._transport.exec(code).decode("utf-8", "replace")
+        except TransportExecError as error:
+            if _is_full(error):
+                raise NoRoom(f"its flash is full: {_MAKE_ROOM}") from None
+            said = error.error_output.strip().splitlines() or ["an error without words"]
+            raise DeployError(f"it reports: {said[-1]}") from None
+        except _FAILURES:
+            raise Silent(f"it stopped answering: {_TRY_AGAIN}") from None
+
+
+class Garbled(DeployError):
+    """The board's answer to a question is missing or spoiled."""
+
+
+class NoRoom(DeployError):
+    """The board's file system is full."""
+
+
+class Silent(DeployError):
+    """The board stopped answering."""
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, TransportExecError):
+        return bool(re.search(r"ENOSPC|OSError: (\[Errno )?28\b", error.error_output))
+    return isinstance(error, OSError) and error.errno == 28
+
+
+class Deployment:
+    """One board's deploy.
+
+    tell(text, share): what is being done, and the share of the upload that is done, or None; it may raise to end the
+    deploy. from_source: send the sources, for a board that does not load compiled files. above: the node is to start in
+    a session above this one.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        member: Member,
+        port: str,
+        tell: Callable[[str, float | None], None] = lambda *_: None,
+        from_source: bool = False,
+        above: int = 0,
+    ) -> None:
+        self._project, self._member, self._port = project, member, port
+        self._tell = tell
+        self._from_source = from_source
+        self._above = above
+        self._uploaded: list[str] = []
+        self._bytes = self._kept = 0
+        self._old_main: str | None = None
+
+    def run(self) -> Result:
+        """Deploy. Raises DeployError, and BoardError, PayloadError or ProjectError, with what to do."""
+        least = max(seconds_since_2020(), self._above)
+        self._tell("connecting", None)
+        with ExitStack() as ports:
+            transport = ports.enter_context(open_port(self._port))
+            with prompt(transport, self._port):
+                remote = Remote(transport)
+                slot, stored, restart = self._install(remote, least)
+                if restart:
+                    remote.reset()
+                else:
+                    remote.forget()
+            if restart:
+                stored = self._await_word(ports, transport, slot, stored)
+        return Result(tuple(self._uploaded), self._bytes, self._kept, restart, stored, self._old_main)
+
+    def _install(self, remote: Remote, least: int) -> tuple[str, int, bool]:
+        """Have the board hold the new version and point to it.
+
+        Returns its slot, the stored session number, and whether the board is to be restarted.
+        """
+        facts = remote.ask("survey")
+        files = self._build(facts)
+        remote.call("expect", {path: payload.hash_of(data) for path, data in files.items()})
+        active = facts["pointed"] if facts["pointed"] in SLOTS else None
+        running = _slot_of(facts["runs_from"])
+        if running and running != active:
+            # A deploy was cut between its rename and the restart. What runs may load more files of its slot, so that
+            # slot cannot be the one to fill.
+            remote.call("switch", running)
+            active = running
+        main = facts["main"] != payload.hash_of(payload.MAIN.read_bytes())
+        slot = active
+        if active is None or remote.ask("compare", active):
+            slot = next(slot for slot in SLOTS if slot != active)
+            try:
+                self._fill(remote, slot, active, files)
+            except NoRoom:
+                remote.call("clear", slot)
+                raise
+        stored = remote.ask("session", slot)
+        restart = running is None or slot != active or main or stored < EARLIEST_SESSION or stored <= self._above
+        if restart:
+            # Before anything runs the new version: should the power go then, it starts in a session that counts.
+            remote.call("raise_session", slot, least)
+            stored = max(stored, least)
+        if slot != active:
+            remote.call("switch", slot)
+        if main:
+            self._replace_main(remote)
+        return slot, stored, restart
+
+    def _build(self, facts: dict) -> dict[str, bytes]:
+        """The files for the board that these facts are about; refuses a board that is not the member's."""
+        member = self._member
+        board = boards.facts(member.board)
+        release = ".".join(str(part) for part in facts["version"])
+        if facts["name"] != "micropython":
+            raise DeployError(f"it runs {facts['name']} {release}, and the node needs MicroPython: flash it")
+        if facts["platform"] not in PLATFORMS.get(board["port"], (board["port"],)):
+            raise DeployError(
+                f"it runs MicroPython for {facts['platform']}, and member {member.id} is listed as {member.board}: "
+                "correct `board` in the swarm's file, or the port"
+            )
+        if member.hardware not in (None, facts["hardware"]):
+            raise DeployError(
+                f"its hardware id is {facts['hardware']}, and member {member.id} is listed with {member.hardware}: "
+                "correct `hardware` in the swarm's file, or the port"
+            )
+        target = None
+        if not self._from_source:
+            target = payload.Target(facts["mpy"], release)
+            target.check()
+        return payload.build(self._project, member, target)
+
+    def _fill(self, remote: Remote, slot: str, active: str | None, files: dict[str, bytes]) -> None:
+        """Bring a slot to the new version, and verify it: copies on the board first, then uploads."""
+        self._tell("comparing", None)
+        arranged = remote.ask("arrange", slot, active or slot)
+        missing, free, block = arranged["missing"], arranged["free"], arranged["block"]
+        self._kept = len(files) - len(missing)
+        total = sum(len(files[path]) for path in missing)
+        needed = sum(-(-len(files[path]) // block) * block for path in missing)
+        if needed > free:
+            raise NoRoom(f"{needed // 1024} KB of flash are needed and {free // 1024} KB are free: {_MAKE_ROOM}")
+        for path in missing:
+            sent = self._bytes
+            self._tell(f"sending {path}", sent / total)
+            remote.write(f"{slot}/{path}", files[path], lambda count, sent=sent: self._sent(sent + count, total))
+            self._uploaded.append(path)
+        self._tell("verifying", None)
+        if wrong := remote.ask("compare", slot):
+            raise DeployError(
+                f"{', '.join(wrong)} differ there from what was sent: deploy again; its flash may be worn"
+            )
+
+    def _sent(self, count: int, total: int) -> None:
+        self._bytes = count
+        self._tell("sending", count / total)
+
+    def _replace_main(self, remote: Remote) -> None:
+        data = payload.MAIN.read_bytes()
+        self._tell("sending main.py", None)
+        remote.write("main.py.new", data, lambda _: None)
+        answer = remote.ask("replace_main", payload.hash_of(data))
+        if answer["hash"] != payload.hash_of(data):
+            raise DeployError("its main.py differs from what was sent: deploy again, its flash may be worn")
+        self._old_main = answer["kept"]
+        self._uploaded.append("main.py")
+        self._bytes += len(data)
+
+    def _await_word(self, ports: ExitStack, transport: SerialTransport, slot: str, stored: int) -> int:
+        """Wait until the restarted board's node says that it runs, as the new version; returns its session number."""
+        deadline = time.monotonic() + WORD_S
+        said = ""
+        while True:
+            try:
+                self._tell("waiting for its word", None)
+                said = _listen(transport, deadline)
+                with prompt(transport, self._port):
+                    word = Remote(transport).ask("word")
+                return self._judge(word, slot, stored, said)
+            except (BoardError, Silent, OSError, serial.SerialException) as error:
+                # A board with USB of its own takes the port away at its restart.
+                if time.monotonic() > deadline:
+                    raise DeployError(f"the new version is on it, and no node has said that it runs: {error}") from None
+                ports.close()
+                time.sleep(_REOPEN_S)
+                transport = self._reopen(ports, deadline)
+
+    def _reopen(self, ports: ExitStack, deadline: float) -> SerialTransport:
+        while True:
+            try:
+                return ports.enter_context(open_port(self._port))
+            except BoardError as error:
+                if time.monotonic() > deadline:
+                    raise DeployError(f"the new version is on it, and its port did not come back: {error}") from None
+                time.sleep(_REOPEN_S)
+
+    def _judge(self, word: dict, slot: str, stored: int, said: str) -> int:
+        """The session number of a node that is the one it should be; DeployError when it is not."""
+        if "error" in word:
+            why = f"{word['error']}: {said}" if said else word["error"]
+            raise DeployError(f"the new version is on it, and its node does not run: {why}")
+        status = word["status"]
+        differs = ""
+        if _slot_of(word["runs_from"]) != slot:
+            differs = f"its main.py loads {word['runs_from']}: is another main.py frozen into its firmware?"
+        elif status["node"] != self._member.id or word["digest"] != self._project.digest():
+            differs = f"it is node {status['node']} of a swarm with digest {word['digest']}"
+        elif status["session"] <= stored:
+            differs = f"its session is {status['session']}, and {stored} was stored: its storage does not keep it"
+        if differs:
+            raise DeployError(f"the new version is on it, and something else runs: {differs}")
+        return status["session"]
+
+
+def _slot_of(file: str | None) -> str | None:
+    """The slot that a file of the library is in; None for one outside, and for a board where no node runs."""
+    slot = (file or "").partition("/")[0]
+    return slot if slot in SLOTS else None
+
+
+def _listen(transport: SerialTransport, deadline: float) -> str:
+    """Listen to a starting board, without a word to it, until its prompt comes or it is quiet.
+
+    Returns the last line that looks like an error. DeployError when the board says that its node does not start.
+    """
+    port = transport.serial
+    usual, port.timeout = port.timeout, _LISTEN_S
+    heard = ""
+    patience = time.monotonic() + QUIET_S
+    while time.monotonic() < min(patience, deadline) and _PROMPT not in heard:
+        data = port.read(max(1, port.in_waiting)).decode("utf-8", "replace")
+        if data and not _STARTED.search(heard):
+            patience = time.monotonic() + QUIET_S
+        heard = (heard + data)[-_HEARD_MAX:]
+    port.timeout = usual
+    if refused := _NOT_STARTED.search(heard):
+        raise DeployError(f"the new version is on it, and its node does not start: {refused[1].strip()}")
+    errors = [line.strip() for line in heard.splitlines() if _ERROR.match(line)]
+    return errors[-1] if errors else ""

@@ -1,0 +1,271 @@
+"""The swarm's description on the host: swarm.toml, and swarm.key beside it.
+
+This is the one place that turns a swarm.toml into what its boards are given. A file, briefly:
+
+    name = "greenhouse"
+    quorum = 4                # of five; left out: all
+    deadline_ms = 60000
+    channel = 1
+
+    [[member]]
+    id = 1
+    board = "ESP32_GENERIC"
+    port = "/dev/ttyUSB0"     # or serial = "0001", the USB serial number, which stays when the port changes
+    hardware = "240ac4123456" # machine.unique_id().hex(), by which a board finds itself in the list
+    links = ["espnow"]        # left out: the board's own choice
+
+`open = true` says that the swarm has no key. Otherwise the key is in the file of the same name that ends in .key.
+
+    project = load("swarm.toml")
+    for member in project.members:
+        json.dumps(project.config_for(member)), project.key(), port_of(member)
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import stat
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from serial.tools import list_ports
+from tomlkit.exceptions import ParseError, TOMLKitError
+
+from swarm import boards
+from swarm.description import rules
+from swarm.device import config as device_config
+from swarm.device.config import DEMONSTRATION_KEY
+from swarm.output import writable
+
+FILE = "swarm.toml"
+_OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
+
+
+class ProjectError(Exception):
+    """A swarm.toml, its key or a port cannot be used. Each line of the message names file, key, value and remedy."""
+
+
+@dataclass
+class Member:
+    """One member: a node id, and the board that carries it."""
+
+    id: int
+    board: str  # name of a folder in boards/
+    port: str | None = None  # serial port, such as /dev/ttyUSB0
+    serial: str | None = None  # USB serial number; goes before port
+    hardware: str | None = None  # machine.unique_id() in hexadecimal
+    links: list[str] | None = None  # names of links; None: those of the board's board.py
+
+
+@dataclass
+class Project:
+    """A swarm: times in milliseconds, members in the order of the file. load() makes one."""
+
+    name: str
+    members: list[Member]
+    quorum: int | None = None  # how many must be ready; None: all. required gives the number
+    deadline_ms: int = rules.default("deadline_ms")
+    lead_ms: int | None = None  # None: by the members. agreed_lead_ms gives the number
+    linger_ms: int = rules.default("linger_ms")
+    on_timeout: str = "retry"  # or halt
+    channel: int = rules.default("channel")  # of ESP-NOW, 1 ... 14
+    baud: int = rules.default("baud")  # of the uart link
+    trace: int = rules.default("trace")  # transitions a board keeps
+    watchdog_ms: int = rules.default("watchdog_ms")  # 0: none
+    open: bool = False  # no key of its own: anyone may take part
+    path: Path = field(default=Path(FILE), compare=False)
+    _document: tomlkit.TOMLDocument = field(default_factory=tomlkit.document, repr=False, compare=False)
+
+    @property
+    def required(self) -> int:
+        """How many members must be ready."""
+        return len(self.members) if self.quorum is None else self.quorum
+
+    @property
+    def agreed_lead_ms(self) -> int:
+        """Milliseconds from the first conclusion to the first sample.
+
+        By default what a node on the slowest link takes: whoever concludes first names the instant for everybody.
+        """
+        if self.lead_ms is not None:
+            return self.lead_ms
+        return default_lead_ms(self.members, self.baud)
+
+    @property
+    def ids(self) -> list[int]:
+        """Member ids, ascending."""
+        return sorted(member.id for member in self.members)
+
+    @property
+    def key_path(self) -> Path:
+        """Where the key is, unless the swarm is open."""
+        return self.path.with_suffix(".key")
+
+    def member(self, node: int) -> Member:
+        """The member with this id. ProjectError, which lists the ids, when there is none."""
+        for member in self.members:
+            if member.id == node:
+                return member
+        raise ProjectError(f"{self.path}: no member {node}: choose one of {', '.join(map(str, self.ids))}")
+
+    def key(self) -> bytes:
+        """The swarm's 16 bytes, those of the published demonstration key when it is open. ProjectError as read_key."""
+        return DEMONSTRATION_KEY if self.open else read_key(self.key_path)
+
+    def digest(self) -> str:
+        """Eight digits for name, members and quorum; nodes with different ones do not hear each other."""
+        return device_config.digest(self.name, self.ids, self.required).hex()
+
+    def config_for(self, member: Member) -> dict[str, Any]:
+        """What a member's faction.json holds.
+
+        Where a hardware id is known the board finds itself by it, so that the same file suits every such board;
+        else the file says which `node` the board is. ProjectError when a board would refuse it.
+        """
+        listed = [{"id": one.id, "hardware": one.hardware} if one.hardware else one.id for one in self.members]
+        made: dict[str, Any] = {"swarm": self.name, "members": listed}
+        if member.hardware is None:
+            made["node"] = member.id
+        made["required"] = self.required
+        for key in ("deadline_ms", "linger_ms", "on_timeout", "channel", "baud", "trace", "watchdog_ms"):
+            made[key] = getattr(self, key)
+        made["lead_ms"] = self.agreed_lead_ms
+        if member.links is not None:
+            made["links"] = member.links
+        try:
+            device_config.check(dict(made), member.hardware)
+        except ValueError as error:  # of fields that were changed since load()
+            raise ProjectError(f"{self.path}: member {member.id}: {error}") from None
+        return made
+
+    def save(self) -> None:
+        """Write swarm.toml, with the comments it had; a power cut leaves the old file or the new one.
+
+        ProjectError, and the old file, when what would be written is not valid.
+        """
+        _put(self._document, self, [key for key in rules.KEYS if key != "member"])
+        tables = {table["id"]: table for table in self._document.get("member", [])}
+        if list(tables) != [member.id for member in self.members]:
+            array = tomlkit.aot()
+            for member in self.members:
+                array.append(tables.get(member.id) or tomlkit.table())
+            self._document["member"] = array
+        for table, member in zip(self._document["member"], self.members, strict=True):
+            _put(table, member, rules.MEMBER_KEYS)
+        text = tomlkit.dumps(self._document)
+        parse(text, self.path)
+        writable.write_atomically(self.path, text)
+
+
+def _put(table, values: Project | Member, keys) -> None:
+    """Bring a TOML table up to date, leaving alone what is right and leaving out what is only the default."""
+    defaults = {one.name: one.default for one in fields(values)}
+    for key in keys:
+        value = getattr(values, key)
+        if key in table:
+            if value is None:
+                del table[key]
+            elif table[key] != value:
+                table[key] = value
+        elif value != defaults[key]:
+            table[key] = value
+
+
+def default_lead_ms(members: list[Member], baud: int) -> int:
+    """Milliseconds from the first conclusion to the first sample of these members, by their number and links."""
+    links = {link for member in members for link in member.links or ()}
+    for board in {member.board for member in members if not member.links}:
+        links.update(boards.pins(board)["LINKS"])
+    imin_ms = max(device_config.imin_ms(link, len(members), baud) for link in links)
+    return device_config.default_lead_ms(len(members), imin_ms)
+
+
+def load(path: Path | str = FILE) -> Project:
+    """Read and check a swarm.toml. ProjectError with a line for each mistake."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark in front
+    except FileNotFoundError:
+        raise ProjectError(f"{path}: no such file: `swarm init` writes one, --swarm FILE names another") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{path}: cannot be read as text: {error}") from None
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Project:
+    """The swarm that the text of a swarm.toml describes; path is where it lies. ProjectError as load()."""
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError as error:
+        line = f":{error.line}" if isinstance(error, ParseError) else ""
+        why = str(error).partition(" at line ")[0]
+        raise ProjectError(f"{path}{line}: not TOML: {why}: check quotes, brackets and equal signs there") from None
+    given: dict[str, Any] = document.unwrap()
+    mistakes = rules.Mistakes(path, text)
+    rules.check(given, mistakes)
+    if mistakes.messages:
+        raise ProjectError("\n".join(mistakes.messages))
+    members = [Member(**one) for one in given.pop("member")]
+    for member in members:
+        # As the boards do: a radio's address is often written with colons.
+        member.hardware = member.hardware and re.sub("[:-]", "", member.hardware).lower()
+    return Project(**given, members=members, path=path, _document=document)
+
+
+def read_key(path: Path) -> bytes:
+    """The 16 bytes of a key file.
+
+    ProjectError, which never shows what the file holds, when it is missing, may be read by others, is not 32
+    hexadecimal digits, or holds the demonstration key that everybody knows.
+    """
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if os.name == "posix" and mode & _OTHERS_MAY:
+                raise ProjectError(f"{path}: mode {stat.S_IMODE(mode):04o} lets others use it: type `chmod 600 {path}`")
+            text = file.read().strip()
+    except OSError as error:
+        raise ProjectError(
+            f"{path}: the swarm's key cannot be read ({error.strerror}): put the file back, or `swarm init` in another "
+            "folder makes a new one; a swarm without a key says `open = true`"
+        ) from None
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != len(DEMONSTRATION_KEY) or len(text) != 2 * len(key):
+        raise ProjectError(f"{path}: not 32 hexadecimal digits: put the swarm's key back, or make a new swarm's")
+    if key == DEMONSTRATION_KEY:
+        raise ProjectError(f"{path}: this is the demonstration key, which is published: write `open = true`, or a key")
+    return key
+
+
+def port_of(member: Member) -> str:
+    """The serial port that a member's board is at. ProjectError when the file names none, or it is not plugged in."""
+    if member.serial is not None:
+        port = port_of_serial(member.serial)
+        if port is None:
+            raise ProjectError(
+                f"member {member.id}: serial: {member.serial!r}: no such board is plugged in: plug it in, or see the "
+                "serial numbers with `mpremote connect list`"
+            )
+        return port
+    if member.port is None:
+        raise ProjectError(
+            f"member {member.id}: no port or serial is listed: add one to its [[member]], or give --port"
+        )
+    return member.port
+
+
+def port_of_serial(serial: str) -> str | None:
+    """The serial port of the board with this USB serial number; None when it is not plugged in."""
+    return next((port.device for port in list_ports.comports() if port.serial_number == serial), None)
+
+
+def add_option(parser: argparse.ArgumentParser) -> None:
+    """Add --swarm FILE, which every verb about a described swarm has."""
+    parser.add_argument("--swarm", type=Path, default=Path(FILE), metavar="FILE", help="default: %(default)s")

@@ -1,0 +1,91 @@
+"""The real device library, imported under CPython with the shims that stand for MicroPython's modules."""
+
+import sys
+
+from swarm import paths
+
+for _folder in (paths.SHIMS.parent, paths.LIB):
+    if str(_folder) not in sys.path:
+        sys.path.insert(0, str(_folder))
+
+from shims import cpython  # noqa: E402
+
+cpython.install()
+
+from faction import node as _node  # noqa: E402
+from faction.cmac import Cmac  # noqa: E402
+from faction.core import (  # noqa: E402
+    BOOTSTRAPPED,
+    COLLECTING,
+    DEADLINE_EXPIRED,
+    INITIAL,
+    LOCAL_PARTICIPATION_COMPLETED,
+    PARTICIPATION_OBSERVED,
+    PINGING,
+    READY_OBSERVED,
+    TABLE,
+    TIMED_OUT,
+    Faction,
+)
+from faction.first_sample import LIMIT_US  # noqa: E402
+from faction.frame import DEMONSTRATION_KEY, FOLLOW_UP_FLAG, INSTANT_FLAG, MAX_ECHOES  # noqa: E402
+from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402
+from faction.node import IMIN_MS, Node, default_lead_ms  # noqa: E402
+
+__all__ = [
+    "BOOTSTRAPPED",
+    "COLLECTING",
+    "COMMANDS",
+    "COUNTERS",
+    "DEADLINE_EXPIRED",
+    "DEMONSTRATION_KEY",
+    "FOLLOW_UP_FLAG",
+    "IMIN_MS",
+    "INITIAL",
+    "INSTANT_FLAG",
+    "LIMIT_US",
+    "LOCAL_PARTICIPATION_COMPLETED",
+    "PARTICIPATION_OBSERVED",
+    "PINGING",
+    "READY_OBSERVED",
+    "STATES",
+    "TABLE",
+    "TIMED_OUT",
+    "Cmac",
+    "Faction",
+    "Node",
+    "SharedCmac",
+    "default_lead_ms",
+    "limit_echoes",
+]
+
+
+def limit_echoes(count: int | None) -> None:
+    """Let every node of this process put at most count echoes in a frame; None: as many as fit, as on a board."""
+    _node.MAX_ECHOES = MAX_ECHOES if count is None else count
+
+
+class SharedCmac(Cmac):
+    """The real Cmac, which remembers tags for all nodes of one run: a frame that hundreds hear is computed once.
+
+    It gives the same tags, which a test compares; the nodes of a run share one key.
+    """
+
+    _KEPT = 4096
+
+    def __init__(self, key, capacity, known):
+        super().__init__(key, capacity)
+        self._known = known
+
+    def compute(self, buffer, length):
+        """As Cmac.compute()."""
+        message = bytes(buffer[:length])
+        tag = self._known.get(message)
+        if tag is None:
+            super().compute(buffer, length)
+            if len(self._known) >= self._KEPT:
+                self._known.clear()
+            self._known[message] = bytes(self._work[self._at : self._at + 16])
+        else:
+            self._at = 0
+            self._work[:16] = tag

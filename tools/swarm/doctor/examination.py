@@ -1,0 +1,190 @@
+"""Looks at one board for `swarm doctor` and `swarm replace`: its port, its MicroPython, its files, its node.
+
+Nothing on the board is changed, and its node goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mpremote.transport_serial import SerialTransport
+
+from swarm.deploy import payload
+from swarm.deploy.deployment import SLOTS, DeployError, Garbled, Remote, Silent
+from swarm.deploy.payload import PayloadError
+from swarm.description.project import Member, Project, ProjectError
+from swarm.serial.repl import BoardError, open_port, prompt, read_runtime
+from swarm.serial.strip import strip
+from swarm.serial.targets import GONE, of_application
+
+_ATTEMPTS = 3  # at an answer that a node's own line may spoil
+_LIBRARY = "lib/faction/__init__"
+
+
+@dataclass
+class Board:
+    """What was found at a port; what could not be found out stays None.
+
+    member: whose board it is, by what it says, or else by where it is plugged in; listed: for whose board the port is
+    listed. application: whether its node runs in an application on asyncio, which a prompt would stop: then look has
+    only the status that this answers with. trouble: why the port could not be read; runtime: of
+    serial_repl.read_runtime; refused: why this MicroPython is none that the tools can work with; facts: of
+    onboard.survey; look: of onboard_look.look; key_fits: whether it uses the swarm's key; differs: files of its
+    version that are not as a deploy would make them; unmade: why those cannot be made here.
+    """
+
+    port: str
+    member: Member | None
+    listed: Member | None
+    application: bool = False
+    trouble: BoardError | None = None
+    runtime: dict[str, Any] | None = None
+    refused: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    look: dict[str, Any] = field(default_factory=dict)
+    key_fits: bool | None = None
+    differs: list[str] | None = None
+    unmade: str | None = None
+
+    @property
+    def status(self) -> dict[str, Any] | None:
+        """The running node's status_dict."""
+        return self.look.get("status")
+
+    @property
+    def hardware(self) -> str | None:
+        """The board's hardware id."""
+        return self.facts.get("hardware")
+
+    def runs_in(self, project: Project) -> int | None:
+        """The id of the node of this swarm that runs here."""
+        if self.status is None:
+            return None
+        ours = self.status["swarm"] == project.name if self.application else self.look["digest"] == project.digest()
+        return self.status["node"] if ours else None
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """Version of its MicroPython, to be compared."""
+        return tuple(self.facts.get("version", ()))
+
+    def session_of(self, node: int) -> int:
+        """The highest session of another node that this one knows to be live; 0 for none."""
+        return dict(self.look.get("sessions", ())).get(node, 0)
+
+
+@lru_cache(maxsize=1)
+def _source() -> str:
+    return strip(Path(__file__).with_name("onboard_look.py").read_text())
+
+
+def examine(
+    project: Project, listed: Member | None, port: str, compare: bool = True, stop_application: bool = False
+) -> Board:
+    """Look at the board at a port.
+
+    listed: the member whose board should be there; compare: look at its files too; stop_application: have the prompt
+    even of an application on asyncio.
+    """
+    board = Board(port, listed, listed)
+    try:
+        with open_port(port) as transport:
+            status = None if stop_application else of_application(transport, port)
+            if status is not None:
+                board.application, board.look = True, {"status": status}
+                _identify(project, board)
+                return board
+            with prompt(transport, port):
+                _examine(project, board, transport, compare)
+    except BoardError as error:
+        board.trouble = error
+    except GONE as error:
+        board.trouble = BoardError(f"{port}: the port went away ({error}); unplug the board and plug it in again")
+    return board
+
+
+def _examine(project: Project, board: Board, transport: SerialTransport, compare: bool) -> None:
+    """Look at a board at its prompt."""
+    salt = secrets.token_bytes(16)
+    board.runtime = read_runtime(transport, board.port)
+    try:
+        remote = Remote(transport)
+        remote.load(_source)
+        board.facts = _ask(remote, "survey")
+        board.look = _look(remote, salt)
+        _identify(project, board)
+        _compare_key(project, board, salt)
+        if compare and board.member:
+            _compare_files(project, board, board.member, remote)
+        remote.forget()
+    except Silent as error:
+        board.trouble = BoardError(f"{board.port}: {error}")
+    except DeployError as error:
+        board.refused = str(error)
+
+
+def _look(remote: Remote, salt: bytes) -> dict[str, Any]:
+    """What onboard_look.look answers; {"unknown": why} where the node has not what that reads."""
+    try:
+        return _ask(remote, "look", salt)
+    except (Garbled, Silent):
+        raise
+    except DeployError as error:
+        return {"unknown": str(error)}
+
+
+def _identify(project: Project, board: Board) -> None:
+    """Find out whose board it is: by its hardware id, by the node that runs on it, else by where it is plugged in."""
+    runs = board.runs_in(project)
+    for member in project.members:
+        if member.hardware is not None and member.hardware == board.hardware:
+            board.member = member
+            return
+    for member in project.members:
+        if member.id == runs:
+            board.member = member
+
+
+def _compare_key(project: Project, board: Board, salt: bytes) -> None:
+    if board.status is None:
+        return
+    try:
+        wanted = None if project.open else hashlib.sha256(salt + project.key()).hexdigest()
+    except ProjectError:
+        return  # the doctor says of the project itself what is wrong with its key
+    board.key_fits = board.look["key"] == wanted
+
+
+def _compare_files(project: Project, board: Board, member: Member, remote: Remote) -> None:
+    """Find the files of the board's version that differ from this checkout's and swarm.toml's."""
+    slot = board.facts["pointed"]
+    if slot not in SLOTS:
+        return
+    release = ".".join(map(str, board.release))
+    target = payload.Target(board.facts["mpy"], release)
+    try:
+        target.check()
+        board.differs = _differing(remote, slot, payload.build(project, member, target))
+        if f"{_LIBRARY}.py" in board.differs:  # it was deployed with --source
+            board.differs = _differing(remote, slot, payload.build(project, member, None))
+    except (PayloadError, ProjectError) as error:
+        board.unmade = str(error)
+
+
+def _differing(remote: Remote, slot: str, files: dict[str, bytes]) -> list[str]:
+    remote.call("expect", {path: payload.hash_of(data) for path, data in files.items()})
+    return sorted(set(_ask(remote, "compare", slot)))
+
+
+def _ask(remote: Remote, function: str, *arguments: object):
+    """Ask what changes nothing, again when a line that the node printed has spoiled the answer."""
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(Garbled):
+            return remote.ask(function, *arguments)
+    return remote.ask(function, *arguments)

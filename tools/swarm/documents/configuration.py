@@ -1,0 +1,59 @@
+"""Prints the table of faction.json's keys for the README, ranges and defaults from what a board executes.
+
+python -m swarm.documents.configuration
+"""
+
+from swarm.device.config import MAX_MEMBERS, NUMBERS, default_lead_ms
+
+_SMALL = 20  # members; up to so many the first sample's lead is the shortest
+
+# Key -> meaning, and for a key that is no plain number, or whose default the members decide, its values and default.
+_KEYS = {
+    "swarm": ("name of the swarm, the same on all its boards", "text of 1 to 32 bytes", "must be given"),
+    "members": (
+        'ids of all members; with `{"id": 1, "hardware": "240ac4123456"}` in place of `1` that board finds itself by '
+        "its `machine.unique_id()`",
+        f"1 to {MAX_MEMBERS} ids of 0 to 65535",
+        "must be given",
+    ),
+    "node": ("id of this board", None, "the member that lists this board's hardware id"),
+    "required": ("how many members must be ready", "1 to the number of members", "all members"),
+    "deadline_ms": ("time from start until the node reports a time-out",),
+    "on_timeout": (
+        "what follows a time-out: `retry` begins again with a new deadline, `halt` leaves it at that",
+        "`retry`, `halt`",
+        "`retry`",
+    ),
+    "lead_ms": (
+        "time from the first conclusion to the first sample",
+        None,
+        f"{default_lead_ms(_SMALL)}, and {default_lead_ms(_SMALL + 1) - default_lead_ms(_SMALL)} for each member "
+        f"beyond {_SMALL}; more on a slow `uart`",
+    ),
+    "linger_ms": ("time from this node's conclusion until it falls silent; 0: never",),
+    "links": ("how the board talks", "list of `espnow`, `uart`", "as its `board.py` says"),
+    "channel": ("WiFi channel of `espnow`",),
+    "baud": ("speed of `uart`",),
+    "trace": ("transitions kept for `faction.trace()`, 6 bytes each",),
+    "watchdog_ms": ("reset the board when the node stands still for so long, from 10 s after its start; 0: never",),
+}
+
+
+def table() -> str:
+    """The table in Markdown, without an end of line."""
+    rows = [
+        "| key | meaning | values | default |",
+        "|---|---|---|---|",
+    ]
+    for key, (meaning, *others) in _KEYS.items():
+        values, default = others or (None, None)
+        if key in NUMBERS:
+            low, high, standard = NUMBERS[key]
+            values = values or f"{low} to {high}"
+            default = default or str(standard)
+        rows.append(f"| `{key}` | {meaning} | {values} | {default} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(table())

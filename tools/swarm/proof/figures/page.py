@@ -1,0 +1,75 @@
+"""The README's section of figures: made of tables and plots, and written between its marks."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from swarm.output import writable
+from swarm.paths import ROOT
+
+README = ROOT / "README.md"
+PLOTS = ROOT / "tools" / "figures"
+MARKS = ("<!-- figures -->\n", "<!-- /figures -->\n")
+_SECTION = """\
+`make figures` makes all of this again, with the full tuning and comparison; each row also has its own command.
+
+{words}
+
+{campaigns}
+
+![Distributions of waits, frames and skew](tools/figures/distributions.svg)
+
+`swarm sim --nodes 20 --loss 0.1 --seeds 200 --plot distributions.svg`
+
+How a swarm grows to the frame's limit of 680 members, where nodes hear only those near them:
+
+{grown}
+
+![Wait and frames from 10 to 680 nodes](tools/figures/growth.svg)
+
+Beside other protocols in the same simulator, with the same seeds: the published one (PING, then READY, every 100 ms,
+silent once concluded), the same but never silent (repeating), and all-to-all heartbeats. Medians; frames of a node;
+`x` is theirs over ours.
+
+{compared}
+
+`swarm bench` prints this in full, with bytes, skew and a settled swarm's frames a minute.
+
+How the shortest interval of the Trickle timer was chosen: a shorter one gains nothing, a longer one costs time.
+
+![Wait and frames over Trickle's shortest interval](tools/figures/tuning.svg)
+
+One run: five nodes, one of which loses power on the way.
+
+![A lane a node, from boot to first sample](tools/figures/run.svg)
+
+`{lanes}`
+"""
+
+
+class PageError(Exception):
+    """The README cannot be written; the message says why."""
+
+
+def section(words: str, campaigns: str, grown: str, compared: str, lanes: str) -> str:
+    """What stands between the marks. words explain the tables' columns, lanes is the command of the run's plot."""
+    return _SECTION.format(words=words, campaigns=campaigns, grown=grown, compared=compared, lanes=lanes)
+
+
+def split(readme: str) -> tuple[str, str, str]:
+    """A README before, in and after the figures. PageError when the marks around them are missing."""
+    before, start, rest = readme.partition(MARKS[0])
+    shown, end, after = rest.partition(MARKS[1])
+    if not start or not end:
+        raise PageError(f"{README.name} has no {MARKS[0].strip()} ... {MARKS[1].strip()}: put the marks in")
+    return before + start, shown, end + after
+
+
+def write(text: str, folder: Path) -> None:
+    """Put the section into README.md, and the plots of that folder beside the others. PageError without marks."""
+    before, _, after = split(README.read_text(encoding="utf-8"))
+    PLOTS.mkdir(exist_ok=True)
+    for picture in sorted(folder.glob("*.svg")):
+        shutil.copyfile(picture, PLOTS / picture.name)
+    writable.write_atomically(README, before + text + after)

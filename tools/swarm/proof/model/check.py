@@ -1,0 +1,84 @@
+"""`make model`: check the protocol by meeting every state that a few real nodes can get into, within bounds.
+
+python -m swarm.proof.model.check [--only N]
+
+Prints a line for each of CONFIGURATIONS. At the first violation it prints the shortest way to it, and exits with 1.
+What is explored is said in swarm.model_search, what must hold in swarm.model_node and swarm.model_end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from swarm.proof.model.search import Bounds, Found, Search
+
+CONFIGURATIONS: tuple[Bounds, ...] = (
+    # Two nodes: everything in flight, then more frames, more reboots, deadlines.
+    Bounds(nodes=2, required=2, speaks=3, reboots=0),
+    Bounds(nodes=2, required=2, speaks=2, reboots=1),
+    Bounds(nodes=2, required=2, speaks=3, reboots=1, flight=2),
+    Bounds(nodes=2, required=2, speaks=4, reboots=1, flight=1),
+    Bounds(nodes=2, required=2, speaks=2, reboots=2, flight=2),
+    Bounds(nodes=2, required=1, speaks=2, reboots=1, flight=2, deadlines=1),
+    Bounds(nodes=2, required=2, speaks=2, reboots=1, flight=1, deadlines=1, retry=False),
+    # Three nodes: from power-up, then from a swarm that knows itself.
+    Bounds(nodes=3, required=2, speaks=1, reboots=0),
+    Bounds(nodes=3, required=2, speaks=1, reboots=1, flight=1),
+    Bounds(nodes=3, required=3, speaks=1, reboots=1, flight=1),
+    Bounds(nodes=3, required=2, speaks=1, reboots=0, flight=1, deadlines=1),
+    Bounds(nodes=3, required=3, speaks=1, reboots=1, settled=(1, 2)),
+    Bounds(nodes=3, required=3, speaks=1, reboots=2, flight=1, rebooting=(1, 3), settled=(1, 2, 3)),
+)
+PROGRESS_S = 10  # from one report to the next
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    numbered = "\n".join(f"  {number}  {bounds}" for number, bounds in enumerate(CONFIGURATIONS, 1))
+    parser = argparse.ArgumentParser(
+        prog="python -m swarm.proof.model.check",
+        description=__doc__,
+        epilog=f"configurations:\n{numbered}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--only", type=int, choices=range(1, len(CONFIGURATIONS) + 1), metavar="N", help="one of the configurations"
+    )
+    only = parser.parse_args(arguments).only
+    for bounds in CONFIGURATIONS[only - 1 : only] if only else CONFIGURATIONS:
+        found = Search(bounds, report=_progress()).run()
+        print(found, flush=True)
+        if found.violation:
+            print(explain(found))
+            return 1
+    return 0
+
+
+def explain(found: Found) -> str:
+    """A violation, and the shortest way to it."""
+    return "\n".join((f"broken: {found.violation}", *found.trace))
+
+
+def _progress() -> Callable[[Found], None]:
+    """What tells on stderr, now and then, how far a search is."""
+    began = last = time.monotonic()
+
+    def report(found: Found) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PROGRESS_S:
+            last = now
+            print(
+                f"  {now - began:.0f} s: {found.states} states, {found.transitions} transitions, depth {found.depth}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())

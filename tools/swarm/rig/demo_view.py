@@ -1,0 +1,78 @@
+"""How a demo looks on a terminal: a live table while it runs, and plain lines at the end."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from swarm.rig.demo_run import BOOTSTRAPPED, TIMED_OUT, Node, Run
+from swarm.rig.sniffer import Sighting, sight
+
+_STYLES = {BOOTSTRAPPED: "green", TIMED_OUT: "red", "Collecting": "yellow", "off": "dim"}
+
+
+def state_of(node: Node, sighting: Sighting | None) -> str:
+    """The node's state: from its serial lines where they tell, else from its latest frame in the air."""
+    if not node.powered:
+        return "off"
+    if node.error is not None:
+        return "error"
+    if node.conclusion is not None:
+        return node.conclusion
+    if sighting is None or sighting.session != node.session:
+        return "starting"
+    return "Collecting" if node.ready_us is not None else "Pinging"
+
+
+def table(run: Run, stats: dict, title: str) -> Table:
+    """The live table: one line a node, from the medium's statistics and the serial lines."""
+    out = Table(title=title, title_justify="left")
+    for name in ("node", "state", "heard", "ready", "frames", "restarts", "first sample"):
+        out.add_column(name, justify="left" if name in ("state", "first sample") else "right")
+    total = len(run.nodes)
+    for node in run.nodes.values():
+        air = stats["boards"].get(str(node.node), {})
+        sighting = sight(bytes.fromhex(air.get("last_frame", "")))
+        current = sighting is not None and node.powered and sighting.session == node.session
+        state = state_of(node, sighting)
+        out.add_row(
+            str(node.node),
+            f"[{_STYLES.get(state, 'default')}]{state}[/]",
+            f"{sighting.heard}/{total}" if current and sighting else "",
+            f"{sighting.ready}/{total}" if current and sighting else "",
+            str(air.get("frames", 0)),
+            str(max(0, node.boots - 1)),
+            sample_text(node.sample) if node.sample else "",
+        )
+    return out
+
+
+def sample_text(sample: dict) -> str:
+    """A first sample in words."""
+    timing = "late: " if sample["late"] else ""
+    return f"{sample['value']} C, {timing}{sample['late_us']:+d} us"
+
+
+def _missing(run: Run, node: int) -> str:
+    return str(node) if run.nodes[node].powered else f"{node} (no power)"
+
+
+def summary(run: Run, statuses: dict[int, dict]) -> list[str]:
+    """One line a node: its conclusion and its first sample, or who is missing."""
+    lines = []
+    for node in run.nodes.values():
+        status = statuses.get(node.node, {})
+        if not node.powered:
+            text = "off (power cut)" if node.boots else "off"
+        elif node.error is not None:
+            text = f"error: {node.error}"
+        elif node.succeeded() and node.sample is not None:
+            text = f"{BOOTSTRAPPED}  first sample {sample_text(node.sample)}"
+        else:
+            text = node.conclusion or "not concluded"
+            if node.conclusion == BOOTSTRAPPED:
+                text += "  no sample"
+            elif status.get("missing"):
+                missing = ", ".join(_missing(run, who) for who in status["missing"])
+                text += f"  not ready: {missing}; {len(status['ready'])} of {status['required']} required are ready"
+        lines.append(f"node {node.node:>3}  {text}")
+    return lines

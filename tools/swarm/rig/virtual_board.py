@@ -1,0 +1,378 @@
+"""A virtual board: a MicroPython process with its own directory, clock, sensor, radio and serial port.
+
+`prepare` lays the files as a deploy would. `VirtualBoard` gives the board power and a serial port: a PTY whose path a
+tool such as mpremote opens. Between that PTY and the process's own stands this supervisor, because a process at a PTY
+is not a board: Ctrl-C has to become an interrupt, and a process that ended at Ctrl-D has to come back as a board's
+soft reset does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from swarm.paths import BOARDS, FIRMWARE, LIB, SHIMS
+from swarm.rig.launcher import INTERRUPT
+from swarm.rig.medium import true_us
+
+DEVICE_SHIMS = SHIMS / "device"
+BOARD = BOARDS / "VIRTUAL"
+RUNTIMES = ("unix", "cpython")
+
+# Exit codes of the firmware's machine.reset() and machine.soft_reset() (host_tests/shims/device/machine.py).
+EXIT_RESET = 64
+
+_WRAP_US = 1 << 30  # of ticks_us; ticks_ms wraps at 1000 times that, which is a wrap of ticks_us too
+_DRIFT_PPB = 50_000
+_RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n"
+_PROMPT = b">>> "
+_CTRL_A, _CTRL_C = b"\x01", b"\x03"
+_WATCHDOG = b"W"  # a board's request for the reset of its watchdog (host_tests/shims/device/_chip.py)
+_LINE_MAX = 4096
+_HELD_MAX = 65536  # bytes held for a program that does not read
+_STUCK_S = 0.25  # how long the board waits for a reader of its port that does not read
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A board's clock: local microseconds = offset_us + elapsed * (1 + ppb / 10**9), since true time base_us."""
+
+    base_us: int
+    offset_us: int
+    ppb: int
+
+    def local_us(self, true: int) -> int:
+        """Unwrapped local microseconds at a true time."""
+        elapsed = true - self.base_us
+        return self.offset_us + elapsed + elapsed * self.ppb // 10**9
+
+    def true_of_ticks_ms(self, ticks_ms: int, near_us: int) -> int:
+        """True time at which ticks_ms had this value, of all such times the one nearest to true time near_us."""
+        near_ms = self.local_us(near_us) // 1000
+        distance = (ticks_ms - near_ms + (1 << 29)) % (1 << 30) - (1 << 29)
+        local = (near_ms + distance) * 1000 - self.offset_us
+        return self.base_us + local - local * self.ppb // 10**9
+
+
+def make_clock(seed: int, node: int, boot: int, now_us: int) -> Clock:
+    """A board's clock for one boot: up to 50 ppm off; in some boots the ticks wrap within the first six seconds."""
+    crystal = random.Random(f"crystal/{seed}/{node}")
+    ppb = crystal.randint(-_DRIFT_PPB, _DRIFT_PPB)
+    chance = random.Random(f"clock/{seed}/{node}/{boot}")
+    wrap = chance.random()
+    before_us = chance.randint(0, 6_000_000)
+    if wrap < 0.25:  # ticks_ms and ticks_us wrap
+        offset = _WRAP_US * 1000 - before_us
+    elif wrap < 0.5:  # only ticks_us does
+        offset = _WRAP_US * chance.randint(1, 999) - before_us
+    else:
+        offset = chance.randrange(_WRAP_US * 1000)
+    return Clock(now_us, offset, ppb)
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """How a board's temperature sensor settles after power-on, in thousandths of a degree and milliseconds."""
+
+    ambient_mc: int
+    rise_mc: int
+    tau_ms: int
+
+
+def make_sensor(seed: int, node: int) -> Sensor:
+    """A sensor that gives steady readings 0.1 to 1.5 seconds after power-on."""
+    chance = random.Random(f"sensor/{seed}/{node}")
+    return Sensor(chance.randint(18_000, 28_000), chance.randint(5_000, 40_000), chance.randint(60, 800))
+
+
+def prepare(
+    directory: Path,
+    config: dict,
+    key: bytes | None = None,
+    firmware: Path = FIRMWARE,
+    library: Path = LIB,
+) -> None:
+    """Lay a board's files into its directory as a deploy would: firmware, library, board.py, faction.json, faction.key.
+
+    config: for faction.json; key: 16 bytes, None for the demonstration key.
+    What the board itself wrote there, such as its session number, stays.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for source in sorted(firmware.glob("*.py")):
+        shutil.copy(source, directory / source.name)
+    shutil.copy(BOARD / "board.py", directory / "board.py")
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "package.json", "manifest.py")
+    shutil.copytree(library, directory / "lib", dirs_exist_ok=True, ignore=ignore)
+    (directory / "faction.json").write_text(json.dumps(config) + "\n")
+    if key is not None:
+        key_file = directory / "faction.key"
+        key_file.touch(mode=0o600)
+        key_file.write_text(key.hex() + "\n")
+
+
+def unix_port_missing() -> str | None:
+    """Why nodes cannot run on MicroPython's unix port here, or None when they can."""
+    try:
+        import micropython_run  # noqa: F401
+    except ImportError as error:
+        return f"PyPI has no MicroPython unix port for this machine, or it is not installed ({error})"
+    return None
+
+
+def _raw(descriptor: int) -> None:
+    """Make a terminal pass bytes as they are, both ways."""
+    attributes = termios.tcgetattr(descriptor)
+    attributes[0] &= ~(termios.ICRNL | termios.INLCR | termios.IGNCR | termios.IXON | termios.ISTRIP | termios.BRKINT)
+    attributes[1] &= ~termios.OPOST
+    attributes[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG | termios.IEXTEN)
+    termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
+
+
+def _catches_interrupt(pid: int) -> bool:
+    """Whether a process has a SIGINT handler, so that an interrupt does not end it. False where /proc is missing."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    for line in status.splitlines():
+        if line.startswith("SigCgt:"):
+            return bool(int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+    return False
+
+
+def _ignore_interrupts() -> None:
+    """Until the board's program runs and takes interrupts, a Ctrl-C must not end its process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class VirtualBoard:
+    """One board with its power switch and its serial port.
+
+    The owner calls `pump()` whenever one of `descriptors()` is readable, and at least every 20 ms.
+    on_line(board, true_us, line) is called for each line the board prints, on_boot(board, kind, clock) at each start.
+    """
+
+    def __init__(
+        self,
+        node: int,
+        directory: Path,
+        radio_port: int,
+        seed: int,
+        runtime: str = "unix",
+        on_line: Callable[[VirtualBoard, int, str], None] = lambda *_: None,
+        on_boot: Callable[[VirtualBoard, str, Clock], None] = lambda *_: None,
+    ) -> None:
+        self.node = node
+        self.directory = directory
+        self.radio_port = radio_port
+        self.seed = seed
+        self.runtime = runtime
+        self.sensor = make_sensor(seed, node)
+        self.clock = Clock(true_us(), 0, 0)
+        self.boots = 0
+        self.process: subprocess.Popen | None = None
+        self._on_line, self._on_boot = on_line, on_boot
+        self._inner, self._inner_end = os.openpty()  # supervisor <-> process
+        self._outer, outer_end = os.openpty()  # supervisor <-> whoever opens the port
+        self.port = os.ttyname(outer_end)
+        for end in (self._inner_end, outer_end):
+            _raw(end)
+        os.close(outer_end)  # so that the port tells whether somebody has it open
+        for descriptor in (self._inner, self._outer):
+            os.set_blocking(descriptor, False)
+        self._requests, self._requests_end = os.pipe()
+        os.set_blocking(self._requests, False)
+        self._raw_repl = False
+        self._power_on_us = 0
+        self._tail = b""
+        self._line = b""
+        self._to_port = self._to_process = b""
+        self._port_stuck_s: float | None = None
+
+    def descriptors(self) -> tuple[int, ...]:
+        """File descriptors whose readability asks for a pump(); ask again each time."""
+        if self._port_is_open():
+            return (self._inner, self._requests, self._outer)
+        return (self._inner, self._requests)  # a port that nobody has open is always "readable"
+
+    @property
+    def powered(self) -> bool:
+        """Whether it has power."""
+        return self.process is not None
+
+    def power_on(self, kind: str = "power") -> None:
+        """Give the board power; nothing happens when it has it."""
+        if self.process is None:
+            self.boots += 1
+            self._power_on_us = true_us()
+            self.clock = make_clock(self.seed, self.node, self.boots, self._power_on_us)
+            self._raw_repl = False
+            self._retained.unlink(missing_ok=True)
+            self._start(kind)
+
+    def power_off(self) -> None:
+        """Cut the power: the process is gone at once, in the middle of whatever it did."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            termios.tcflush(self._inner_end, termios.TCIOFLUSH)
+            self._line = b""
+
+    def close(self) -> None:
+        """Cut the power and take the port away."""
+        self.power_off()
+        for descriptor in (self._inner, self._inner_end, self._outer, self._requests, self._requests_end):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    @property
+    def _retained(self) -> Path:
+        """Where the radio's state outlives a soft reset: beside the directory, which is the board's flash."""
+        return self.directory.with_name(self.directory.name + ".retained")
+
+    def _start(self, kind: str) -> None:
+        environment = dict(os.environ)
+        environment.update(
+            SWARM_NODE=str(self.node),
+            SWARM_BOOT=kind,
+            SWARM_RAW_REPL=str(int(self._raw_repl)),
+            SWARM_RETAINED=str(self._retained),
+            SWARM_SUPERVISOR_FD=str(self._requests_end),
+            SWARM_POWER_ON_US=str(self._power_on_us),
+            **{f"SWARM_CLOCK_{name.upper()}": str(value) for name, value in asdict(self.clock).items()},
+            **{f"SWARM_{name.upper()}": str(value) for name, value in asdict(self.sensor).items()},
+        )
+        launcher = Path(__file__).with_name("launcher.py" if self.runtime == "unix" else "launcher_cpython.py")
+        self.process = subprocess.Popen(
+            [sys.executable, str(launcher), str(self.radio_port), str(DEVICE_SHIMS / "start.py")],
+            stdin=self._inner_end,
+            stdout=self._inner_end,
+            stderr=self._inner_end,
+            cwd=self.directory,
+            env=environment,
+            pass_fds=(self._requests_end,),
+            preexec_fn=_ignore_interrupts,
+        )
+        self._on_boot(self, kind, self.clock)
+
+    def pump(self) -> None:
+        """Carry bytes between the port and the process, pass interrupts on, start the board again after a reset."""
+        requests = self._read(self._requests)
+        if _CTRL_C in requests:
+            self._interrupt()
+        if _WATCHDOG in requests:
+            self.power_off()
+            self.power_on("watchdog")
+        self._from_port()
+        self._from_process()
+        if self.process is not None and self.process.poll() is not None:
+            self._from_process()
+            self._restart(self.process.returncode)
+
+    def _restart(self, code: int) -> None:
+        self._line = b""
+        self.process = None
+        if code == EXIT_RESET:
+            self.power_on("reset")
+            return
+        self._to_port += b"MPY: soft reboot\r\n"
+        self._flush_port()
+        self._to_process = _CTRL_A if self._raw_repl else b""
+        self._start("soft")
+
+    @staticmethod
+    def _read(descriptor: int) -> bytes:
+        try:
+            return os.read(descriptor, 4096)
+        except OSError:
+            return b""  # nothing there, or nobody has the port open
+
+    @staticmethod
+    def _write(descriptor: int, data: bytes) -> bytes:
+        """Write what fits; what is left."""
+        try:
+            return data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            return data
+        except OSError:
+            return b""  # the other end is gone
+
+    def _from_port(self) -> None:
+        if len(self._to_process) < _HELD_MAX:
+            data = self._read(self._outer)
+            # A prompt that waits for a key takes Ctrl-C as a byte; a program that runs is interrupted by it.
+            if _CTRL_C in data and self.process is not None and _catches_interrupt(self.process.pid):
+                self._interrupt()
+                data = data.replace(_CTRL_C, b"")
+            self._to_process += data
+        if self.process is None:
+            self._to_process = b""
+        elif self._to_process:
+            self._to_process = self._write(self._inner, self._to_process)
+
+    def _interrupt(self) -> None:
+        if self.process is not None and _catches_interrupt(self.process.pid):
+            self.process.send_signal(INTERRUPT if self.runtime == "unix" else signal.SIGINT)
+
+    def _from_process(self) -> None:
+        while self._flush_port():
+            data = self._read(self._inner)
+            if not data:
+                return
+            now_us = true_us()
+            self._tail = (self._tail + data)[-_LINE_MAX:]
+            raw, friendly = self._tail.rfind(_RAW_BANNER), self._tail.rfind(_PROMPT)
+            if raw != friendly:
+                self._raw_repl = raw > friendly
+            self._to_port += data
+            *lines, self._line = (self._line + data).split(b"\n")
+            self._line = self._line[-_LINE_MAX:]
+            for line in lines:
+                self._on_line(self, now_us, line.decode("utf-8", "replace").strip("\r"))
+
+    def _flush_port(self) -> bool:
+        """Write what waits for the port; False while its reader does not keep up, for a while: then it loses bytes."""
+        if self._to_port and self._port_is_open():
+            left = self._write(self._outer, self._to_port)
+            if len(left) < len(self._to_port):
+                self._port_stuck_s = None
+            self._to_port = left
+        else:
+            self._to_port = b""
+        if not self._to_port:
+            self._port_stuck_s = None
+            return True
+        now = time.monotonic()
+        self._port_stuck_s = self._port_stuck_s or now
+        if now - self._port_stuck_s < _STUCK_S:
+            return False
+        self._to_port = b""  # and so does everything more, until the reader takes something
+        return True
+
+    def _port_is_open(self) -> bool:
+        poll = select.poll()
+        poll.register(self._outer, select.POLLIN)
+        return not any(event & select.POLLHUP for _, event in poll.poll(0))
+
+
+def pump_for(boards: Iterable[VirtualBoard], seconds: float) -> None:
+    """Pump some boards for a while: for tests and tools that have no loop of their own."""
+    boards = list(boards)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        select.select([descriptor for board in boards for descriptor in board.descriptors()], [], [], 0.01)
+        for board in boards:
+            board.pump()

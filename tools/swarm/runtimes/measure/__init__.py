@@ -1,0 +1,1 @@
+"""What the device code takes on its runtimes: bytes, memory and time."""

@@ -1,0 +1,299 @@
+"""What counts as a successful attack, judged by what the simulation knows to be true and not by what nodes believe.
+
+The judge follows every frame from its making. It decides by itself, from who made the frame, in which life and when,
+whether a node may take anything from it, as PROTOCOL.md's threat model says; what the model admits an attacker can do
+is no success.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from swarm.device.library import COUNTERS, FOLLOW_UP_FLAG, LIMIT_US
+from swarm.sim.invariants import (
+    FALSE_CONCLUSION,
+    INVALID,
+    Damaged,
+    Invariants,
+    Said,
+)
+
+if TYPE_CHECKING:
+    from swarm.sim.board import Board
+    from swarm.sim.kernel import Kernel
+    from swarm.sim.plan import Plan
+
+# Names of successes besides those of the invariants
+UNTOLD = "holds_only_what_it_was_told"
+OUTDATED = "forgets_readiness_of_an_earlier_boot"
+STOPPED = "stopped_by_an_old_frame"
+INSTANT = "instant_never_too_early_nor_moved_later"
+DELAYED = "instant_not_late_where_heard_in_time"
+NAMES = (UNTOLD, OUTDATED, STOPPED, INSTANT, DELAYED)
+
+_UNPROVED = COUNTERS.index("unproved")
+_EARLY_US = 500  # a link tells that a frame has left, in doubt, too early; clocks drift besides by
+_DRIFT = 5_000  # at most one part in so many
+_LATE_US = 1_500  # what a node leaves of a better instant, and more drift
+
+
+class Lie:
+    """Payload of a frame that was sealed with the key and is not true. valid: it follows the rules of a frame."""
+
+    def __init__(self, valid: bool) -> None:
+        self.valid = valid
+
+
+class Word(Said):
+    """Payload of a frame that a member has sent: all that was true of it when it was made.
+
+    number, session, sequence, generation: as in the frame; bits: both its bitmaps; tokens: for the place of each member
+    whose readiness it tells, the session in which that member was ready; echoes: (number, session) of each;
+    instant_us: simulated time of the first sample that its maker held to, None if it knew none; exact: it tells that
+    whatever its link has kept it waiting; made_us: when.
+    """
+
+    __slots__ = (
+        "number", "session", "sequence", "generation", "bits", "tokens", "echoes", "instant_us", "exact", "made_us",
+    )  # fmt: skip
+
+
+_KINDS = {Word: "recorded", Lie: "malformed", Damaged: "forged"}
+
+
+class _Truth:
+    """What one life of a board may rightly hold."""
+
+    def __init__(self, now: int) -> None:
+        self.booted_us = now
+        self.last: dict[int, tuple[int, int]] = {}  # of each member the session and sequence that counted last
+        self.direct: dict[int, Word] = {}  # of each member the last word that came straight from it
+        self.rebooted: dict[int, int] = {}  # place: the session in which a member is back and not ready yet
+        self.tokens: dict[int, int] = {}  # in this generation, place: the session in which it was ready
+        self.bits = 0  # in this generation: both bitmaps
+        self.generation = 0
+        self.earliest_us: int | None = None  # simulated time of the earliest instant that it was told
+        self.latest_us: int | None = None  # and the latest that it may hold after what it has heard in time
+        self.instant_us: int | None = None  # the instant that it holds, by its own clock
+        self.passed = False
+        self.admits = False  # whether the frame at hand may count
+        self.unmoved = False  # it has just changed nothing, so that there is nothing to check
+        self.before: tuple[dict, dict] = {}, {}
+        self.unproved = 0
+
+
+class Truth(Invariants):
+    """The invariants, made as sharp as the threat model.
+
+    liar: somebody seals frames that are not true, so that only what nobody can do to a node is judged; exempt: a board
+    that talks without end, whose rate is its own.
+    """
+
+    def __init__(self, kernel: Kernel, plan: Plan, imin_ms: int) -> None:
+        super().__init__(kernel, plan, imin_ms)
+        self.violations.update(dict.fromkeys(NAMES, 0))
+        self.liar = False
+        self.exempt: Board | None = None
+        self.direct = False  # whether a frame comes straight from its sender, and not from the attacker
+        self._waits = plan.options.hidden_wait_ms > 0  # links keep frames for a while
+        self._late_us = plan.options.stamp_us + _LATE_US
+        self._truths: dict[Board, _Truth] = {}
+
+    def booted(self, board: Board) -> None:
+        """Its node has been made."""
+        super().booted(board)
+        truth = self._truths[board] = _Truth(self._kernel.now)
+        truth.bits = self._own(board)
+
+    def ready(self, board: Board) -> None:
+        """It is about to be told that it is ready."""
+        super().ready(board)
+        truth = self._truths[board]
+        truth.bits |= self._own(board)
+        truth.tokens[self._index[board.number]] = board.node.session
+
+    def _own(self, board: Board) -> int:
+        """A board's own bits of both bitmaps."""
+        own = 1 << self._index[board.number]
+        return own | (own << 8 * board.node.frame.width if board.ready_at is not None else 0)
+
+    def sends(self, board: Board, due: int) -> Said:
+        """It sends a frame; returns the frame's payload."""
+        said = super().sends(board, due) if board is not self.exempt else Said(board, board.life, 0)
+        node = board.node
+        truth = self._truths[board]
+        word = Word(board, board.life, said.vouched)
+        word.number = board.number
+        word.session = node.session
+        word.sequence = node.sequence
+        word.generation = node.generation
+        word.bits = int.from_bytes(node.bitmaps, "little")
+        ready = word.bits >> 8 * node.frame.width
+        word.tokens = {place: session for place, session in truth.tokens.items() if ready >> place & 1}
+        frame, buffer = node.frame, board._buffer
+        word.echoes = [(frame.echo_id(buffer, i), frame.echo_session(buffer, i)) for i in range(frame.echo_count)]
+        word.instant_us = None if truth.instant_us is None else board.clock.when(truth.instant_us)
+        # A follow-up counts from the first of several links: for who hears another it is late by the difference.
+        word.exact = not self._waits or buffer[1] & FOLLOW_UP_FLAG != 0 and len(board.links) == 1
+        word.made_us = self._kernel.now
+        return word
+
+    def hearing(self, board: Board, payload: Any) -> None:
+        """It is about to be given a frame, and has been told the time."""
+        truth = self._truths[board]
+        if self.liar and payload is not Damaged:
+            truth.admits = type(payload) is Word or payload.valid
+        else:
+            truth.admits = self._admits(board, truth, payload)
+        truth.passed = board.node.first_sample.passed
+        if not truth.admits:
+            truth.before = self._known[board].state_of.now()
+            truth.unproved = board.node.counters[_UNPROVED]
+
+    def _admits(self, board: Board, truth: _Truth, word: Any) -> bool:
+        """Whether a frame may count: made by another member since this board booted, after all that has counted of
+        that member, of whom one frame since the boot has named this session."""
+        if type(word) is not Word or word.number == board.number or board.node.conflict:
+            return False
+        if word.made_us < truth.booted_us:
+            return False
+        last = truth.last.get(word.number)
+        if last is None:
+            return (board.number, board.node.session) in word.echoes
+        return (word.session, word.sequence) > last
+
+    def heard(self, board: Board, payload: Any) -> None:
+        """It has been given that frame."""
+        truth = self._truths[board]
+        if not truth.admits:
+            self._check_unmoved(board, truth, payload)
+        elif type(payload) is Word and not self.liar:
+            self._admit(board, truth, payload)
+
+    def _check_unmoved(self, board: Board, truth: _Truth, payload: Any) -> None:
+        knows, speaks = self._known[board].state_of.now()
+        if type(payload) is Word and board.node.counters[_UNPROVED] > truth.unproved:
+            # Nobody can tell it from a member that has just booted, so the node may speak: that only.
+            speaks = truth.before[1]
+        truth.unmoved = (knows, speaks) == truth.before
+        if not truth.unmoved:
+            what = _KINDS[payload if payload is Damaged else type(payload)]
+            self.fail(
+                INVALID,
+                board,
+                f"a {what} frame changed {'what it knows' if knows != truth.before[0] else 'when it speaks'}",
+            )
+
+    def _admit(self, board: Board, truth: _Truth, word: Word) -> None:
+        """Take in what a frame that counts has told."""
+        place = self._index[word.number]
+        last = truth.last.get(word.number)
+        if place in word.tokens:
+            truth.rebooted.pop(place, None)  # it says itself that it is ready, in whatever generation
+        elif last and last[0] < word.session:
+            truth.rebooted[place] = word.session
+        truth.last[word.number] = word.session, word.sequence
+        if board.node.generation != truth.generation:
+            if board.node.generation == word.generation + 1:
+                self._objected(board, truth, word)
+            truth.generation = board.node.generation
+            truth.bits = self._own(board)
+            me = self._index[board.number]
+            truth.tokens = {me: board.node.session} if board.ready_at is not None else {}
+        if word.generation == truth.generation:
+            mine = 1 << self._index[board.number] + 8 * board.node.frame.width
+            truth.bits |= word.bits & ~mine | self._own(board)  # nobody else can say that this one is ready
+            for ready, session in word.tokens.items():
+                truth.tokens[ready] = max(session, truth.tokens.get(ready, 0))
+            if word.instant_us is not None:
+                truth.earliest_us = min(word.instant_us, truth.earliest_us or word.instant_us)
+        self._known[board].vouched = sum(1 << ready for ready in truth.tokens)
+        self._bound_instant(truth, word, last)
+
+    def _objected(self, board: Board, truth: _Truth, word: Word) -> None:
+        """It has answered a frame with a new generation: of each reboot it does so once."""
+        ready = word.bits >> 8 * board.node.frame.width
+        for place in [place for place in truth.rebooted if ready >> place & 1]:
+            if place != self._index[word.number]:
+                del truth.rebooted[place]
+
+    def _bound_instant(self, truth: _Truth, word: Word, last: tuple[int, int] | None) -> None:
+        """A node that hears two frames running straight from one member, before the instant, has it right."""
+        before = truth.direct.pop(word.number, None)
+        if not self.direct:
+            return
+        truth.direct[word.number] = word
+        if last != (word.session, word.sequence - 1) or before is None or truth.passed:
+            return
+        if word.generation != truth.generation:
+            return  # it was older, or told of an earlier boot
+        instants = before.instant_us, word.instant_us
+        if None not in instants and word.exact and self._kernel.now < min(instants):
+            latest_us = max(instants) + self._late_us
+            truth.latest_us = min(latest_us, truth.latest_us or latest_us)
+
+    def changed(self, board: Board) -> None:
+        """Something has happened to it."""
+        truth = self._truths[board]
+        if truth.unmoved:
+            truth.unmoved = False
+            return
+        super().changed(board)
+        node = board.node
+        if self.liar:
+            return self._check_instant(board, truth)
+        if node.conflict:
+            self.fail(STOPPED, board, "believes that its id is used twice")
+        bits = int.from_bytes(node.bitmaps, "little")
+        if bits & ~truth.bits:
+            self.fail(UNTOLD, board, f"bits {bits & ~truth.bits:#x} in generation {node.generation}")
+        ready = bits >> 8 * node.frame.width
+        for place, session in truth.rebooted.items():
+            if ready >> place & 1 and truth.tokens.get(place, 0) < session:
+                number = self._plan.ids[place]
+                self.fail(OUTDATED, board, f"counts {number}, which it has heard in session {session} and not ready")
+        self._check_instant(board, truth)
+
+    def _check_instant(self, board: Board, truth: _Truth) -> None:
+        first = board.node.first_sample
+        if not first.known:
+            return
+        local_us = board.clock.local_us(self._kernel.now)
+        remaining_us = first.remaining_us(local_us & (1 << 30) - 1)
+        held_us, before_us = local_us + remaining_us, truth.instant_us
+        if remaining_us <= -LIMIT_US:
+            return  # an instant long past is held there
+        if held_us == before_us:
+            self._check_in_time(board, truth, held_us)
+            return
+        if before_us is not None and held_us > before_us:
+            self.fail(INSTANT, board, f"moved {held_us - before_us} us later")
+        if truth.passed and before_us is not None:
+            self.fail(INSTANT, board, "moved after it had passed")
+        truth.instant_us = held_us
+        if self.liar:
+            return
+        true_us = board.clock.when(held_us)
+        earliest_us = truth.earliest_us
+        early_us = _EARLY_US + abs(remaining_us) // _DRIFT
+        if remaining_us < 1000 * first.lead_ms and (earliest_us is None or true_us < earliest_us - early_us):
+            told = "nobody has told it" if earliest_us is None else f"told {earliest_us - true_us} us later"
+            self.fail(INSTANT, board, f"holds an instant in {remaining_us} us, {told}")
+        self._check_in_time(board, truth, held_us)
+
+    def _check_in_time(self, board: Board, truth: _Truth, held_us: int) -> None:
+        if truth.latest_us is not None and not self.liar:
+            late_us = board.clock.when(held_us) - truth.latest_us
+            if late_us > 0:
+                self.fail(DELAYED, board, f"holds an instant {late_us} us too late")
+            truth.latest_us = None
+
+    def _concluded(self, board: Board, known: Any) -> None:
+        if not self.liar:
+            super()._concluded(board, known)
+            return
+        if board.ready_at is None:
+            self.fail(FALSE_CONCLUSION, board, "concluded without being ready")
+        counted = int.from_bytes(board.node.machine.collecting, "little").bit_count()
+        if counted < self._plan.required:
+            self.fail(FALSE_CONCLUSION, board, f"concluded with {counted} of {self._plan.required}")

@@ -1,0 +1,195 @@
+"""`swarm bench`: our protocol beside others in the same simulator, and the device code on its runtimes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from swarm.output import writable
+from swarm.output.streams import fail
+from swarm.verbs.developer.sim import count, progress
+
+PROTOCOLS = ("faction", "published", "repeating", "heartbeat")
+SIZES = (5, 20, 50, 200)
+LOSSES = (0.0, 0.1, 0.3)
+SEEDS = {5: 40, 20: 20, 50: 8, 200: 2}  # of each case, by size
+AFTER_MS = 10_000  # how long the settled swarm is listened to
+
+_EXAMPLES = """\
+examples:
+  swarm bench                              the table: ours beside the published protocol, that never silent, heartbeats
+  swarm bench --sizes 20 --seeds 100       more runs of one size
+  swarm bench --output bench.json          and the numbers as JSON
+  swarm bench --device-code                time and memory of the device code on the unix and 32-bit runtimes
+
+Protocols: faction is ours; published repeats PING, then READY, every 100 ms and is silent once it has concluded;
+repeating is the same but never silent; heartbeat sends its whole sets every 100 ms. The other three have no
+first-sample agreement and sample when they conclude; they neither authenticate a frame nor notice an old one.
+
+exit status: 0 measured, 1 it did not come to an end, 2 used wrongly
+"""
+
+
+def register(subparsers) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="compare the protocol with others, and time the device code",
+        description="Compare the protocol with others in the simulator, or time the device code with --device-code.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--sizes", type=_numbers(int), default=SIZES, metavar="N,...", help="default 5,20,50,200")
+    parser.add_argument("--loss", type=_numbers(float), default=LOSSES, metavar="P,...", help="default 0,0.1,0.3")
+    parser.add_argument("--seeds", type=count, metavar="N", help="runs of each case (default 40 to 2, by size)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the first seed (default 1)")
+    parser.add_argument("--jobs", type=count, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--output", metavar="FILE.json", help="write the numbers there")
+    parser.add_argument("--device-code", action="store_true", help="time the device code instead")
+    parser.add_argument("--runtimes", default="unix,wasm", metavar="NAME,...", help="for --device-code (unix,wasm)")
+    parser.set_defaults(run=_main)
+
+
+def _numbers(kind):
+    def parse(text: str) -> tuple:
+        try:
+            return tuple(kind(part) for part in text.split(","))
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r}: numbers with commas between") from None
+
+    return parse
+
+
+def _main(arguments: argparse.Namespace) -> int:
+    try:
+        if arguments.output:
+            writable.check(arguments.output)
+        if arguments.device_code:
+            from swarm.runtimes.measure import bench
+
+            found: Any = bench.measure([name for name in arguments.runtimes.split(",") if name])
+            print(bench.table(found))
+        else:
+            found = compare(arguments.sizes, arguments.loss, arguments.seeds, arguments.seed, arguments.jobs)
+            print(table(found))
+    except ValueError as error:
+        return fail("bench", error, 2)
+    if arguments.output:
+        with open(arguments.output, "w", encoding="utf-8") as file:
+            json.dump(found, file, indent=1)
+    return 0
+
+
+def compare(
+    sizes: tuple[int, ...], losses: tuple[float, ...], seeds: int | None, first: int, jobs: int | None
+) -> list[dict[str, Any]]:
+    """Every protocol on every size and loss with the same seeds; a list of one object a case and protocol."""
+    from swarm.sim import campaign
+    from swarm.sim.plan import Options
+
+    cases = []
+    work = []
+    for size in sizes:
+        for loss in losses:
+            for protocol in PROTOCOLS:
+                options = Options(nodes=(size, size), loss=loss, protocol=protocol, after_ms=AFTER_MS)
+                runs = seeds or SEEDS.get(size, max(2, 400 // size))
+                cases.append((size, loss, protocol, runs, options))
+                work += [(options, seed) for seed in range(first, first + runs)]
+    results = []
+    with progress(len(work), "comparing") as done:
+        for result in campaign.results(work, jobs or campaign.cores()):
+            results.append(result)
+            done()
+    found = []
+    for size, loss, protocol, runs, options in cases:
+        mine, results = results[:runs], results[runs:]
+        summary = campaign.summary(options, mine)
+        after = [frames for result in mine for frames in result.frames_after]
+        found.append(
+            {
+                "nodes": size,
+                "loss": loss,
+                "protocol": protocol,
+                "runs": runs,
+                "stranded": summary["stranded"],
+                "converge_ms": summary["converge_ms"],
+                "frames_per_node": summary["frames_per_node"]["mean"],
+                "bytes_per_node": summary["bytes_per_node"]["mean"],
+                "frames_per_node_settled_minute": round(sum(after) / len(after) * 60_000 / AFTER_MS, 1),
+                "skew_us": campaign.spread(
+                    result.skew_us for result in mine if result.skew_us is not None and not result.stranded
+                ),
+            }
+        )
+    return found
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """The comparison for reading; ratios are the other protocol's number over ours."""
+    lines = [
+        "Last readiness to last conclusion (median and worst of the runs that concluded), frames and bytes a node up",
+        "to then, frames a node in a minute after all is settled, and spread of the first samples (median).",
+        "x: times ours.",
+        "",
+        f"{'nodes':>5} {'loss':>5}  {'protocol':10} {'stranded':>9} {'wait ms':>15} {'x':>5} {'frames':>7} {'x':>5} "
+        f"{'bytes':>6} {'x':>5} {'a minute':>9} {'skew ms':>9} {'x':>6}",
+    ]
+    ours: dict[str, Any] = {}
+    for case in found:
+        if case["protocol"] == "faction":
+            ours = case
+            lines.append("")
+        wait, mine = case["converge_ms"], ours["converge_ms"]
+        lines.append(
+            f"{case['nodes']:5} {case['loss']:5.0%}  {case['protocol']:10} {case['stranded']:4} of {case['runs']:<2} "
+            f"{_pair(wait):>15} {_ratio(wait['p50'], mine['p50'])} {case['frames_per_node']:7.1f} "
+            f"{_ratio(case['frames_per_node'], ours['frames_per_node'])} {case['bytes_per_node']:6.0f} "
+            f"{_ratio(case['bytes_per_node'], ours['bytes_per_node'])} {case['frames_per_node_settled_minute']:9.1f} "
+            f"{_skew(case['skew_us']['p50'])} {_ratio(case['skew_us']['p50'], ours['skew_us']['p50'], 6)}"
+        )
+    return "\n".join(lines)
+
+
+def markdown(found: list[dict[str, Any]]) -> str:
+    """The comparison in short, as a Markdown table with a row for each size and loss."""
+    lines = [
+        "| nodes | loss | ours: stranded, wait ms, frames | "
+        + " | ".join(f"{name}: x" for name in PROTOCOLS[1:])
+        + " |",
+        "|---|---|---|" + "---|" * (len(PROTOCOLS) - 1),
+    ]
+    for at in range(0, len(found), len(PROTOCOLS)):
+        ours, *others = found[at : at + len(PROTOCOLS)]
+        wait = ours["converge_ms"]["p50"]
+        shown = "-" if wait is None else f"{wait:.0f}"
+        cells = [
+            str(ours["nodes"]),
+            f"{ours['loss']:.0%}",
+            f"{ours['stranded']} of {ours['runs']}, {shown}, {ours['frames_per_node']:.1f}",
+        ]
+        cells += [_beside(case, ours) for case in others]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _beside(case: dict[str, Any], ours: dict[str, Any]) -> str:
+    stranded = f"**{case['stranded']} of {case['runs']} stranded**, " if case["stranded"] else ""
+    wait = _ratio(case["converge_ms"]["p50"], ours["converge_ms"]["p50"]).strip()
+    frames = _ratio(case["frames_per_node"], ours["frames_per_node"]).strip()
+    return f"{stranded}wait {wait}, frames {frames}"
+
+
+def _pair(wait: dict[str, Any]) -> str:
+    return "-" if wait["p50"] is None else f"{wait['p50']:.0f} / {wait['max']:.0f}"
+
+
+def _skew(value: float | None) -> str:
+    return f"{'-':>9}" if value is None else f"{value / 1000:9.2f}"
+
+
+def _ratio(value: float | None, ours: float | None, width: int = 5) -> str:
+    if value is None or not ours:
+        return f"{'-':>{width}}"
+    return f"{value / ours:{width}.{1 if value < 100 * ours else 0}f}"

@@ -1,0 +1,69 @@
+"""Judge a swarm.toml and its key: what is wrong, where, and what to write instead; else what the swarm is.
+
+Exit status: 0 right, 1 wrong or not to be read, 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.table import Table
+
+from swarm import boards
+from swarm.description import project
+from swarm.output.streams import fail, show
+
+_EXAMPLES = """examples:
+  swarm check
+  swarm check --swarm greenhouse/swarm.toml
+"""
+
+
+def register(subparsers) -> None:
+    """Add `check` to the command line."""
+    parser = subparsers.add_parser(
+        "check",
+        help="judge swarm.toml and its key",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    project.add_option(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        described = project.load(options.swarm)
+        described.key()
+    except project.ProjectError as error:
+        return fail("check", error, 1)
+    for line in summary(described):
+        print(line)
+    show(table(described))
+    return 0
+
+
+def summary(described: project.Project) -> list[str]:
+    """What the swarm is, in a few lines."""
+    trust = "open: no key, anyone may take part" if described.open else f"locked: key in {described.key_path}"
+    then = "then a new attempt" if described.on_timeout == "retry" else "then halted"
+    return [
+        f"{described.path}: swarm {described.name}, digest {described.digest()}",
+        trust,
+        f"{described.required} of {len(described.members)} members must be ready; "
+        f"deadline {described.deadline_ms} ms, {then}; first sample {described.agreed_lead_ms} ms later; "
+        f"radio channel {described.channel}",
+    ]
+
+
+def table(described: project.Project) -> Table:
+    """The members, a row each."""
+    rows = Table(box=None, pad_edge=False, header_style="")
+    for title in ("node", "board", "at", "hardware", "links"):
+        rows.add_column(title, no_wrap=title == "node", overflow="fold")
+    for member in described.members:
+        at = f"serial {member.serial}" if member.serial else member.port or "-"
+        links = member.links or boards.pins(member.board)["LINKS"]
+        rows.add_row(str(member.id), member.board, at, member.hardware or "-", ", ".join(links))
+    return rows

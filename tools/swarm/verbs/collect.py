@@ -1,0 +1,124 @@
+"""Fetch the samples that nodes keep on their flash into one CSV file, and draw them on the common time axis.
+
+A node's late_us is relative to the instant that the swarm agreed on, so that it is the same axis for every node. The
+file may be there already: what it holds stays, and only samples that it does not hold yet are added. Without NODE,
+--all and --port: the boards of `swarm demo --keep` or of `swarm board --background`, or the members of swarm.toml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from mpremote.transport_serial import SerialTransport
+
+from swarm.description.project import ProjectError
+from swarm.output import writable
+from swarm.output.streams import fail
+from swarm.serial import targets
+from swarm.serial.repl import BoardError, run
+from swarm.sim import plot
+from swarm.watch import samples
+from swarm.watch.samples import SamplesError
+
+_ATTEMPTS = 3  # at reading a board's samples without the node's own lines in between
+_EXAMPLES = """examples:
+  swarm collect                                  the boards of `swarm demo --keep`, into samples.csv
+  swarm collect --all --out greenhouse.csv       every member of swarm.toml
+  swarm collect --all --plot samples.svg         and a picture of all that the file then holds
+  swarm collect --port /dev/ttyUSB0
+
+columns:
+  node, session      session: number of the node's boot in which the sample was taken; each is above those before it
+  late_us            microseconds from the agreed instant to the sample, by the node's own clock
+  value              a number or text as it is, else as JSON; empty when the sensor failed
+  late               1 when the node bootstrapped, or heard of the instant, only after it
+  agreed             the agreed instant by this computer's clock (UTC), where the node still tells it
+
+exit status: 0 every node's samples were fetched, 1 a node did not answer, 2 used wrongly
+"""
+
+# One line a sample, numbered, since the node may print its own lines at any time.
+_SCRIPT = """
+import json
+n = 0
+for name in ("samples.jsonl.old", "samples.jsonl"):
+    try:
+        with open(name, "rb") as file:
+            for line in file:
+                print(json.dumps(["sample", n, "".join(chr(b) for b in line.strip())]))
+                n += 1
+    except OSError:
+        pass
+print(json.dumps(["samples", n]))
+"""
+
+
+def register(subparsers) -> None:
+    """Add `collect` to the command line."""
+    parser = subparsers.add_parser(
+        "collect",
+        help="fetch nodes' samples into a CSV file, and plot them",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    targets.add_options(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path("samples.csv"), metavar="FILE", help="CSV to add to (default: %(default)s)"
+    )
+    parser.add_argument("--plot", metavar="FILE", help="draw what the CSV then holds, as SVG")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        plot.check(options.plot)
+        writable.check(options.out)
+        chosen = targets.choose(options)
+        table = samples.load(options.out)
+    except (targets.WrongUse, ProjectError, SamplesError, ValueError) as error:
+        return fail("collect", error, 2)
+    asked = targets.ask_all(chosen, _fetch)
+    answered = [answer for _, answer in asked if "error" not in answer]
+    for target, answer in asked:
+        if "error" in answer:
+            why = answer["error"].removeprefix(f"{target.port}: ")
+            fail("collect", f"{target.key}: {why}", 1)
+    if not answered:
+        return 1
+    added = 0
+    for answer in answered:
+        found, spoilt = samples.parse(answer)
+        new = samples.merge(table, found)
+        added += new
+        told = f"; {spoilt} spoilt lines passed over" if spoilt else ""
+        print(f"node {answer['node']}: {samples.counted(len(found))}, {new} new{told}")
+    samples.save(options.out, table)
+    print(f"{options.out}: {samples.counted(len(table))}, {added} new")
+    if options.plot:
+        plot.save(options.plot, samples.picture(table, options.out.name))
+        print(options.plot)
+    return 0 if len(answered) == len(asked) else 1
+
+
+def _fetch(transport: SerialTransport, port: str, status: dict) -> dict:
+    """The lines of a board's sample files, oldest first, and when the status was read."""
+    read_s = time.time()
+    for _ in range(_ATTEMPTS):
+        lines: dict[int, str] = {}
+        count = None
+        for printed in run(transport, port, _SCRIPT).splitlines():
+            try:
+                kind, number, *text = json.loads(printed)
+            except (ValueError, TypeError):
+                continue  # a line of the node's own
+            if kind == "sample":
+                lines[number] = text[0].encode("latin-1").decode("utf-8", "replace")
+            elif kind == "samples":
+                count = number
+        if count == len(lines):
+            return {"lines": [lines[number] for number in sorted(lines)], "read_s": read_s}
+    raise BoardError(f"{port}: the node's own lines came between its samples {_ATTEMPTS} times: collect again")

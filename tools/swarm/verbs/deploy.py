@@ -1,0 +1,159 @@
+"""Put a swarm's current version onto its boards: library, firmware, board data, sensor.py, faction.json and key.
+
+Only what differs is sent, into a place of its own beside the version that runs; then the board is restarted and has to
+say that its node runs. A transfer that is cut at any point leaves the old version or the new one. A sensor.py beside
+swarm.toml goes to every board in place of the default sensor; drivers it needs are installed on the board by
+`mpremote mip install`. The key travels over the serial port only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
+
+from swarm import boards
+from swarm.deploy.deployment import DeployError, Deployment, Result
+from swarm.deploy.payload import PayloadError
+from swarm.description import project
+from swarm.description.project import Member, Project, ProjectError
+from swarm.output.streams import fail
+from swarm.serial.repl import BoardError
+from swarm.serial.targets import AT_ONCE
+
+_EXAMPLES = """examples:
+  swarm deploy --all                       every board of swarm.toml at once, each at the port listed there
+  swarm deploy 3 4                         two of them
+  swarm deploy 3 --port /dev/ttyUSB0       a board at another port
+  swarm deploy --all --swarm roof/swarm.toml
+  swarm deploy 3 --source                  for a board whose MicroPython does not load compiled files
+
+exit status: 0 every board runs the current version, 1 a board does not and the reason is told, 2 used wrongly
+"""
+
+
+class _Interrupted(Exception):
+    """The user ended the deploy; each board runs what it ran."""
+
+
+def register(subparsers) -> None:
+    """Add `deploy` to the command line."""
+    parser = subparsers.add_parser(
+        "deploy",
+        help="put the current version onto boards, and restart them",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("node", type=int, nargs="*", metavar="NODE", help="id of a member")
+    parser.add_argument("--all", action="store_true", help="every member")
+    parser.add_argument("--port", metavar="P", help="serial port of the board, for one NODE (default: the listed one)")
+    parser.add_argument("--source", action="store_true", help="send .py files instead of compiled ones")
+    project.add_option(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if bool(options.node) == options.all:
+        why = "NODE or --all, not both" if options.all else "name one or more members, or give --all"
+        return fail("deploy", why, 2)
+    if options.port and len(options.node) != 1:
+        return fail("deploy", f"--port {options.port}: it is for one board: name one NODE with it", 2)
+    try:
+        described = project.load(options.swarm)
+        members = described.members if options.all else [described.member(node) for node in dict.fromkeys(options.node)]
+    except ProjectError as error:
+        return fail("deploy", error, 2)
+    return deploy(described, members, options.port, options.source)
+
+
+def deploy(described: Project, members: list[Member], port: str | None, from_source: bool) -> int:
+    """Deploy members' boards at the same time, showing how far each is; the exit status."""
+    stop = threading.Event()
+    failed: dict[str, list[int]] = {}  # reason -> nodes
+    uploaded = 0
+    with _display(members, stop) as display, ThreadPoolExecutor(min(len(members), AT_ONCE)) as pool:
+        jobs = {pool.submit(_deploy_one, described, member, port, from_source, display): member for member in members}
+        try:
+            for job in as_completed(jobs):
+                member = jobs[job]
+                try:
+                    result = job.result()
+                except (DeployError, BoardError, PayloadError, ProjectError, boards.BoardError) as error:
+                    failed.setdefault(str(error), []).append(member.id)
+                    display.done(member, "failed", False)
+                else:
+                    uploaded += len(result.uploaded)
+                    display.done(member, str(result), True)
+        except KeyboardInterrupt:
+            stop.set()
+    if stop.is_set():
+        return fail("deploy", "interrupted; each board runs its old version or the new one", 130)
+    count = len(members) - sum(len(nodes) for nodes in failed.values())
+    files = "1 file" if uploaded == 1 else f"{uploaded} files"
+    print(f"{count} of {len(members)} boards run the current version, {files} uploaded")
+    for reason, nodes in failed.items():
+        fail("deploy", f"node {', '.join(map(str, sorted(nodes)))}: {reason}", 1)
+    return 1 if failed else 0
+
+
+def _deploy_one(described: Project, member: Member, port: str | None, from_source: bool, display: _Lines) -> Result:
+    where = port or project.port_of(member)
+    return Deployment(described, member, where, lambda *what: display.tell(member, *what), from_source).run()
+
+
+class _Lines:
+    """Shows a line for each board when it is done."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def tell(self, member: Member, text: str, share: float | None) -> None:
+        """Called from a board's own thread; raises _Interrupted there to end its deploy."""
+        if self._stop.is_set():
+            raise _Interrupted
+
+    def done(self, member: Member, text: str, good: bool) -> None:
+        print(f"node {member.id}: {text}", flush=True)
+
+
+class _Bars(_Lines):
+    """Shows a line for each board all the time, with a bar for its upload."""
+
+    def __init__(self, stop: threading.Event, progress: Progress, members: list[Member]) -> None:
+        super().__init__(stop)
+        self._progress = progress
+        self._tasks = {
+            member.id: progress.add_task(f"node {member.id}", total=1.0, said="waiting") for member in members
+        }
+
+    def tell(self, member: Member, text: str, share: float | None) -> None:
+        super().tell(member, text, share)
+        self._progress.update(self._tasks[member.id], said=text, completed=share)
+
+    def done(self, member: Member, text: str, good: bool) -> None:
+        colour = "green" if good else "red"
+        self._progress.update(self._tasks[member.id], said=f"[{colour}]{escape(text)}", completed=1.0 if good else None)
+
+
+@contextmanager
+def _display(members: list[Member], stop: threading.Event) -> Iterator[_Lines]:
+    console = Console()
+    if not console.is_terminal:
+        yield _Lines(stop)
+        return
+    name, said = Column(no_wrap=True, min_width=8), Column(overflow="fold")
+    columns = (
+        TextColumn("{task.description}", table_column=name),
+        BarColumn(10),
+        TextColumn("{task.fields[said]}", table_column=said),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield _Bars(stop, progress, members)

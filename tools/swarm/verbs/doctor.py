@@ -1,0 +1,122 @@
+"""Find what is wrong with the boards of a swarm, and say what to type.
+
+Every board of swarm.toml is looked at over its serial port while its node goes on: port, firmware, files, key,
+configuration, session number, and what it has heard of the others. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+from swarm.description import project
+from swarm.description.project import Member, Project, ProjectError
+from swarm.doctor.examination import Board, examine
+from swarm.doctor.findings import Finding, find, without_port
+from swarm.output.streams import fail
+from swarm.serial.targets import AT_ONCE
+
+_LISTEN_S = 4.5  # a node that nobody agrees with speaks twice in that, at Trickle's slow rate
+_EXAMPLES = """examples:
+  swarm doctor                                 every board of swarm.toml, each at the port listed there
+  swarm doctor 3 4                             two of them
+  swarm doctor --port /dev/ttyUSB0             what is plugged in there
+  swarm doctor --port /dev/ttyUSB0 /dev/ttyUSB1 --swarm roof/swarm.toml
+  swarm doctor --json
+
+exit status: 0 nothing is wrong, 1 something is, and is told, 2 used wrongly
+"""
+
+
+def register(subparsers) -> None:
+    """Add `doctor` to the command line."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="find what is wrong with a swarm's boards, and say what to type",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("node", type=int, nargs="*", metavar="NODE", help="look at these members' boards")
+    parser.add_argument(
+        "--port", nargs="+", action="extend", metavar="P", help="look at these ports (default: those of swarm.toml)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one object: {looked_at, findings}")
+    project.add_option(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        if options.node and options.port:
+            raise ProjectError("give NODE or --port, not both")
+        described = project.load(options.swarm)
+        members = [described.member(node) for node in dict.fromkeys(options.node)]
+    except ProjectError as error:
+        return fail("doctor", error, 2)
+    ports, unread = places(described, options.port, members or None)
+    looked = look_at(described, ports)
+    findings = find(described, looked, unread, lambda boards: listen(described, boards))
+    if options.json:
+        print(
+            json.dumps({"looked_at": [board.port for board in looked], "findings": [asdict(one) for one in findings]})
+        )
+    else:
+        print("\n".join([*(line for one in findings for line in _lines(one)), _summary(looked, findings)]))
+    return 1 if findings else 0
+
+
+def places(
+    described: Project, ports: list[str] | None = None, members: list[Member] | None = None
+) -> tuple[dict[str, Member | None], list[Finding]]:
+    """The ports to look at, each with the member it is listed for, and what is wrong with members that have none.
+
+    ports: only these, whoever's they are; members: only theirs; neither: those of all members.
+    """
+    listed: dict[str, Member] = {}
+    unread = []
+    for member in members or described.members:
+        try:
+            listed[project.port_of(member)] = member
+        except ProjectError as error:
+            unread.append(without_port(member.id, error))
+    if ports is None:
+        return {**listed}, unread
+    owners = {os.path.realpath(port): member for port, member in listed.items()}
+    wanted = {os.path.realpath(port): port for port in reversed(ports)}  # a port that has two names is looked at once
+    return {port: owners.get(real) for real, port in reversed(wanted.items())}, []
+
+
+def look_at(described: Project, ports: dict[str, Member | None], compare: bool = True) -> list[Board]:
+    """Look at the boards at these ports, all at the same time; compare: at their files too."""
+    with ThreadPoolExecutor(max(1, min(len(ports), AT_ONCE))) as pool:
+        jobs = [pool.submit(examine, described, member, port, compare) for port, member in ports.items()]
+        return [job.result() for job in jobs]
+
+
+def listen(described: Project, boards: list[Board]) -> dict[str, dict[str, int]]:
+    """Wait as long as a node is silent at most, then read the counters of these boards' nodes again, by port."""
+    print(f"listening for {_LISTEN_S:g} s to what {len(boards)} of them still hear", file=sys.stderr)
+    time.sleep(_LISTEN_S)
+    again = look_at(described, {board.port: board.listed for board in boards}, compare=False)
+    return {board.port: board.status["counters"] for board in again if board.status}
+
+
+def _lines(finding: Finding) -> list[str]:
+    return [f"{finding.where}: {finding.what}", f"    why:  {finding.why}", f"    do:   {finding.remedy}"]
+
+
+def _summary(looked: list[Board], findings: list[Finding]) -> str:
+    answered = sum(board.trouble is None for board in looked)
+    boards = "1 board" if len(looked) == 1 else f"{len(looked)} boards"
+    if answered == len(looked):
+        boards += " was looked at" if answered == 1 else " were looked at"
+    else:
+        boards = f"{answered} of {boards} could be looked at"
+    wrong = {0: "nothing is wrong", 1: "1 thing is wrong"}.get(len(findings), f"{len(findings)} things are wrong")
+    return f"{boards}, {wrong}"

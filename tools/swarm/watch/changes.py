@@ -1,0 +1,137 @@
+"""What a watched swarm does over time: from each answer of a node and the one before it, to events."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+
+from swarm.serial.targets import Target
+from swarm.watch import node_table
+
+EVENTS_MAX = 1000
+# Nobody is asked from that long before the agreed instant to that long after it: a board that prints its answer over a
+# slow serial line would take its first sample late.
+_BEFORE_S, _AFTER_S = 0.5, 0.2
+_SPOKEN = {"Bootstrapped": "good", "TimedOut": "bad"}
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened. at_s: as the caller's clock tells; mood: good, bad or plain."""
+
+    at_s: float
+    text: str
+    mood: str = "plain"
+
+
+class Watch:
+    """The boards that are watched, in their order: what each answered last, and what has happened.
+
+    Times are seconds of one clock, the caller's.
+    """
+
+    def __init__(self, targets: list[Target]) -> None:
+        self.targets = targets
+        self.events: deque[Event] = deque(maxlen=EVENTS_MAX)
+        self._instant_s: float | None = None  # the agreed one, while it was ahead at the last look
+        self._answers: dict[Target, dict | None] = dict.fromkeys(targets)
+        self._last: dict[Target, dict] = {}  # the last status of each, also of one that answers no more
+
+    @property
+    def rows(self) -> list[tuple[Target, dict | None]]:
+        """Each board and its answer; None before the first."""
+        return list(self._answers.items())
+
+    @property
+    def swarms(self) -> list[str]:
+        """Names of the nodes' swarms."""
+        return sorted({status["swarm"] for status in self._known()})
+
+    def take(self, target: Target, answer: dict, at_s: float) -> None:
+        """Take a board's answer: a status_dict, or {"error": why}."""
+        before, self._answers[target] = self._answers[target], answer
+        if "error" in answer:
+            if before is None or before.get("error") != answer["error"]:
+                self._tell(at_s, target, f"does not answer: {node_table.reason(target, answer)}", "bad")
+            return
+        last = self._last.get(target)
+        self._last[target] = answer
+        if last is None:
+            self._tell(at_s, target, f"is {answer['state']}, session {answer['session']}")
+        elif before is not None and "error" in before:
+            self._tell(at_s, target, "answers again")
+        if last is not None and last["session"] != answer["session"]:
+            self._tell(at_s, target, f"has rebooted: session {last['session']}, now {answer['session']}", "bad")
+            last = None
+        for text, mood in _changes(last or {}, answer):
+            self._tell(at_s, target, text, mood)
+        if answer["sample"] is not None and (last is None or last["sample"] is None):
+            self._tell(at_s, target, self._sampled(answer["sample"]), "bad" if answer["sample"]["late"] else "good")
+        if (answer["instant_in_us"] or 0) > 0:
+            self._instant_s = at_s + answer["instant_in_us"] / 1e6
+
+    def quiet(self, now_s: float) -> bool:
+        """Whether a first sample is due, so that nobody is to be asked."""
+        instant_s = self._instant_s
+        return instant_s is not None and instant_s - _BEFORE_S <= now_s < instant_s + _AFTER_S
+
+    def _tell(self, at_s: float, target: Target, text: str, mood: str = "plain") -> None:
+        known = self._last.get(target)
+        self.events.append(Event(at_s, f"node {known['node']} {text}" if known else f"{target.key} {text}", mood))
+
+    def _sampled(self, record: dict) -> str:
+        text = f"samples {node_table.sample_text(record)}"
+        count, skew_us = self.skew()
+        return text if record["late"] or skew_us is None else f"{text}; skew of {count}: {node_table.duration(skew_us)}"
+
+    def skew(self) -> tuple[int, int | None]:
+        """How many nodes took their first sample in time, and the microseconds between the earliest and the latest.
+
+        Each goes by its own clock and by the agreed instant as it knows it. None below two samples.
+        """
+        taken = [status["sample"]["late_us"] for status in self._known() if status["sample"]]
+        in_time = [
+            status["sample"]["late_us"] for status in self._known() if status["sample"] and not status["sample"]["late"]
+        ]
+        return (len(in_time), max(in_time) - min(in_time)) if len(in_time) > 1 else (len(taken), None)
+
+    def waits(self) -> str:
+        """Whom those that have not bootstrapped wait for, and why as far as it is known; empty when none does."""
+        wanted = Counter(
+            node for status in self._known() if status["state"] != "Bootstrapped" for node in status["missing"]
+        )
+        return ", ".join(
+            f"{node} ({self._doing(node)}) is awaited by {count}" for node, count in sorted(wanted.items())
+        )
+
+    def _doing(self, node: int) -> str:
+        """What a node that is not ready does instead."""
+        for target, answer in self._answers.items():
+            known = self._last.get(target)
+            if (known["node"] if known else target.node) == node:
+                if answer is None or "error" in answer:
+                    return "no answer"
+                return "warming up" if node in answer["missing"] else "ready, not yet heard"
+        return "not watched"
+
+    def _known(self) -> list[dict]:
+        return [status for status in self._answers.values() if status is not None and "error" not in status]
+
+
+def _changes(last: dict, status: dict) -> list[tuple[str, str]]:
+    """What is to be told about a node beside its sample; last: {} for its first answer or after a reboot."""
+    told = []
+    if last and last["state"] != status["state"]:
+        told.append((f"is {status['state']}, was {last['state']}", _SPOKEN.get(status["state"], "plain")))
+    if last and status["node"] in status["ready"] and status["node"] not in last["ready"]:
+        told.append(("is ready", "good"))
+    heard = [node for node in status["heard"] if node not in last.get("heard", status["heard"])]
+    if heard:
+        told.append((f"hears {node_table.ids(heard)}", "plain"))
+    if last and status["generation"] != last["generation"]:
+        told.append((f"begins again, generation {status['generation']}: a member that was ready has rebooted", "bad"))
+    if status["timeouts"] > last.get("timeouts", 0):
+        told.append((f"timed out ({status['timeouts']}), missing {node_table.ids(status['missing'])}", "bad"))
+    old = node_table.errors(last) if last else []
+    told += [(f"error: {text}", "bad") for text in node_table.errors(status) if text not in old]
+    return told

@@ -1,0 +1,156 @@
+"""A table of nodes, a row each, from what they say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from swarm.serial.targets import Target
+
+STYLES = {"Bootstrapped": "green", "TimedOut": "red", "Collecting": "yellow", "Pinging": "cyan", "no answer": "red"}
+
+_LABEL = 24  # characters of a port in a row
+_ID = 4  # columns that a node's id keeps on any terminal
+_FREE = 30  # columns at most for lists of ids
+_UNBOUNDED = 10_000  # columns, to measure what a table would take
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The table, and below it what is wrong, where the terminal has no room for that beside the rest.
+
+    asked and waiting: as in table().
+    """
+
+    asked: Sequence[tuple[Target, dict | None]]
+    waiting: bool = False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        rows = table(self.asked, self.waiting)
+        if Measurement.get(console, options.update(max_width=_UNBOUNDED), rows).maximum <= options.max_width:
+            yield rows
+            return
+        yield table(self.asked, self.waiting, wrong=False)
+        for target, status in self.asked:
+            name, *_, wrong = cells(target, status, self.waiting)
+            if wrong:
+                yield Text(f"node {name}: {wrong}" if name.isdecimal() else f"{name}: {wrong}")
+
+
+def table(
+    asked: Iterable[tuple[Target, dict | None]], waiting: bool = False, one_line: bool = False, wrong: bool = True
+) -> Table:
+    """The table of boards and what they answered: a status_dict, {"error": why}, or None while nothing is known.
+
+    waiting: show who waits for whom in place of who is not ready; one_line: cut what does not fit; wrong: show errors.
+    """
+    rows = Table(box=None, pad_edge=False, header_style="bold", expand=one_line)
+    for title in ("node", "state", "heard", "ready", "waits for" if waiting else "missing", "sample", "restarts"):
+        free = title in ("waits for", "missing")
+        rows.add_column(
+            title,
+            no_wrap=one_line or not free,
+            overflow="ellipsis",
+            min_width=_ID if title == "node" else None,  # without it a row tells nothing
+            max_width=_FREE if free else None,
+        )
+    if wrong:
+        rows.add_column("errors", no_wrap=one_line, overflow="ellipsis" if one_line else "fold", ratio=1)
+    for target, status in asked:
+        shown = cells(target, status, waiting)
+        rows.add_row(*(_coloured(cell) for cell in (shown if wrong else shown[:-1])))
+    return rows
+
+
+def _coloured(cell: str) -> str:
+    style = STYLES.get(cell)
+    return f"[{style}]{cell}[/]" if style else escape(cell)
+
+
+def cells(target: Target, status: dict | None, waiting: bool = False) -> list[str]:
+    """One row's texts."""
+    if status is None:
+        return [_short(target.label), "asked", "", "", "", "", "", ""]
+    if "error" in status:
+        return [_short(target.label), "no answer", "", "", "", "", "", reason(target, status)]
+    total = len(status["ready"]) + len(status["missing"])
+    return [
+        str(status["node"]),
+        status["state"],
+        f"{len(status['heard'])}/{total}",
+        f"{len(status['ready'])}/{status['required']}",
+        waits_for(status) if waiting else ids(status["missing"]),
+        sample(status),
+        str(status["restarts"]),
+        "; ".join(errors(status)),
+    ]
+
+
+def _short(label: str) -> str:
+    """A label's end, which is what tells ports apart."""
+    return label if len(label) <= _LABEL else "..." + label[3 - _LABEL :]
+
+
+def reason(target: Target, answer: dict) -> str:
+    """Why a board did not answer, without its port where that is the board's name already."""
+    return answer["error"].removeprefix(f"{target.port}: ") if target.label == target.port else answer["error"]
+
+
+def ids(numbers: Iterable[int]) -> str:
+    """Ascending ids as text, runs of three and more as 1-5."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return " ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else " ".join(map(str, run)) for run in runs)
+
+
+def waits_for(status: dict) -> str:
+    """Whom a node waits for: itself while its sensor warms up, and how many of the others that are not ready."""
+    if status["state"] == "Bootstrapped":
+        return ""
+    others = [node for node in status["missing"] if node != status["node"]]
+    itself = ["itself"] if len(others) < len(status["missing"]) else []
+    wanted = status["required"] - len(status["ready"]) - len(itself)
+    if wanted <= 0:
+        return "".join(itself)
+    few = f"{wanted} of " if wanted < len(others) else ""
+    return ", ".join([*itself, few + ids(others)])
+
+
+def sample(status: dict) -> str:
+    """A node's first sample, or when it is due."""
+    if status["sample"] is not None:
+        return sample_text(status["sample"])
+    if (status["instant_in_us"] or 0) > 0 and status["state"] == "Bootstrapped":
+        return f"due in {duration(status['instant_in_us'])}"
+    return ""
+
+
+def sample_text(record: dict) -> str:
+    """A sample's record in words: its value, and how long after the agreed instant it was taken."""
+    sign = "+" if record["late_us"] >= 0 else ""
+    return f"{record['value']}, {sign}{duration(record['late_us'])}{' late' if record['late'] else ''}"
+
+
+def duration(us: int) -> str:
+    """Microseconds as text in a unit that suits them."""
+    if abs(us) < 1000:
+        return f"{us} us"
+    return f"{us / 1000:.1f} ms" if abs(us) < 1_000_000 else f"{us / 1_000_000:.1f} s"
+
+
+def errors(status: dict) -> list[str]:
+    """What a node says is wrong."""
+    found = ["a second board has this id: give it another, then restart both"] if status["conflict"] else []
+    if status["counters"]["foreign"]:
+        found.append(f"heard another swarm, or a node provisioned otherwise ({status['counters']['foreign']} frames)")
+    return found + status["errors"]
