@@ -45,7 +45,8 @@ def test_the_work_goes_on_when_nobody_reads(nobody, tmp_path):
 
 def test_what_is_read_comes_whole_and_in_its_encoding():
     program = (
-        "from swarm.output import streams; streams.outlive_readers(); print('\\u00e4\\u20ac'); print('end', end='')"
+        "from swarm.output import streams; streams.outlive_readers()\n"
+    program += "print('\\u00e4\\u20ac'); print('end', end='')"
     )
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, timeout=60)

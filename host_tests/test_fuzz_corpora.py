@@ -40,6 +40,7 @@ def test_nothing_is_found_in_a_short_time():
 
 
 # For each target some defects: what is changed in which file.
+_VECTORS = "tools/swarm/runtimes/vectors/replay.py"
 DEFECTS = {
     "frame": (
         ("lib/faction/frame.py", " or length > len(buffer):", ":"),
@@ -74,11 +75,11 @@ DEFECTS = {
     ),
     "vectors": (
         (
-            "tools/swarm/runtimes/vectors/replay.py",
+            _VECTORS,
             "except (ValueError, RecursionError) as error:",
             "except RecursionError as error:",
         ),
-        ("tools/swarm/runtimes/vectors/replay.py", "if not isinstance(vector, dict):", "if False:"),
+        (_VECTORS, "if not isinstance(vector, dict):", "if False:"),
     ),
     "serial": (
         ("tools/swarm/serial/repl.py", 'complaint.decode("utf-8", "replace")', "complaint.decode()"),

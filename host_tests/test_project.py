@@ -224,7 +224,7 @@ def test_whatever_a_file_holds_it_is_loaded_or_refused_plainly(tmp_path):
         "[[1]]",
         '""',
     ]
-    keys = [*project.rules.KEYS, *project.project_rules.MEMBER_KEYS, "other"]
+    keys = [*project.rules.KEYS, *project.rules.MEMBER_KEYS, "other"]
     refused = 0
     for number in range(400):
         lines = []

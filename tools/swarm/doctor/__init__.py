@@ -1,1 +1,1 @@
-"""TODO"""
+"""What is wrong with boards, and what to type."""

@@ -1,0 +1,1 @@
+"""What proves the product, in campaigns too long for a test."""

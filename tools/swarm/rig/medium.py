@@ -14,7 +14,7 @@ answered by JSON.
     {"do": "quit"}
 
 Messages share the channel: one waits until the channel is free, as carrier sense makes it. Beside the air there is one
-serial bus (bus.py beside this file), on which the weather's loss is the share of frames that noise changes for a listener.
+serial bus (bus.py), on which the weather's loss is the share of frames that noise changes for a listener.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""TODO"""
+"""What running nodes tell: their table, what changes in it, and the samples that they keep."""

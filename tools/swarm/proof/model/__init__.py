@@ -1,1 +1,1 @@
-"""TODO"""
+"""`make model`: every state that a few real nodes can get into, within bounds."""

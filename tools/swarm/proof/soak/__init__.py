@@ -1,1 +1,1 @@
-"""TODO"""
+"""`make soak`: virtual boards that live through an hour of reboots, power cuts and bad air."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The verbs for whoever works on the library itself."""
