@@ -46,7 +46,7 @@ def test_the_work_goes_on_when_nobody_reads(nobody, tmp_path):
 def test_what_is_read_comes_whole_and_in_its_encoding():
     program = (
         "from swarm.output import streams; streams.outlive_readers()\n"
-    program += "print('\\u00e4\\u20ac'); print('end', end='')"
+        "print('\\u00e4\\u20ac'); print('end', end='')"
     )
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, timeout=60)
@@ -110,7 +110,7 @@ def test_a_verb_is_imported_alone():
     """The others would take its user half a second at each call."""
     program = "import sys; from swarm.cli import main; status = main(['diagram'])\n"
     program += "others = ('swarm.verbs.demo', 'esptool', 'swarm.sim.run')\n"
-    program += "print([name for name in sys.modules if name in others], status)"
+        "print([name for name in sys.modules if name in others], status)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "[] 0", done.stderr
 
