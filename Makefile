@@ -48,7 +48,7 @@ size: $(TESTS) $(WASM) ## measure the device code's size and memory against thei
 	@$(BIN)/swarm size
 
 fuzz: $(TESTS) $(WASM) ## fuzz all that takes bytes from outside, and nodes on every runtime; FRAMES=1000000, SEED=N repeats a run
-	@$(BIN)/python host_tests/fuzzing.py --frames $(or $(FRAMES),1000000) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m swarm.proof.fuzz.fuzzing --frames $(or $(FRAMES),1000000) $(if $(SEED),--seed $(SEED))
 
 adversary: $(TOOLS) ## attack SEEDS=20000 simulated swarms, with and without the key: takes five minutes
 	@$(BIN)/python -m swarm.sim.attack.campaign --seeds $(or $(SEEDS),20000)
@@ -60,7 +60,7 @@ soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power
 	@$(BIN)/python -m swarm.proof.soak.soak --nodes $(or $(NODES),16) --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 mutation: $(MUTATION) ## change what decides in 2,500 small ways, of which the tests must notice 95 %; takes a quarter of an hour
-	@$(BIN)/python host_tests/mutation.py $(MODULES)
+	@$(BIN)/python -m swarm.proof.mutation.mutation $(MODULES)
 
 figures: $(TESTS) $(WASM) ## run the full campaigns and print every figure beside its bar; WRITE=1 writes them into the README
 	@$(BIN)/python -m swarm.proof.figures.campaigns $(if $(WRITE),--write)

@@ -1,12 +1,10 @@
 """What every test may use: the device library on CPython, the runtimes by name."""
 
-import platform
-import sys
-
 import pytest
 from hypothesis import settings
 
 import shims.cpython
+from requirements import require
 from swarm import runtimes
 
 shims.cpython.install()
@@ -14,15 +12,6 @@ shims.cpython.install()
 # A failing example is printed with the seed that repeats it; time limits per example only fail on busy machines.
 settings.register_profile("project", deadline=None, print_blob=True)
 settings.load_profile("project")
-
-_UNIX_WHEELS = {("linux", "x86_64"), ("darwin", "arm64")}
-
-
-def require(runtime):
-    """Skip, saying why, where a runtime cannot be had at all; where it is merely not installed, the test fails."""
-    if runtime == "unix" and (sys.platform, platform.machine()) not in _UNIX_WHEELS:
-        pytest.skip(f"PyPI has no MicroPython unix port for {sys.platform} on {platform.machine()}")
-    return runtime
 
 
 @pytest.fixture(params=runtimes.NAMES)

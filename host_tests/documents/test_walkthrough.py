@@ -1,0 +1,136 @@
+"""The README's walk-through: it happens as it is shown, with eight boards too, and no key is seen anywhere in it."""
+
+import re
+import stat
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from requirements import require
+from swarm import cli
+from swarm.documents import walkthrough
+
+EIGHT_S = 120  # for all steps with eight boards
+
+
+class Watch(threading.Thread):
+    """Notes the arguments of every process on this machine while it is in use."""
+
+    def __enter__(self):
+        self.seen = set()
+        self.ends = threading.Event()
+        self.start()
+        return self
+
+    def run(self):
+        while not self.ends.wait(0.02):
+            for file in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    self.seen.add(file.read_bytes())
+                except OSError:
+                    continue  # it has ended
+
+    def __exit__(self, *_):
+        self.ends.set()
+        self.join()
+
+
+def holders(folder, key):
+    """Files under a folder that hold the key."""
+    return [file for file in folder.rglob("*") if file.is_file() and key.encode() in file.read_bytes()]
+
+
+@pytest.fixture(scope="module")
+def walked():
+    """The walk-through as the README has it: its text, the key, what held it, and all processes' arguments."""
+    require("unix")
+    with walkthrough.place() as (folder, environment), Watch() as watch:
+        text = walkthrough.walk(walkthrough.steps(walkthrough.BOARDS), folder, environment)
+        key = (folder / "swarm.key").read_text().strip()
+        held = {str(file.relative_to(folder)): file.stat().st_mode for file in holders(folder.parent, key)}
+        yield text, key, held, watch.seen
+
+
+def test_the_readme_shows_what_happens(walked):
+    shown = walkthrough.split(walkthrough.README.read_text(encoding="utf-8"))[1]
+    assert walkthrough.compare(shown, walked[0]) == [], "make walkthrough WRITE=1"
+
+
+def test_it_has_eight_steps_up_to_a_csv(walked):
+    text = walked[0]
+    assert re.findall(r"^\*\*(\d)\. ", text, re.MULTILINE) == list("12345678")
+    assert len(re.findall(r"^\d,\d+,-?\d+,[\d.]+,[01],20\d\d-.*Z$", text, re.MULTILINE)) == walkthrough.BOARDS
+    assert "nothing is wrong" in text
+
+
+def test_no_key_is_shown_or_given_to_a_process(walked):
+    text, key, _, seen = walked
+    assert len(key) == 32 and key not in text
+    assert any(b"deploy" in arguments for arguments in seen), "it was watched"
+    assert not any(key.encode() in arguments for arguments in seen)
+
+
+def test_the_key_is_in_its_file_and_on_the_boards_and_nowhere_else(walked):
+    held = walked[2]
+    boards = {f"boards/board-{node}/faction.a/faction.key" for node in range(1, walkthrough.BOARDS + 1)}
+    assert set(held) == {"swarm.key"} | boards
+    assert not any(mode & (stat.S_IRWXG | stat.S_IRWXO) for mode in held.values())
+
+
+def test_eight_boards_in_under_two_minutes_and_a_second_deploy_sends_nothing():
+    require("unix")
+    start = time.monotonic()
+    with walkthrough.place() as (folder, environment):
+        text = walkthrough.walk(walkthrough.steps(8), folder, environment)
+        again = walkthrough.execute("swarm deploy --all", folder, environment)
+    assert time.monotonic() - start < EIGHT_S
+    assert "8 boards were looked at, nothing is wrong" in text and "samples.csv: 8 samples, 8 new" in text
+    assert sum("up to date, nothing uploaded, not restarted" in line for line in again) == 8, again
+
+
+def test_what_varies_is_left_out_and_what_does_not_is_told():
+    shown = "1  boards/ports/1 -> /dev/pts/13\nnode 1: 27 files uploaded (34.6 KB), 0 kept, runs session 217672434\n"
+    again = "1  boards/ports/1 -> /dev/pts/4\nnode 1: 9 files uploaded (4.16 KB), 0 kept, runs session 217999999\n"
+    assert walkthrough.compare(shown, again) == []
+    rows = ("1  Bootstrapped  3/3  20.49, +348 us  0\n", "1  Bootstrapped  3/3  9.2, -1.2 ms late   0\n")
+    assert walkthrough.compare(*rows) == []
+    lines = ("1,217672434,32,21.43,0,2026-11-24T08:33:54.760Z\n", "1,2,-7,-1,1,2027-01-01T00:00:00.001Z\n")
+    assert walkthrough.compare(*lines) == []
+    for other in (shown.replace("0 kept", "1 kept"), shown.replace("ports/1 ", "ports/2 "), shown + "more\n"):
+        assert any(line.startswith("+") for line in walkthrough.compare(shown, other)[2:])
+
+
+def test_a_readme_that_shows_something_else_is_refused_and_rewritten(tmp_path, monkeypatch, capsys):
+    require("unix")
+    step = walkthrough.Step("Look", "Words.", ("echo seed 5, 3 boards",))
+    monkeypatch.setattr(walkthrough, "steps", lambda boards: (step,))
+    readme = tmp_path / "README.md"
+    monkeypatch.setattr(walkthrough, "README", readme)
+    readme.write_text("# Title\n")
+    assert cli.main(["walkthrough"]) == 1
+    assert "README.md has no <!-- walkthrough -->" in capsys.readouterr().err
+    readme.write_text("# Title\n<!-- walkthrough -->\n<!-- /walkthrough -->\nRest\n")
+    assert cli.main(["walkthrough"]) == 1
+    told = capsys.readouterr()
+    assert "+seed N, 3 boards" in told.out and "make walkthrough WRITE=1" in told.err
+    assert cli.main(["walkthrough", "--write"]) == 0
+    text = readme.read_text()
+    assert text.startswith(
+        "# Title\n<!-- walkthrough -->\n**1. Look.** Words.\n\n```console\n$ echo seed 5, 3 boards\n"
+    )
+    assert text.endswith("seed 5, 3 boards\n```\n<!-- /walkthrough -->\nRest\n")
+    assert cli.main(["walkthrough"]) == 0 and "README.md shows what" in capsys.readouterr().out
+    monkeypatch.setattr(walkthrough, "steps", lambda boards: (walkthrough.Step("Fail", "", ("echo oh; exit 3",)),))
+    assert cli.main(["walkthrough"]) == 1
+    assert "`echo oh; exit 3` ended with 3:\nswarm walkthrough: oh" in capsys.readouterr().err
+
+
+def test_wrong_use_and_help(capsys):
+    assert cli.main(["walkthrough", "--boards", "10"]) == 2
+    assert "--boards 10 is outside 1 ... 9" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["walkthrough", "--help"])
+    told = capsys.readouterr().out
+    assert "swarm walkthrough --write" in told and "exit status: 0 " in told

@@ -1,0 +1,97 @@
+"""The ESP-NOW link on the device's radio as the shims copy it: when a frame left, and when one that came began."""
+
+import time
+
+import pytest
+
+from device_script import Air, departed, message, run
+from requirements import require
+from swarm import paths
+from swarm.rig import air as medium
+
+LENGTH = 46
+AIR_US = medium.airtime_us(LENGTH)
+LINK = f"""
+import sys
+sys.path.append({str(paths.LIB)!r})
+from time import sleep_ms, ticks_diff, ticks_us
+from faction.links.espnow import EspNowLink
+link = EspNowLink({{"channel": 6, "members": [1, 2, 3]}}, None)
+buffer = bytearray({LENGTH})
+
+def send():
+    before = ticks_us()
+    left = link.send(buffer, {LENGTH})
+    after = ticks_us()
+    return [None if left is None else ticks_diff(left, before), ticks_diff(after, before)]
+"""
+
+
+@pytest.fixture(params=("unix", "cpython"))
+def board(request):
+    return require(request.param)
+
+
+def reports_after(seconds):
+    """A radio that reports each frame's departure that much later."""
+
+    def answer(datagram):
+        if datagram[:1] != b"X":
+            return []
+        time.sleep(seconds)
+        return [departed()]
+
+    return answer
+
+
+def test_a_frame_left_its_air_time_before_the_radios_report(board):
+    with Air(reports_after(0.005)) as air:
+        left_us, took_us = run(board, LINK + "send()\nshow(send())", air)
+    assert took_us >= 5000, "the report is waited for"
+    # At most the margin for a late report too early, and never too late.
+    assert -250 - 1000 <= left_us - (took_us - AIR_US) <= -250
+    assert [len(sent) for sent in air.sent if sent[:1] == b"X"] == [14 + LENGTH] * 2
+
+
+@pytest.mark.parametrize("seconds", (0.0, 0.03))
+def test_a_report_that_tells_nothing_leaves_the_moment_at_which_the_radio_was_given_the_frame(seconds, board):
+    # At once: earlier than any frame can have left. After 10 ms and more: not waited for without a pause.
+    with Air(reports_after(seconds)) as air:
+        left_us, took_us = run(board, LINK + "send()\nshow(send())", air)
+    assert 0 <= left_us <= max(took_us - AIR_US - 250, 500), took_us
+
+
+def test_a_radio_that_does_not_report_holds_a_node_up_once(board):
+    with Air() as air:  # nobody answers: a report is missing for good
+        first, second, counters, error = run(
+            board, LINK + "show([send(), send(), link.counters(), repr(link.error)])", air
+        )
+    assert first[0] is None and first[1] >= 100_000
+    assert 0 <= second[0] <= second[1] < 50_000, "sent without waiting, and counted from then"
+    assert (counters["sent"], counters["send_errors"]) == (1, 1) and "116" in error
+
+
+def test_an_error_of_the_radio_itself_does_not_end_the_waiting(board):
+    code = LINK + "link._radio.del_peer(b'\\xff' * 6)\nfirst = send()\nlink._radio.add_peer(b'\\xff' * 6)\nsend()\n"
+    with Air(reports_after(0.005)) as air:
+        first, second, error = run(board, code + "show([first, send(), repr(link.error)])", air)
+    assert first[0] is None and "NOT_FOUND" in error
+    assert second[1] >= 5000
+
+
+@pytest.mark.parametrize("late_ms", (0, 40))
+def test_a_frame_that_is_read_late_is_stamped_with_the_millisecond_in_which_it_came(late_ms, board):
+    code = f"""
+came = ticks_us()
+_chip.run()
+after = ticks_us()
+sleep_ms({late_ms})
+length = link.receive(link.receive_buffer())
+show([length, ticks_diff(link.sent_us, came), ticks_diff(link.sent_us, after), ticks_diff(ticks_us(), after)])
+"""
+    with Air() as air:
+        air.put(message(b"\x02\xfa\xc7\x10\x00\x02", bytes(LENGTH)))
+        length, since_us, late_us, waited_us = run(board, LINK + code, air)
+    assert length == LENGTH and waited_us >= 1000 * late_ms
+    assert since_us >= -AIR_US, "never earlier than it can have been"
+    assert late_us <= 2000 - AIR_US + 1000 * (not late_ms)

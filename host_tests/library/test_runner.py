@@ -1,0 +1,268 @@
+"""The runner: the sample on its instant whatever the links bring; what an interrupt has cut short is done again."""
+
+import pytest
+
+from faction import runner
+from faction.core import BOOTSTRAPPED
+from faction.node import Node
+from faction.runner import Runner
+from swarm.runtimes.measure import allocation
+
+LEAD_MS = 500
+FRAME_US = 2500  # what handling a frame takes on a small board
+WRAP = 1 << 30
+
+
+class Interrupted(BaseException):
+    """Stands for Ctrl-C."""
+
+
+class Clock:
+    """The time that the runner sees; it moves when told, and a little with each look."""
+
+    def __init__(self, monkeypatch):
+        self.us = WRAP - 100_000  # both ticks wrap during the test
+        monkeypatch.setattr(runner, "ticks_us", self.ticks_us)
+        monkeypatch.setattr(runner, "ticks_ms", lambda: self.us // 1000 % WRAP)
+        monkeypatch.setattr(runner, "sleep_us", self.sleep_us)
+
+    def ticks_us(self):
+        self.us += 1
+        return self.us % WRAP
+
+    def sleep_us(self, us):
+        self.us += us
+
+
+class Link:
+    """A link that always has another frame, of no swarm, as long as flood is set."""
+
+    sent_us = 0
+    left_us = None
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.flood = False
+        self.busy = False
+        self.closed = 0
+        self.sent = []
+        self.error = None
+
+    def receive_buffer(self):
+        return bytearray(250)
+
+    def receive(self, buffer):
+        if self.error:
+            raise self.error
+        self.clock.us += FRAME_US * self.flood
+        return 60 * self.flood
+
+    def free(self):
+        return not self.busy
+
+    def send(self, buffer, length):
+        if self.error:
+            raise self.error
+        self.sent.append(bytes(buffer[:length]))
+        return self.left_us
+
+    def close(self):
+        self.closed += 1
+
+
+class App:
+    """An application that keeps what it is told; what is in `raises` is raised, once, by the method of that name."""
+
+    def __init__(self):
+        self.raises = {}
+        self.calls = []
+        self.warm = True
+
+    def _called(self, name, *arguments):
+        if name in self.raises:
+            raise self.raises.pop(name)
+        self.calls.append((name, *arguments))
+
+    def warm_up(self):
+        self._called("warm_up")
+        return self.warm
+
+    def take_sample(self, late_us, late):
+        self._called("take_sample", late_us, late)
+
+    def changed(self):
+        self._called("changed")
+
+    def tick(self, now):
+        self._called("tick")
+
+    def note(self, where, error):
+        self.calls.append(("note", where, str(error)))
+
+    def of(self, name):
+        return [call[1:] for call in self.calls if call[0] == name]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def alone(clock):
+    """A runner of a swarm of one, which concludes at its first tick."""
+    links = [Link(clock), Link(clock)]
+    made = Runner(Node("alone", [1], 1, 1, bytes(16), 1, lead_ms=LEAD_MS), links, App())
+    made.app = made._app
+    made.start()
+    return made
+
+
+def run(made, clock, ms):
+    """Tick every 4 ms for a while."""
+    end = clock.us + ms * 1000
+    while clock.us < end:
+        before = clock.us
+        made.tick()
+        clock.us = max(clock.us, before + 4000)
+
+
+@pytest.mark.parametrize("flood", (False, True))
+def test_the_sample_starts_on_its_instant_even_in_a_burst_of_frames(flood, alone, clock):
+    run(alone, clock, 8)
+    assert alone.node.machine.state == BOOTSTRAPPED
+    for link in alone.links:
+        link.flood = flood
+    run(alone, clock, LEAD_MS + 200)
+    ((late_us, late),) = alone.app.of("take_sample")
+    assert 0 <= late_us <= (FRAME_US if flood else 20) and not late
+    assert alone.node.first_sample.passed and not alone.node.sample_due
+
+
+def test_a_frame_goes_to_all_links_when_all_are_free(alone, clock):
+    alone.links[1].busy = True
+    run(alone, clock, 100)
+    assert not alone.links[0].sent and not alone.links[1].sent
+    alone.links[1].busy = False
+    run(alone, clock, 100)
+    assert alone.links[0].sent and alone.links[0].sent == alone.links[1].sent
+
+
+@pytest.mark.parametrize("told", ((WRAP - 99_000, WRAP - 98_000), (None, WRAP - 99_000), (None, None)))
+def test_the_node_is_told_when_the_first_link_that_knows_began_to_send(told, alone, clock):
+    for link, left_us in zip(alone.links, told, strict=True):
+        link.left_us = left_us
+    run(alone, clock, 100)
+    assert alone.node.sequence
+    known = [left_us for left_us in told if left_us is not None]
+    assert (alone.node._left == alone.node.sequence) == bool(known)
+    assert not known or alone.node._left_us == known[0]
+
+
+@pytest.mark.parametrize("method", ("warm_up", "changed", "take_sample", "tick"))
+def test_what_an_interrupt_cuts_short_is_done_again(method, alone, clock):
+    alone.app.raises[method] = Interrupted()
+    interrupts = 0
+    for _ in range(200):
+        try:
+            run(alone, clock, 4)
+        except Interrupted:
+            interrupts += 1
+    assert interrupts == 1 and alone.app.of(method)
+    assert len(alone.app.of("take_sample")) == 1 and alone.node.ready()
+    assert not alone.app.of("note")
+
+
+@pytest.mark.parametrize("method", ("warm_up", "changed", "take_sample", "tick"))
+def test_what_raises_is_noted_and_the_node_goes_on(method, alone, clock):
+    alone.app.raises[method] = MemoryError("no room")
+    run(alone, clock, 1000)
+    ((where, text),) = alone.app.of("note")
+    assert text == "no room" and where == {"take_sample": "sample", "changed": "changed"}.get(method, "tick")
+    assert len(alone.app.of("take_sample")) == (method != "take_sample")
+    assert alone.links[0].sent
+
+
+@pytest.mark.parametrize("error", (OSError("the radio is off"), MemoryError("no room")))
+def test_a_link_that_raises_is_noted_and_the_other_is_served(error, alone, clock):
+    alone.links[0].error = error
+    heard = alone.links[1].clock.us
+    alone.links[1].flood = True
+    run(alone, clock, 1000)
+    assert set(alone.app.of("note")) == {("receive", str(error)), ("send", str(error))}
+    assert alone.node.counters[1] and alone.links[1].clock.us > heard, "the other link's frames are heard"
+    assert alone.links[1].sent and not alone.links[0].sent
+    assert alone.app.of("take_sample") and alone.app.of("tick")
+
+
+def test_a_link_that_is_never_free_silences_no_other(alone, clock):
+    alone.links[1].busy = True
+    run(alone, clock, 1900)
+    assert not alone.links[0].sent, "all links say the same, for a while"
+    run(alone, clock, 8000)
+    assert len(alone.links[0].sent) > 3 and not alone.links[1].sent
+    alone.links[1].busy = False
+    run(alone, clock, 8000)
+    assert alone.links[1].sent
+
+
+def test_after_stop_a_call_that_was_under_way_does_nothing(alone, clock):
+    run(alone, clock, 100)
+    links = alone.links
+    alone.stop()
+    calls = list(alone.app.calls)
+    alone.tick()
+    alone.stop()
+    assert alone.app.calls == calls and [link.closed for link in links] == [1, 1]
+
+
+def test_changes_are_told_once(alone, clock):
+    run(alone, clock, 1000)
+    assert len(alone.app.of("changed")) == 1
+    alone.node.conflict = True
+    run(alone, clock, 100)
+    assert len(alone.app.of("changed")) == 2
+
+
+SETUP = """
+from time import ticks_us
+from faction.node import Node
+from faction.runner import Runner
+
+class Link:
+    sent_us = 0
+    def __init__(self):
+        self.left = 0
+        self.sent = 0
+    def receive_buffer(self):
+        return bytearray(250)
+    def receive(self, buffer):
+        self.sent_us = ticks_us()
+        if self.left:
+            self.left -= 1
+            return 60
+        self.left = 3
+        return 0
+    def free(self):
+        return True
+    def send(self, buffer, length):
+        self.sent += 1
+
+class App:
+    def warm_up(self):
+        return False
+    def take_sample(self, late_us, late):
+        pass
+    def changed(self):
+        pass
+    def tick(self, now):
+        pass
+
+node = Node("alone", [1, 2], 1, 1, bytes(16), 1, imin_ms=1)
+r = Runner(node, [Link()], App())
+r.start()
+"""
+
+
+def test_a_tick_takes_no_memory(micropython):
+    assert allocation.per_call(micropython, SETUP, "r.tick()", calls=500) == 0

@@ -1,0 +1,134 @@
+"""Whatever comes from outside, over the air, over a serial line or in a file, ends as it should: inputs that a fuzzer
+has found on each runtime, and the fuzzer itself for a short time."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from swarm import paths
+from swarm.proof.fuzz import campaign
+
+SEED = 20261124
+SECONDS = 1  # for each target; `make fuzz` takes many more
+needs_atheris = pytest.mark.skipif(
+    not campaign.available(), reason="PyPI has atheris for Linux on x86-64 and Python 3.11 and newer only"
+)
+
+
+def test_every_target_has_a_corpus():
+    for target in campaign.TARGETS:
+        assert len(campaign.inputs(target)) > 10, target
+    kept = sorted(file.stem for file in campaign.CORPUS.iterdir())
+    assert kept == sorted(campaign.TARGETS)
+    assert kept == sorted(file.stem[len("target_") :] for file in campaign.FOLDER.glob("target_*.py"))
+
+
+def test_no_input_raises_or_leaves_memory_behind(runtime):
+    targets = campaign.TARGETS if runtime == "cpython" else campaign.ON_BOARDS
+    said = campaign.replay(runtime)
+    assert (said["exceptions"], said["grown"], said["first"]) == (0, 0, None)
+    assert said["inputs"] == sum(len(campaign.inputs(target)) for target in targets)
+    assert said["frames"] > 100, "frames with a right tag"
+
+
+@needs_atheris
+def test_nothing_is_found_in_a_short_time():
+    with ThreadPoolExecutor(2) as pool:
+        for tried, failure in pool.map(lambda target: campaign.fuzz(target, SEED, SECONDS), campaign.TARGETS):
+            assert failure is None and tried > 0, failure
+
+
+# For each target some defects: what is changed in which file.
+_VECTORS = "tools/swarm/runtimes/vectors/replay.py"
+DEFECTS = {
+    "frame": (
+        ("lib/faction/frame.py", " or length > len(buffer):", ":"),
+        ("lib/faction/frame.py", "if self._cmac.differs(buffer, length):", "if False:"),
+        ("lib/faction/frame.py", "if (buffer[11] | buffer[15] | buffer[19]) > 0x3F:", "if False:"),
+    ),
+    "cobs": (
+        ("lib/faction/cobs.py", "return code == length", "return True"),
+        ("lib/faction/cobs.py", "code = buffer[-1] - 1", "code = buffer[-1]"),
+    ),
+    "uart": (
+        ("lib/faction/links/uart.py", "if fill + stop - self._at >= len(buffer):", "if False:"),
+        ("lib/faction/links/uart.py", "self._at += 1\n", "self._at += 2\n"),
+    ),
+    "espnow": (
+        ("lib/faction/links/espnow.py", "except (ValueError, OSError) as error:", "except OSError as error:"),
+        ("lib/faction/links/espnow.py", "except (ValueError, OSError) as error:", "except ValueError as error:"),
+        ("lib/faction/links/espnow.py", "self.send_errors += 1", "pass"),
+    ),
+    "config": (
+        ("firmware/config.py", "if not isinstance(given, dict):", "if False:"),
+        ("firmware/config.py", "except (AttributeError, ValueError):", "except AttributeError:"),
+        ("firmware/config.py", "if len(key) != 16:", "if False:"),
+    ),
+    "toml": (
+        ("tools/swarm/description/project.py", "except TOMLKitError as error:", "except ZeroDivisionError as error:"),
+        ("tools/swarm/description/project.py", "if mistakes.messages:", "if False:"),
+    ),
+    "trace": (
+        ("tools/swarm/device/replay.py", "except (ValueError, RecursionError):", "except RecursionError:"),
+        ("tools/swarm/device/replay.py", "missing > trace.promised", "missing / 0"),
+    ),
+    "vectors": (
+        (
+            _VECTORS,
+            "except (ValueError, RecursionError) as error:",
+            "except RecursionError as error:",
+        ),
+        (_VECTORS, "if not isinstance(vector, dict):", "if False:"),
+    ),
+    "serial": (
+        ("tools/swarm/serial/repl.py", 'complaint.decode("utf-8", "replace")', "complaint.decode()"),
+        ("tools/swarm/serial/repl.py", 'or ["an error without words"]', ""),
+        ("tools/swarm/serial/repl.py", "plain(complaint", "(complaint"),
+        ("tools/swarm/serial/repl.py", "    check_status(status, port)\n", ""),
+        ("tools/swarm/serial/repl.py", "return plain(value) if isinstance(value, str) else value", "return value"),
+        ("tools/swarm/serial/repl.py", "return plain(run(", "return str(run("),
+        ("tools/swarm/serial/raw_paste.py", "if time.monotonic() >= end:", "if False:"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """The repository's code, to be broken."""
+    root = tmp_path_factory.mktemp("copy")
+    for part in ("lib", "firmware", "tools"):
+        shutil.copytree(paths.ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("boards", "host_tests"):
+        (root / part).symlink_to(paths.ROOT / part)
+    return root
+
+
+@pytest.mark.parametrize("target", DEFECTS)
+def test_a_corpus_notices_defects(copy, target):
+    code = [copy / "lib", copy / "firmware", copy / "tools"]
+    for name, here, there in DEFECTS[target]:
+        source = (copy / name).read_text()
+        assert source.count(here) == 1, f"{name}: {here}"
+        (copy / name).write_text(source.replace(here, there))
+        try:
+            said = campaign.replay("cpython", [target], code)
+        finally:
+            (copy / name).write_text(source)
+        assert said["exceptions"] > 0, f"{name}: {there} for {here}"
+
+
+@needs_atheris
+def test_the_fuzzer_finds_what_no_corpus_holds(copy):
+    changed = copy / "lib" / "faction" / "cobs.py"
+    source = changed.read_text()
+    here = "    code = buffer[-1] - 1\n"
+    assert source.count(here) == 1
+    rare = '    assert int.from_bytes(buffer[2:6], "little") != 0x2BADCAFE\n'
+    changed.write_text(source.replace(here, rare + here))
+    try:
+        assert campaign.replay("cpython", ["cobs"], [copy / "lib"])["exceptions"] == 0
+        _, failure = campaign.fuzz("cobs", SEED, 60, code=[copy / "lib"])
+    finally:
+        changed.write_text(source)
+    assert failure and "AssertionError" in failure and "input b" in failure and f"seed {SEED}" in failure

@@ -1,0 +1,245 @@
+"""The espnow and network shims keep the device's limits and habits, on both runtimes that virtual boards use."""
+
+import pytest
+
+from device_script import Air, departed, message, run
+from requirements import require
+
+PEER = b"\x02\xfa\xc7\x10\x00\x02"
+ON = """
+import espnow, network
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+radio = espnow.ESPNow()
+"""
+ALL = b"\xff" * 6
+
+
+@pytest.fixture(params=("unix", "cpython"))
+def board(request):
+    return require(request.param)
+
+
+def deliver(board, bodies, code):
+    """Run code on a board for which messages with these bodies wait."""
+    with Air() as air:
+        for body in bodies:
+            air.put(message(PEER, body))
+        return run(board, ON + code, air)
+
+
+def test_default_ring_holds_one_maximal_message_and_drops_the_newest_silently(board):
+    shown = deliver(
+        board,
+        [b"a" * 250, b"b" * 250],
+        """
+radio.active(True)
+_chip.run()
+first = bytes(radio.irecv(0)[1])
+show([radio.config("rxbuf"), first[0], len(first), radio.any(), list(radio.stats())])
+""",
+    )
+    assert shown == [528, ord("a"), 250, False, [0, 0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize(("rxbuf", "taken"), [(14 + 46 + 1, 0), (14 + 46 + 2, 1), (2 * 60 + 1, 1), (2 * 60 + 2, 2)])
+def test_a_ring_refuses_the_message_that_would_just_fit(board, rxbuf, taken):
+    shown = deliver(
+        board,
+        [b"x" * 46, b"y" * 46],
+        f"radio.config(rxbuf={rxbuf})\nradio.active(True)\n_chip.run()\nshow(list(radio.stats()))",
+    )
+    assert shown == [0, 0, 0, taken, 2 - taken]
+
+
+def test_ring_space_comes_back_when_a_message_is_read(board):
+    shown = deliver(
+        board,
+        [b"x" * 46],
+        """
+radio.config(rxbuf=62)
+radio.active(True)
+_chip.run()
+lengths = [len(radio.irecv(0)[1])]
+radio._interrupt(bytearray(b"R" + b"\\x02\\xfa\\xc7\\x10\\x00\\x02" + b"\\xd8" + b"z" * 46), 0, 54)
+lengths.append(len(radio.irecv(0)[1]))
+show([lengths, list(radio.stats())])
+""",
+    )
+    assert shown == [[46, 46], [0, 0, 0, 2, 0]]
+
+
+def test_errors_have_the_devices_names(board):
+    shown = run(
+        board,
+        """
+import espnow, network
+wlan = network.WLAN(network.STA_IF)
+radio = espnow.ESPNow()
+out = {}
+out["inactive"] = error_of(radio.any)
+out["no wifi"] = error_of(radio.active, True)
+out["channel without wifi"] = error_of(wlan.config, channel=3)
+wlan.active(True)
+out["bad channel"] = error_of(wlan.config, channel=15)[0]
+radio.active(True)
+other = bytes((2, 0, 0, 0, 0, 9))
+out["unknown peer"] = error_of(radio.send, other, b"x")
+out["del unknown peer"] = error_of(radio.del_peer, other)
+radio.add_peer(b"\\xff" * 6)
+out["twice"] = error_of(radio.add_peer, b"\\xff" * 6)
+out["long"] = error_of(radio.send, b"\\xff" * 6, bytes(251))
+out["other channel"] = error_of(radio.add_peer, other, channel=9)
+out["short address"] = error_of(radio.add_peer, b"12345")
+for i in range(19):
+    radio.add_peer(bytes((2, 0, 0, 0, 1, i)))
+out["full"] = error_of(radio.add_peer, other)
+out["count"] = list(radio.peer_count())
+wlan.active(False)
+out["wifi gone"] = error_of(radio.send, b"\\xff" * 6, b"x")
+out["option"] = error_of(radio.config, "nonsense")
+out["one object"] = espnow.ESPNow() is radio and network.WLAN(0) is wlan
+show(out)
+""",
+    )
+    assert shown == {
+        "inactive": ["OSError", -12389, "ESP_ERR_ESPNOW_NOT_INIT"],
+        "no wifi": ["OSError", -12289, "ESP_ERR_WIFI_NOT_INIT"],
+        "channel without wifi": ["OSError", "Wifi Not Started"],
+        "bad channel": "RuntimeError",
+        "unknown peer": ["OSError", -12393, "ESP_ERR_ESPNOW_NOT_FOUND"],
+        "del unknown peer": ["OSError", -12393, "ESP_ERR_ESPNOW_NOT_FOUND"],
+        "twice": ["OSError", -12395, "ESP_ERR_ESPNOW_EXIST"],
+        "long": ["OSError", -12390, "ESP_ERR_ESPNOW_ARG"],
+        "other channel": ["OSError", -12397, "ESP_ERR_ESPNOW_CHAN"],
+        "short address": ["ValueError", "invalid buffer length"],
+        "full": ["OSError", -12392, "ESP_ERR_ESPNOW_FULL"],
+        "count": [20, 0],
+        "wifi gone": ["OSError", -12396, "ESP_ERR_ESPNOW_IF"],
+        "option": ["ValueError", "unknown config param"],
+        "one object": True,
+    }
+
+
+def test_broadcast_is_true_unheard_and_counts_its_departure(board):
+    def leave(datagram):
+        return [departed()] if datagram[:1] == b"X" else []
+
+    with Air(leave) as air:
+        shown = run(
+            board,
+            ON
+            + """
+radio.active(True)
+wlan.config(channel=6)
+radio.add_peer(b"\\xff" * 6)
+unsynced = radio.send(b"\\xff" * 6, bytearray(b"one"), False)
+synced = radio.send(b"\\xff" * 6, memoryview(bytearray(b"two!"))[:3], True)
+show([unsynced, synced, list(radio.stats())])
+""",
+            air,
+        )
+    assert shown == [True, True, [2, 2, 0, 0, 0]]
+    head = b"\x02\xfa\xc7\x10\x00\x01"
+    assert [sent for sent in air.sent if sent[:1] == b"X"] == [
+        b"X" + head + ALL + b"\x06one",
+        b"X" + head + ALL + b"\x06two",
+    ]
+    assert [sent[7] for sent in air.sent if sent[:1] == b"T"] == [1, 6]  # the radio on, then on its channel
+
+
+def test_an_unanswered_unicast_is_false_and_a_radio_that_never_reports_times_out(board):
+    def leave(datagram):
+        return [departed(False)] if datagram[:1] == b"X" else []
+
+    code = ON + "radio.active(True)\nradio.add_peer(bytes((2, 0, 0, 0, 0, 9)))\n"
+    with Air(leave) as air:
+        shown = run(board, code + "show([radio.send(bytes((2,0,0,0,0,9)), b'x'), list(radio.stats())])", air)
+    assert shown == [False, [1, 1, 1, 0, 0]]
+    shown = run(board, code + "show(error_of(radio.send, bytes((2,0,0,0,0,9)), b'x'))")
+    assert shown == ["OSError", 116]
+
+
+def test_receiving_reuses_its_buffers(board):
+    shown = deliver(
+        board,
+        [b"first message", b"2nd", b"third", b"to fill memory", b"x" * 9, b"lost with the ring"],
+        """
+radio.config(rxbuf=600)
+radio.active(True)
+_chip.run()
+one = radio.irecv(0)
+first = [bytes(one[0]), bytes(one[1])]
+two = radio.irecv(0)
+same = one is two and one[1] is two[1] and one[0] is two[0]
+buffer = bytearray(40)
+data = [None, buffer, None, None]
+length = radio.recvinto(data, 0)
+third = [length, bytes(buffer), data[2], data[1] is buffer]
+backing = bytearray(b"-" * 20)
+window = memoryview(backing)[:14]
+radio.recvinto([None, window], 0)
+small = error_of(radio.recvinto, [None, bytearray(8)], 0)
+empty = [radio.any(), list(radio.irecv(0)), radio.recvinto(data, 5)]
+show([[list(first[0]), first[1].decode()], same, [length, third[1].decode(), third[2], third[3]], backing.decode(),
+      small, empty, [[list(mac), seen[0]] for mac, seen in radio.peers_table.items()]])
+""",
+    )
+    assert shown == [
+        [list(PEER), "first message"],
+        True,
+        [5, "third", -40, True],
+        "to fill memory------",
+        ["ValueError", "ESPNow.recv(): buffer error"],
+        [False, [None, None], 0],
+        [[list(PEER), -40]],
+    ]
+
+
+def test_a_short_message_leaves_a_bytearrays_room(board):
+    shown = deliver(
+        board,
+        [b"ab", b"0123456789"],
+        """
+radio.active(True)
+_chip.run()
+data = [None, bytearray(10)]
+show([radio.recvinto(data, 0), radio.recvinto(data, 0), data[1].decode()])
+""",
+    )
+    assert shown == [2, 10, "0123456789"]
+
+
+def test_a_full_queue_loses_callbacks_and_no_messages(board):
+    shown = deliver(
+        board,
+        [bytes((i,)) for i in range(12)],
+        """
+radio.config(rxbuf=600)
+radio.active(True)
+calls = []
+radio.irq(lambda who: calls.append(who is radio))
+_chip._queue.extend([(lambda _: None, None)] * 3)
+_chip.air.poll()
+while _chip._queue:
+    _chip.run()
+left = 0
+while radio.any():
+    radio.irecv(0)
+    left += 1
+show([calls, _chip.lost_callbacks, left, list(radio.stats())])
+""",
+    )
+    assert shown == [[True] * 5, 7, 12, [0, 0, 0, 12, 0]]
+
+
+def test_wifi_outlives_a_soft_reset_and_not_a_power_cut(board, tmp_path):
+    retained = {"SWARM_RETAINED": str(tmp_path / "retained")}
+    run(board, ON + "wlan.config(channel=11, pm=network.WLAN.PM_NONE)\nshow(1)", environment=retained)
+    read = "import network\nwlan = network.WLAN(network.STA_IF)\n"
+    soft = {**retained, "SWARM_BOOT": "soft"}
+    with Air() as air:
+        shown = run(board, read + "show([wlan.active(), wlan.config('channel'), wlan.config('pm')])", air, soft)
+    assert shown == [True, 11, 0]
+    assert [sent[7] for sent in air.sent if sent[:1] == b"T"] == [11]  # it is in the air again at once
+    assert run(board, read + "show(wlan.active())", environment=retained) is False

@@ -1,0 +1,322 @@
+"""No call of a node takes memory on a 32-bit device, whatever frame it hears; numbers are as large as they may be."""
+
+import pytest
+
+import frames_on_stack
+from swarm import paths
+from swarm.runtimes.measure import allocation
+from swarm_fixture import Swarm
+
+CALLS = 20
+FRAMES = 2 * CALLS + 5  # each call twice, the second time under heap_lock, and a few to begin with
+LAST = (1 << 30) - 1
+SESSION = LAST - 1000
+ME = [(1, SESSION)]
+LIMIT_US = 500_000_000
+
+SWARM = Swarm(range(1, 2 * FRAMES), 2 * FRAMES - 1)
+PAIR = Swarm((1, 2))
+LARGEST = Swarm(range(680))
+
+SETUP = """
+from array import array
+from time import ticks_add
+from faction.node import MAX_NUMBER, Node
+
+def node():
+    made = Node({swarm.name!r}, {swarm.members}, 1, {swarm.required}, {swarm.key!r}, {session})
+    made.start(NOW, NOW)
+    return made
+
+def hear(frame):
+    n.receive(frame, len(frame), NOW, NOW, NOW - 800)
+
+NOW = MAX_NUMBER
+b = bytearray(250)
+at = bytearray(1)
+clock = array("I", [NOW])
+n = node()
+frames = {frames}
+{more}
+"""
+NEXT = "hear(frames[at[0]])\nat[0] += 1\n"
+TWO = "hear(frames[2 * at[0]])\nhear(frames[2 * at[0] + 1])\nat[0] += 1\n"
+
+
+CASES = {}  # name: (setup, hot)
+
+
+def case(name, hot, frames=(), swarm=SWARM, more=""):
+    """Add a case: hot is what may take no memory, frames a list that it finds, more its further preparation."""
+    assert name not in CASES
+    CASES[name] = SETUP.format(swarm=swarm, session=SESSION, frames=list(frames), more=more), hot
+
+
+@pytest.fixture(scope="module")
+def taken():
+    """Bytes that a call takes in each case; all are measured in one run."""
+    return allocation.each("wasm", CASES, calls=CALLS)
+
+
+def series(make, count=FRAMES):
+    """Frames made by make(i) for i = 0, 1, ..."""
+    return [make(i) for i in range(count)]
+
+
+def sequence(i):
+    """The i-th of a member's last sequences."""
+    return LAST - 2 * FRAMES + i
+
+
+def frame(i, swarm=SWARM, sender=2, session=LAST - 1, echoes=ME, **fields):
+    return swarm.frame(sender, session, sequence(i), echoes=echoes, **fields)
+
+
+# What is believed
+
+KNOWN = "hear(frames.pop(0))\n"  # the first frame of a series tells the node what the others repeat
+EVERYBODY = SWARM.members
+EVERYTHING = {"heard": EVERYBODY, "ready": EVERYBODY[1:], "generation": LAST}
+BELIEVED = {
+    "participation": (series(lambda i: frame(i, heard=range(1, i + 3))), "", "assert n._has(at[0])"),
+    "readiness, pinging": (series(lambda i: frame(i, ready=range(2, i + 3))), "", "assert n.machine.state == 1"),
+    "readiness, collecting": (
+        series(lambda i: frame(i, ready=range(2, i + 3))),
+        "n.complete_local(NOW, NOW)",
+        "assert n.machine.collecting_count == at[0] + 1",
+    ),
+    "a whole swarm at once, in a newer generation": (
+        series(lambda i: frame(i, heard=EVERYBODY, ready=EVERYBODY[1:-1], generation=LAST - FRAMES + i)),
+        "n.complete_local(NOW, NOW)",
+        "assert n.machine.collecting_count == len(n.machine.ids) - 1",
+    ),
+    "consistent": (series(lambda i: frame(i, **EVERYTHING)), KNOWN, "assert n.trickle.heard > 0"),
+    "consistent, of a past instant": (
+        series(lambda i: frame(i, offset_us=-LIMIT_US, **EVERYTHING)),
+        KNOWN,
+        "assert n.first_sample.passed",
+    ),
+    "an earlier instant": (
+        series(lambda i: frame(i, offset_us=LIMIT_US - i * 1_000_000, **EVERYTHING)),
+        KNOWN,
+        "assert not n.first_sample.passed",
+    ),
+    "an instant out of range": (
+        series(lambda i: frame(i, offset_us=(1 << 31) - 1 if i % 2 else -(1 << 31), **EVERYTHING)),
+        KNOWN,
+        "assert not n.first_sample.known",
+    ),
+    "lacking": (series(lambda i: frame(i, **(EVERYTHING if not i else {}))), KNOWN, "assert n._echo_count == 1"),
+    "an older generation": (
+        series(lambda i: frame(i, generation=LAST if not i else 7)),
+        KNOWN,
+        "assert n.generation == MAX_NUMBER",
+    ),
+    "a proof": (series(lambda i: frame(i, sender=2 + i)), "", "assert n._sessions[at[0]]"),
+    "a proof beside seven echoes": (
+        series(lambda i: frame(i, sender=2 + i, echoes=[(9, LAST)] * 7 + ME)),
+        "",
+        "assert n._sessions[at[0]]",
+    ),
+    "this node's reboot, unseen": (
+        series(lambda i: frame(i, ready=(1, 2), generation=LAST - FRAMES + i)),
+        "",
+        f"assert n.generation == at[0] + {LAST - FRAMES}",
+    ),
+    "echoes answered": (
+        series(lambda i: frame(i, **EVERYTHING, echoes=[*ME, *((member, LAST) for member in range(3, 10))])),
+        KNOWN + "def fill():\n"
+        "    for i in range(16):\n        n._echo_members[i] = i + 1\n        n._echo_sessions[i] = MAX_NUMBER\n"
+        "    n._echo_count = 16\n",
+        "assert n._echo_count < 10\nfill()",
+    ),
+}
+
+
+for name, (frames, more, check) in BELIEVED.items():
+    case(f"believed: {name}", NEXT + check, frames, more=more)
+
+
+def rebooting(i):
+    """READY of one boot, then PING of the next, in the generation that the ones before have begun."""
+    return [
+        SWARM.frame(2, LAST - 3 * FRAMES + 2 * i + kind, LAST, ready=(2,) * (1 - kind), generation=i, echoes=ME)
+        for kind in (0, 1)
+    ]
+
+
+case(
+    "believed: reboot of a member that was ready",
+    TWO + "assert n.generation == at[0] and n.counters[13]",
+    sum(series(rebooting), []),
+)
+
+
+def doubting(i):
+    """PING of a further boot of 3, then another member's word that 3 is ready."""
+    return [SWARM.frame(3, 10 + i, 1, generation=i, echoes=ME), frame(i, ready=(3,), generation=i)]
+
+
+case(
+    "believed: readiness from before a reboot",
+    TWO + "assert n.generation == at[0]",
+    [SWARM.frame(3, 1, echoes=ME), *sum(series(doubting), [])],
+    more=KNOWN,
+)
+
+
+# What is not believed
+
+GOOD = SWARM.parts(2, SESSION, LAST, echoes=ME, **EVERYTHING)
+BIG = b"\xff\xff\xff\xff"
+REFUSED = {
+    "malformed": {"kind": b"\xff"},
+    "malformed: flags": {"flags": b"\xff"},
+    "malformed: echo count": {"echoes": b"\xff" * 5},
+    "foreign": {"digest": b"\xff" * 4},
+    "misfit": {"participation": b"\xff" * SWARM.width},
+    "misfit: length": {"participation": b"\xff" * (SWARM.width + 2)},
+    "non-member": {"sender": b"\xff\xff"},
+    "impossible: session": {"session": BIG},
+    "impossible: sequence": {"sequence": BIG},
+    "impossible: generation": {"generation": BIG},
+    "impossible: echo": {"echoes": b"\xff" * 6},
+    "impossible: readiness": {"participation": bytes(SWARM.width)},
+}
+COUNTED = {name: at for at, name in enumerate(("malformed", "foreign", "misfit", "non-member", "impossible"), 1)}
+
+
+AGAIN = "hear(frames[0])\nat[0] += 1\n"
+for name, changed in REFUSED.items():
+    case(name, AGAIN + f"assert n.counters[{COUNTED[name.split(':')[0]]}] == at[0]", [SWARM.seal({**GOOD, **changed})])
+for length in (0, 33, 255):
+    case(f"malformed: {length} bytes", AGAIN + "assert n.counters[1] == at[0]", [b"\xff" * length])
+case("forged", AGAIN + "assert n.counters[6] == at[0]", [SWARM.seal(GOOD, bytes(16))])
+case("replayed", AGAIN + "assert n.counters[7] == at[0] - 1", [frame(0, **EVERYTHING)])
+case("stale", AGAIN + "assert n.counters[8] == at[0]", [frame(0), frame(0, session=7)], more=KNOWN)
+for name, fields in {"lacking": {}, "newer": {"generation": LAST}, "claiming": {"heard": (1, 2)}}.items():
+    frames = series(lambda i, fields=fields: frame(i, sender=2 + i, echoes=[(1, 7)] * 8, **fields))
+    case(f"unproved: {name}", NEXT + "assert n.counters[9] == at[0]", frames)
+case(
+    "unproved: consistent",
+    AGAIN + "assert n.counters[9] == at[0] and n.trickle.heard",
+    [frame(0, **EVERYTHING), frame(0, sender=3, echoes=(), **EVERYTHING)],
+    more=KNOWN,
+)
+for session in (SESSION, 1):
+    old = [SWARM.frame(1, session, 1)]
+    case(f"own: of session {session}", AGAIN + "assert n.counters[10] == at[0]", old, more="n.sequence = 5")
+case(
+    "own: of a second board, and what comes after",
+    "hear(frames[0])\nassert n.conflict\nhear(frames[1])\nn.poll(NOW, NOW, b)\nn.conflict = False",
+    [SWARM.frame(1, LAST, LAST), frame(0)],
+)
+case(
+    "counters at their end",
+    AGAIN + "assert n.counters[9] > MAX_NUMBER - 20",
+    [frame(0, echoes=())],
+    more="for i in range(15):\n    n.counters[i] = MAX_NUMBER - 20",
+)
+
+# Completion and the conclusion, on fresh nodes that have made their first tag
+
+ALONE = Swarm((1, 2), 1)
+NODES = f"""
+nodes = [node() for _ in range({FRAMES})]
+for n in nodes:
+    n.frame._cmac.compute(b, 40)
+"""
+FRESH = "n = nodes[at[0]]\nat[0] += 1\nn.complete_local(NOW, NOW)\n"
+
+case("completion", FRESH + "assert n.ready()", swarm=PAIR, more=NODES)
+case("completion that concludes", FRESH + "assert n.machine.state == 3", swarm=ALONE, more=NODES)
+case("completing again", "n.complete_local(NOW, NOW)", more="n.complete_local(NOW, NOW)")
+for offset_us in (None, 400_000_000, -LIMIT_US):
+    case(
+        f"a frame that concludes, instant {offset_us}",
+        FRESH + "n.receive(frames[0], len(frames[0]), NOW, NOW, NOW)\n"
+        "assert n.machine.state == 3 and n.first_sample.known",
+        [PAIR.frame(2, LAST, LAST, ready=(1, 2), echoes=ME, offset_us=offset_us)],
+        PAIR,
+        NODES,
+    )
+case(
+    "the first sample",
+    FRESH + "n.poll(ticks_add(NOW, 501), ticks_add(NOW, 500_123), b)\nassert n.sample_due\n"
+    "assert n.take_sample(ticks_add(NOW, 500_200)) == 200\n"
+    "n.poll(ticks_add(NOW, 501), ticks_add(NOW, 530_000_000), b)\n"
+    "assert n.first_sample.remaining_us(NOW) == -500_000_000",
+    swarm=ALONE,
+    more=NODES,
+)
+
+# Polls
+
+
+def sending(echoes, swarm=SWARM):
+    """(hot, more) of a poll that sends a frame of the largest numbers, and one that begins the next interval."""
+    hot = f"""
+n._echo_count = {echoes}
+n.trickle.reset(clock[0])
+clock[0] = ticks_add(clock[0], 16)
+assert n.poll(clock[0], clock[0], b) == {24 + 2 * swarm.width + 6 * echoes + 8}
+assert not n.poll(clock[0], clock[0], b)
+assert n._echo_count == 0
+"""
+    more = f"""
+{KNOWN}
+for i in range(8):
+    n._echo_members[i] = i
+    n._echo_sessions[i] = MAX_NUMBER
+n.complete_local(NOW, NOW)
+n.sequence = MAX_NUMBER - 200
+"""
+    return hot, more
+
+
+for echoes in (0, 8):
+    for offset_us in (None, LIMIT_US, -LIMIT_US):
+        hot, more = sending(echoes)
+        known = [frame(0, offset_us=offset_us, **EVERYTHING)]
+        case(f"a poll that sends {echoes} echoes, instant {offset_us}", hot, known, more=more)
+hot, more = sending(8, LARGEST)
+everything = {"heard": LARGEST.members, "ready": LARGEST.members, "generation": LAST}
+frames = series(lambda i: frame(i, LARGEST, echoes=ME * 8, offset_us=-LIMIT_US, **everything))
+case("the largest frame sent and heard", hot + NEXT, frames, LARGEST, more)
+case("a poll with nothing to do", "assert not n.poll(NOW, NOW, b)\nassert n.wait_ms(NOW, NOW) > 0")
+case(
+    "a poll that is suppressed",
+    "n.trickle.heard = 2\nclock[0] = ticks_add(clock[0], 2047)\nassert not n.poll(clock[0], clock[0], b)\nat[0] += 1\n"
+    "assert n.counters[12] or at[0] < 5",
+)
+case(
+    "a poll at the deadline",
+    "clock[0] = ticks_add(clock[0], 60_000)\nn.poll(clock[0], clock[0], b)\nat[0] += 1\n"
+    "assert n.counters[14] == at[0] and n.machine.state == 2",
+    more="n.complete_local(NOW, NOW)",
+)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_takes_no_memory(name, taken):
+    assert taken[name] == 0
+
+
+def test_the_measurement_sees_what_allocates():
+    setup = SETUP.format(swarm=PAIR, session=SESSION, frames=[], more="")
+    cases = {"node": (setup, "node()"), "view": (setup, "bytes(n.bitmaps)"), "fails": (setup, "missing")}
+    taken = allocation.each("wasm", cases, calls=5)
+    assert taken["node"] > 500
+    assert taken["view"] >= 16
+    assert "missing" in taken["fails"]
+
+
+@pytest.mark.parametrize("module", ("cmac", "first_sample", "frame", "node", "trickle"))
+def test_no_function_takes_its_frame_from_the_heap(module):
+    words = frames_on_stack.words(paths.LIB / "faction" / f"{module}.py")
+    # What is called once, or on request, may take memory.
+    cold = ("__init__", "__init__.<listcomp>", "missing", "missing.<listcomp>", "digest")
+    hot = {name: count for name, count in words.items() if name.split(".", 1)[-1] not in cold}
+    assert len(hot) >= 6
+    too_many = {name: count for name, count in hot.items() if count > frames_on_stack.LIMIT}
+    assert not too_many, f"more than {frames_on_stack.LIMIT} words of state: {too_many}"

@@ -1,0 +1,1 @@
+"""`make fuzz`: guided by coverage and at random, everything that takes bytes from outside, on every runtime."""

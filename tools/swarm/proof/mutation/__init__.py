@@ -1,0 +1,1 @@
+"""`make mutation`: whether the tests notice small changes of what decides."""
