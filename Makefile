@@ -98,11 +98,11 @@ $(MUTATION): $(TESTS)
 	@$(PIP) install --editable '.[mutation]'
 	@touch $@
 
-$(STUBS): $(TOOLS) tools/swarm/stubs.py
+$(STUBS): $(TOOLS) tools/swarm/runtimes/stubs.py
 	@echo "Fetching MicroPython's type stubs from PyPI into build/stubs"
 	@$(BIN)/python -m swarm.runtimes.stubs install
 	@touch $@
 
-$(WASM): tools/swarm/wasm/package.json tools/swarm/wasm/install.py $(TOOLS)
+$(WASM): tools/swarm/runtimes/wasm/package.json tools/swarm/runtimes/wasm/install.py $(TOOLS)
 	@$(BIN)/python -m swarm.runtimes.wasm.install
 	@touch $@
