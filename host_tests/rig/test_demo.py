@@ -14,11 +14,11 @@ import pytest
 
 from requirements import require
 from rig_fixture import lay_boards
-from swarm.rig import sniffer
-from swarm.rig.demo_run import Run
-from swarm.rig.demo_view import state_of, summary
+from swarm.rig.demo import sniffer
+from swarm.rig.demo.plan import Settings, switches
+from swarm.rig.demo.run import Run
+from swarm.rig.demo.view import state_of, summary
 from swarm.rig.virtual_board import make_clock
-from swarm.verbs.demo import WrongUse, plan
 
 SEED = 11
 SWARM = str(Path(sys.executable).with_name("swarm"))
@@ -266,17 +266,17 @@ def test_wrong_options_are_told_with_value_and_remedy(arguments, told):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_boots_spread_over_a_second_and_a_half_and_come_before_what_cuts_them(seed):
-    switches = plan(seed, 8, [(3, 200)], [(5, 900)])
-    assert switches == plan(seed, 8, [(3, 200)], [(5, 900)])
+    settings = Settings(8, "espnow", 8, 0.1, 9000, "halt", seed, kills=[(3, 200)], reboots=[(5, 900)])
+    planned = switches(settings)
+    assert planned == switches(settings)
     on = {}
-    for ms, node, is_on in switches:
+    for ms, node, is_on in planned:
         if is_on:
             on.setdefault(node, ms)
     assert min(on.values()) == 0 and max(on.values()) <= 1500 and set(on) == set(range(1, 9))
     assert on[3] < 200 and on[5] < 900, seed
-    assert [(ms, is_on) for ms, node, is_on in switches if node == 5][1:] == [(900, False), (950, True)]
-    assert [is_on for _, node, is_on in switches if node == 3] == [True, False]
-    assert not issubclass(WrongUse, SystemExit)
+    assert [(ms, is_on) for ms, node, is_on in planned if node == 5][1:] == [(900, False), (950, True)]
+    assert [is_on for _, node, is_on in planned if node == 3] == [True, False]
 
 
 def started(run, node, clock):

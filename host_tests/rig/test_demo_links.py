@@ -3,7 +3,6 @@
 SWARM_DEMO_SEEDS in the environment is how many seeds are tried (3).
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 from requirements import require
 from rig_fixture import Table, lay_boards
 from swarm.device import config as device_config
-from swarm.verbs.demo import config_of, links_of
+from swarm.rig.demo.plan import Settings, config_of, links_of
 
 SWARM = str(Path(sys.executable).with_name("swarm"))
 SEEDS = range(int(os.environ.get("SWARM_DEMO_SEEDS", "3")))
@@ -84,8 +83,8 @@ def test_which_node_has_which_link():
 
 def test_the_time_to_the_first_sample_is_the_nodes_own_choice():
     """A node knows how slow its links are, and takes more time on a slow one."""
-    options = argparse.Namespace(nodes=32, link="uart", quorum=30, deadline=9000, on_timeout="halt")
-    config = device_config.check(config_of(options, 7))
+    settings = Settings(32, "uart", 30, 0.1, 9000, "halt", seed=1)
+    config = device_config.check(config_of(settings, 7))
     assert config["lead_ms"] is None
     assert (config["node"], config["required"], config["deadline_ms"], config["links"]) == (7, 30, 9000, ["uart"])
 

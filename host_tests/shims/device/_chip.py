@@ -1,7 +1,7 @@
 """What is hardware on a real board: its crystal, its radio, its interrupts. The other shims of this folder stand on it.
 
 Runs on MicroPython's unix port and on CPython. A board's parameters come from environment variables that the virtual
-board's supervisor sets (tools/swarm/virtual_board.py); a board knows nothing of true time but what its clock says.
+board's supervisor sets (tools/swarm/rig/virtual_board.py); a board knows nothing of true time but what its clock says.
 
 There is no interrupt on a host. The launcher arms a 2 ms alarm and a signal per datagram; each wakes the waiting
 prompt, and the wake-up calls `run()`, which does the work of the interrupts: it empties the radio and starts the

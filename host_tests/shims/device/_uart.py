@@ -1,6 +1,6 @@
 """`machine.UART` of a virtual board, with the habits of ports/esp32 or ports/rp2 (SWARM_UART_CHIP: esp32 or rp2).
 
-UART 1 is wired to the bus (tools/swarm/bus.py), which is a single wire when SWARM_SINGLE_WIRE is 1; to UART 0 of a
+UART 1 is wired to the bus (tools/swarm/rig/bus.py), which is a single wire when SWARM_SINGLE_WIRE is 1; to UART 0 of a
 Pico and UART 2 of an ESP32 nothing is connected. The receive ring holds rxbuf bytes and loses the newest; the hardware
 FIFO before it is left out. What differs between the chips is the device's: which pins and buffers are refused and how,
 a write that waits for room (esp32) or is short or None (rp2), and a readinto that lingers for bytes that are not there

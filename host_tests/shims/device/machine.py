@@ -15,7 +15,7 @@ WDT_RESET = 3
 DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
-# Exit codes by which the supervisor tells a reset from the end of the prompt (tools/swarm/virtual_board.py).
+# Exit codes by which the supervisor tells a reset from the end of the prompt (tools/swarm/rig/virtual_board.py).
 _EXIT_RESET = 64
 _EXIT_SOFT_RESET = 65
 

@@ -8,33 +8,25 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
 import signal
 import sys
-import tempfile
 import time
-from contextlib import ExitStack
-from pathlib import Path
+
+from rich.live import Live
 
 from swarm.device.config import NUMBERS
 from swarm.output.streams import fail
-from swarm.rig.demo_run import Run
-from swarm.rig.demo_view import summary, table
-from swarm.rig.rig import Rig
-from swarm.rig.virtual_board import RUNTIMES, prepare, unix_port_missing
+from swarm.rig.demo.demo import Demo
+from swarm.rig.demo.plan import Settings
+from swarm.rig.demo.view import summary, table
+from swarm.rig.virtual_board import RUNTIMES, unix_port_missing
 from swarm.serial import kept
-from swarm.serial.repl import BoardError, raw_repl, read_runtime, read_status
 
 NODES_MAX = 32  # what an ordinary computer can run in real time
 LINKS = ("espnow", "uart", "mixed")
 NODES = {"espnow": 5, "uart": 5, "mixed": 8}
-BOOT_SPREAD_MS = 1500
-REBOOT_OFF_MS = 50  # how long --reboot leaves a board without power
-JITTER_MS = 1.0  # a message comes up to this much later than its air time
 DEADLINE_MS = 10_000
 DEADLINES_MS = (500, NUMBERS["deadline_ms"][1])  # from what a start takes to what a node can hold
-RETRIES = 3  # deadlines that --on-timeout retry is followed for
-GRACE_MS = 3_000  # from the deadline to the end of patience
 _REFRESH_S = 0.1
 
 _EXAMPLES = """examples:
@@ -50,7 +42,7 @@ exit status: 0 every node that has power at the end concluded Bootstrapped and s
 """
 
 
-class WrongUse(Exception):
+class _WrongUse(Exception):
     """An option does not fit; the message names its value and the remedy."""
 
 
@@ -111,106 +103,79 @@ def register(subparsers) -> None:
     parser.set_defaults(run=_run, parser=parser)
 
 
-def _patience_ms(options: argparse.Namespace) -> int:
-    """How long after their start the nodes are followed."""
-    return options.deadline * (RETRIES if options.on_timeout == "retry" else 1)
+def _settings(options: argparse.Namespace) -> Settings:
+    nodes = NODES[options.link] if options.nodes is None else options.nodes
+    return Settings(
+        nodes=nodes,
+        link=options.link,
+        required=nodes if options.quorum is None else options.quorum,
+        loss=options.loss,
+        deadline_ms=options.deadline,
+        on_timeout=options.on_timeout,
+        seed=random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed,
+        kills=options.kill,
+        reboots=options.reboot,
+    )
 
 
-def _check(options: argparse.Namespace) -> None:
-    """Raise WrongUse for options that do not fit."""
-    if options.link == "mixed" and options.nodes < 2:
-        raise WrongUse(f"--nodes {options.nodes}: --link mixed needs a node on either side: 2 or more")
-    if not 1 <= options.nodes <= NODES_MAX:
-        raise WrongUse(
-            f"--nodes {options.nodes} is outside 1 ... {NODES_MAX}, what a computer can run in real time; "
+def _check(options: argparse.Namespace, settings: Settings) -> None:
+    """Raise _WrongUse for options that do not fit."""
+    nodes = settings.nodes
+    if options.link == "mixed" and nodes < 2:
+        raise _WrongUse(f"--nodes {nodes}: --link mixed needs a node on either side: 2 or more")
+    if not 1 <= nodes <= NODES_MAX:
+        raise _WrongUse(
+            f"--nodes {nodes} is outside 1 ... {NODES_MAX}, what a computer can run in real time; "
             "`swarm sim` simulates larger swarms"
         )
-    if options.quorum is not None and not 1 <= options.quorum <= options.nodes:
-        raise WrongUse(
-            f"--quorum {options.quorum} is outside 1 ... {options.nodes}: it counts nodes; "
-            "raise --nodes or lower --quorum"
+    if options.quorum is not None and not 1 <= options.quorum <= nodes:
+        raise _WrongUse(
+            f"--quorum {options.quorum} is outside 1 ... {nodes}: it counts nodes; raise --nodes or lower --quorum"
         )
     if not 0 <= options.loss <= 1:
-        raise WrongUse(f"--loss {options.loss} is outside 0 ... 1: it is a share, 0.1 loses a tenth")
+        raise _WrongUse(f"--loss {options.loss} is outside 0 ... 1: it is a share, 0.1 loses a tenth")
     low, high = DEADLINES_MS
     if not low <= options.deadline <= high:
-        raise WrongUse(f"--deadline {options.deadline} is outside {low} ... {high}: it is in milliseconds")
-    end_ms = _patience_ms(options)
+        raise _WrongUse(f"--deadline {options.deadline} is outside {low} ... {high}: it is in milliseconds")
+    end_ms = settings.patience_ms
     for name in ("kill", "reboot"):
         for node, ms in getattr(options, name):
-            if not 1 <= node <= options.nodes:
-                raise WrongUse(f"--{name} {node}@{ms}: there is no node {node}; the nodes are 1 ... {options.nodes}")
+            if not 1 <= node <= nodes:
+                raise _WrongUse(f"--{name} {node}@{ms}: there is no node {node}; the nodes are 1 ... {nodes}")
             if ms > end_ms:
-                raise WrongUse(
+                raise _WrongUse(
                     f"--{name} {node}@{ms}: the demo is over at {end_ms} ms; name an earlier time, or raise "
                     f"--deadline {options.deadline}"
                 )
     if both := {node for node, _ in options.kill} & {node for node, _ in options.reboot}:
-        raise WrongUse(f"--kill and --reboot both name node {min(both)}: leave one of them away")
+        raise _WrongUse(f"--kill and --reboot both name node {min(both)}: leave one of them away")
     if options.keep and kept.load() is not None:
-        raise WrongUse("--keep: a demo is running already; stop it first with `swarm demo --stop`")
+        raise _WrongUse("--keep: a demo is running already; stop it first with `swarm demo --stop`")
 
 
 def _choose_runtime(options: argparse.Namespace) -> str:
     missing = unix_port_missing()
     if options.runtime == "unix" and missing:
-        raise WrongUse(f"--runtime unix: {missing}; leave --runtime away, or run `make setup`")
+        raise _WrongUse(f"--runtime unix: {missing}; leave --runtime away, or run `make setup`")
     if options.runtime is None and missing:
         print(f"swarm demo: {missing}: the nodes run on CPython", file=sys.stderr)
         return "cpython"
     return options.runtime or "unix"
 
 
-def links_of(link: str, node: int, nodes: int) -> list[str]:
-    """The links of one of so many nodes in a demo with that --link."""
-    if link != "mixed":
-        return [link]
-    joint = nodes // 2
-    return ["espnow"] * (node <= joint) + ["uart"] * (node >= joint)
-
-
-def config_of(options: argparse.Namespace, node: int) -> dict:
-    """What a node's faction.json says in a demo with these options; the node's own defaults hold for the rest."""
-    return {
-        "swarm": "demo",
-        "members": list(range(1, options.nodes + 1)),
-        "node": node,
-        "required": options.quorum or options.nodes,
-        "deadline_ms": options.deadline,
-        "on_timeout": options.on_timeout,
-        "links": links_of(options.link, node, options.nodes),
-    }
-
-
-def plan(
-    seed: int, nodes: int, kills: list[tuple[int, int]], reboots: list[tuple[int, int]]
-) -> list[tuple[float, int, bool]]:
-    """When each node's power goes on and off: (ms after the first power-on, node, on), in order."""
-    chance = random.Random(f"boots/{seed}")
-    boots = {node: chance.uniform(0, BOOT_SPREAD_MS) for node in range(1, nodes + 1)}
-    for node, ms in kills + reboots:
-        boots[node] = min(boots[node], ms / 2)  # a board that is to lose its power at that time has it before
-    first = min(boots.values())
-    switches = [(ms - first, node, True) for node, ms in boots.items()]
-    switches += [(float(ms), node, False) for node, ms in kills + reboots]
-    switches += [(float(ms + REBOOT_OFF_MS), node, True) for node, ms in reboots]
-    return sorted(switches)
-
-
 def _run(options: argparse.Namespace) -> int:
     if options.stop:
         return kept.stop_as_asked(options, "no demo is running")
-    if options.nodes is None:
-        options.nodes = NODES[options.link]
+    settings = _settings(options)
     try:
-        _check(options)
+        _check(options, settings)
         runtime = _choose_runtime(options)
-    except WrongUse as error:
+    except _WrongUse as error:
         return fail("demo", error, 2)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        return _demo(options, runtime)
+        return _demo(options, settings, runtime)
     except OSError as error:
         return fail("demo", error, 1)
     except KeyboardInterrupt:
@@ -221,139 +186,52 @@ def _end(number: int, _frame: object) -> None:
     raise SystemExit(128 + number)
 
 
-def _demo(options: argparse.Namespace, runtime: str) -> int:
-    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
-    nodes = list(range(1, options.nodes + 1))
-    directory = Path(tempfile.mkdtemp(prefix="swarm-demo-"))
-    with ExitStack() as cleanup:
-        cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
-        boards = {node: directory / f"node-{node}" for node in nodes}
-        for node, home in boards.items():
-            prepare(home, config_of(options, node))
-        weather = {"loss": options.loss, "delay_ms": JITTER_MS}
-        rig = Rig(boards, seed, runtime, weather, remove=directory, silent=options.keep)
-        cleanup.callback(rig.close)
-        run = Run(nodes)
-        ended = _follow(options, rig, run, seed)
-        statuses, runtimes = _ask(rig, run)
-        result = _result(options, seed, rig, run, runtimes)
-        problem = _problem(run, ended, options.quorum or options.nodes)
+def _demo(options: argparse.Namespace, settings: Settings, runtime: str) -> int:
+    with Demo(settings, runtime, stays=options.keep) as demo:
+        _follow(demo, silent=options.json)
+        demo.ask()
+        result = demo.result()
+        problem = demo.problem()
         if options.keep:
-            rig.keep()
-            kept.save(rig.pid, rig.medium_port, rig.ports)
-            cleanup.pop_all()
+            demo.keep()
         if options.json:
             print(json.dumps(result))
         else:
-            print("\n".join(_closing_lines(run, statuses, result)))
+            print("\n".join(_closing_lines(demo, result)))
             if options.keep:
-                print("\n".join(_keep_lines(rig)))
+                print("\n".join(_keep_lines(demo.rig.ports)))
         if problem:
-            return fail("demo", f"{problem} (seed {seed})", 1)
+            return fail("demo", f"{problem} (seed {settings.seed})", 1)
         return 0
 
 
-def _follow(options: argparse.Namespace, rig: Rig, run: Run, seed: int) -> bool:
-    """Switch the boards on and watch until all is done; False when patience ended first."""
-    switches = plan(seed, options.nodes, options.kill, options.reboot)
-    for after_ms, node, on in switches:
-        rig.power(node, on, after_ms)
-    patience_s = (switches[-1][0] + _patience_ms(options) + GRACE_MS) / 1000
-    title = f"{options.nodes} nodes, {options.link}, {options.loss:.0%} of messages lost, seed {seed}"
-    show_table = not options.json and sys.stdout.isatty()
-    told = 0
-    with ExitStack() as stack:
-        if show_table:
-            from rich.live import Live
-
-            live = stack.enter_context(Live(refresh_per_second=1 / _REFRESH_S, transient=False))
-        elif not options.json:
-            print(title)
-        start = time.monotonic()
-        switched_s = switches[-1][0] / 1000 + 0.05
-        shown = 0.0
-        while True:
-            for event in rig.events(_REFRESH_S / 2):
-                run.take(event)
-            while run.sampled:
-                sampler = run.sampled.pop()
-                sampler.sample_us = sample_instant(rig, sampler.node, sampler.sample_us)
-            now = time.monotonic() - start
-            if show_table and now - shown >= _REFRESH_S:
-                shown = now
-                live.update(table(run, rig.medium.do("stats"), title))
-            elif not options.json and not show_table and told < len(run.story):
-                print("\n".join(run.story[told:]), flush=True)
-                told = len(run.story)
-            done = now > switched_s and run.finished(options.on_timeout == "retry")
-            if done or now > patience_s:
-                if show_table:
-                    live.update(table(run, rig.medium.do("stats"), title))
-                return done
+def _follow(demo: Demo, silent: bool) -> None:
+    """Show what the nodes do until the demo is over: a live table on a terminal, else a line for each thing."""
+    settings = demo.settings
+    title = f"{settings.nodes} nodes, {settings.link}, {settings.loss:.0%} of messages lost, seed {settings.seed}"
+    if silent:
+        for _ in demo.follow():
+            pass
+    elif sys.stdout.isatty():
+        with Live(refresh_per_second=1 / _REFRESH_S, transient=False) as live:
+            shown_s = 0.0
+            for _ in demo.follow():
+                now_s = time.monotonic()
+                if now_s - shown_s >= _REFRESH_S:
+                    shown_s = now_s
+                    live.update(table(demo.run, demo.air(), title))
+            live.update(table(demo.run, demo.air(), title))
+    else:
+        print(title)
+        story, told = demo.run.story, 0
+        for _ in demo.follow():
+            if told < len(story):
+                print("\n".join(story[told:]), flush=True)
+                told = len(story)
 
 
-def sample_instant(rig: Rig, node: int, line_us: int | None) -> int | None:
-    """True time of a first sample: of the last conversion of the node's ADC before its sample line came out."""
-    readings = [when_us for when_us, _ in rig.medium.do("readings", node=node)["readings"]]
-    before = [when_us for when_us in readings if line_us is not None and when_us <= line_us]
-    return max(before) if before else None
-
-
-def _ask(rig: Rig, run: Run) -> tuple[dict[int, dict], dict[int, dict]]:
-    """Each live node's status and runtime, read over its prompt."""
-    statuses, runtimes = {}, {}
-    for node in run.live():
-        port = rig.ports[node.node]
-        try:
-            with raw_repl(port) as transport:
-                runtimes[node.node] = read_runtime(transport, port)
-                statuses[node.node] = read_status(transport, port)
-        except BoardError as error:
-            node.error = node.error or str(error)
-    return statuses, runtimes
-
-
-def _result(options: argparse.Namespace, seed: int, rig: Rig, run: Run, runtimes: dict[int, dict]) -> dict:
-    live = run.live()
-    result = {
-        "nodes": options.nodes,
-        "bootstrapped": sum(node.conclusion == "Bootstrapped" for node in live),
-        "timed_out": sum(node.conclusion == "TimedOut" for node in live),
-        "converged_ms": run.converged_ms(),
-        "skew_us": run.skew_us(),
-        "samples": [node.sample for node in live if node.sample is not None],
-        "frames_sent": rig.medium.do("stats")["frames"],
-        "runtime": {str(node): runtime for node, runtime in runtimes.items()},
-        "pids": [*run.pids, rig.medium_pid, rig.pid],
-        "seed": seed,
-    }
-    if options.keep:
-        result["ports"] = {str(node): port for node, port in rig.ports.items()}
-    return result
-
-
-def _problem(run: Run, ended: bool, required: int) -> str | None:
-    """Why this was no success, or None."""
-    live = run.live()
-    bad = [node for node in live if not node.succeeded()]
-    if not live:
-        return "no node has power at the end"
-    if not bad:
-        return None
-    names = ", ".join(str(node.node) for node in bad)
-    if len(live) < required:
-        return f"{len(live)} nodes have power and {required} are required: node {names} cannot bootstrap"
-    if not ended:
-        return f"node {names} did not bootstrap and sample in time; last words: {_last_words(bad[0].output)}"
-    return f"node {names} did not bootstrap and sample"
-
-
-def _last_words(output: list[str]) -> str:
-    return " | ".join(output[-4:]) or "none"
-
-
-def _closing_lines(run: Run, statuses: dict[int, dict], result: dict) -> list[str]:
-    lines = ["", *summary(run, statuses)]
+def _closing_lines(demo: Demo, result: dict) -> list[str]:
+    lines = ["", *summary(demo.run, demo.statuses)]
     runtimes = {
         f"{runtime['implementation']} {'.'.join(str(part) for part in runtime['version'][:3])}"
         for runtime in result["runtime"].values()
@@ -367,10 +245,10 @@ def _closing_lines(run: Run, statuses: dict[int, dict], result: dict) -> list[st
     return lines
 
 
-def _keep_lines(rig: Rig) -> list[str]:
+def _keep_lines(ports: dict[int, str]) -> list[str]:
     lines = ["", "the boards are left running:"]
-    lines += [f"  node {node}  {port}" for node, port in rig.ports.items()]
-    port = next(iter(rig.ports.values()))
+    lines += [f"  node {node}  {port}" for node, port in ports.items()]
+    port = next(iter(ports.values()))
     return [
         *lines,
         "read them:  swarm status",

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from swarm.rig.demo_run import BOOTSTRAPPED, Node, Run
+from swarm.rig.demo.run import BOOTSTRAPPED, Node, Run
 from swarm.watch.samples import Sample
 
 START_US = 10_000_000  # a board with power has said its session by then

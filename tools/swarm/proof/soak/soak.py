@@ -34,13 +34,13 @@ from mpremote.transport_serial import SerialTransport
 
 from swarm.proof.soak import ledger
 from swarm.proof.soak.ledger import Boot, Ledger
-from swarm.rig.demo_run import BOOTSTRAPPED
+from swarm.rig.demo.demo import sample_instant
+from swarm.rig.demo.run import BOOTSTRAPPED
 from swarm.rig.medium import true_us
 from swarm.rig.rig import Rig
 from swarm.rig.virtual_board import prepare, unix_port_missing
 from swarm.serial import targets
 from swarm.serial.repl import run
-from swarm.verbs.demo import sample_instant
 from swarm.watch import samples
 
 NODES = (2, 32)

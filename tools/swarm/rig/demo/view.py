@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from swarm.rig.demo_run import BOOTSTRAPPED, TIMED_OUT, Node, Run
-from swarm.rig.sniffer import Sighting, sight
+from swarm.rig.demo.run import BOOTSTRAPPED, TIMED_OUT, Node, Run
+from swarm.rig.demo.sniffer import Sighting, sight
 
 _STYLES = {BOOTSTRAPPED: "green", TIMED_OUT: "red", "Collecting": "yellow", "off": "dim"}
 

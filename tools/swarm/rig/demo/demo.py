@@ -1,0 +1,138 @@
+"""Runs a demo: lays the boards, switches them, follows them to their first samples, and judges how it went."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from swarm.rig.demo.plan import Settings, config_of, switches
+from swarm.rig.demo.run import BOOTSTRAPPED, TIMED_OUT, Run
+from swarm.rig.rig import Rig
+from swarm.rig.virtual_board import prepare
+from swarm.serial import kept
+from swarm.serial.repl import BoardError, raw_repl, read_runtime, read_status
+
+JITTER_MS = 1.0  # a message comes up to this much later than its air time
+GRACE_MS = 3_000  # from the deadline to the end of patience
+_LOOK_S = 0.05  # between two looks at what the boards do
+_SETTLED_S = 0.05  # from a power switch until the board's start or end has been told
+
+
+class Demo:
+    """A demo's boards: a context manager that leaves no process and no file behind, unless keep() is called.
+
+    stays: the boards are to run on. `run` is what the nodes did, `rig` what they stand on, `in_time` whether all was
+    done before patience ended; `statuses` and `runtimes` are by node, once ask() has read them.
+    """
+
+    def __init__(self, settings: Settings, runtime: str, stays: bool = False) -> None:
+        self.settings = settings
+        self.run = Run(list(range(1, settings.nodes + 1)))
+        self.in_time = False
+        self.statuses: dict[int, dict] = {}
+        self.runtimes: dict[int, dict] = {}
+        self._stays = stays
+        with ExitStack() as cleanup:
+            directory = Path(tempfile.mkdtemp(prefix="swarm-demo-"))
+            cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
+            boards = {node: directory / f"node-{node}" for node in self.run.nodes}
+            for node, home in boards.items():
+                prepare(home, config_of(settings, node))
+            weather = {"loss": settings.loss, "delay_ms": JITTER_MS}
+            self.rig = Rig(boards, settings.seed, runtime, weather, remove=directory, silent=stays)
+            cleanup.callback(self.rig.close)
+            self._cleanup = cleanup.pop_all()
+
+    def __enter__(self) -> Demo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cleanup.close()
+
+    def follow(self) -> Iterator[None]:
+        """Switch the boards on and take what they do, until all is done or patience has ended; yields at each look."""
+        planned = switches(self.settings)
+        for after_ms, node, on in planned:
+            self.rig.power(node, on, after_ms)
+        switched_s = planned[-1][0] / 1000 + _SETTLED_S
+        patience_s = (planned[-1][0] + self.settings.patience_ms + GRACE_MS) / 1000
+        start_s = time.monotonic()
+        while True:
+            for event in self.rig.events(_LOOK_S):
+                self.run.take(event)
+            while self.run.sampled:
+                sampler = self.run.sampled.pop()
+                sampler.sample_us = sample_instant(self.rig, sampler.node, sampler.sample_us)
+            now_s = time.monotonic() - start_s
+            self.in_time = now_s > switched_s and self.run.finished(self.settings.on_timeout == "retry")
+            yield
+            if self.in_time or now_s > patience_s:
+                return
+
+    def air(self) -> dict:
+        """The medium's statistics."""
+        return self.rig.medium.do("stats")
+
+    def ask(self) -> None:
+        """Read each live node's status and runtime over its prompt; a node that does not answer is in error."""
+        for node in self.run.live():
+            port = self.rig.ports[node.node]
+            try:
+                with raw_repl(port) as transport:
+                    self.runtimes[node.node] = read_runtime(transport, port)
+                    self.statuses[node.node] = read_status(transport, port)
+            except BoardError as error:
+                node.error = node.error or str(error)
+
+    def result(self) -> dict:
+        """How it went, for programs; with the boards' ports when they are to run on."""
+        live = self.run.live()
+        result = {
+            "nodes": self.settings.nodes,
+            "bootstrapped": sum(node.conclusion == BOOTSTRAPPED for node in live),
+            "timed_out": sum(node.conclusion == TIMED_OUT for node in live),
+            "converged_ms": self.run.converged_ms(),
+            "skew_us": self.run.skew_us(),
+            "samples": [node.sample for node in live if node.sample is not None],
+            "frames_sent": self.air()["frames"],
+            "runtime": {str(node): runtime for node, runtime in self.runtimes.items()},
+            "pids": [*self.run.pids, self.rig.medium_pid, self.rig.pid],
+            "seed": self.settings.seed,
+        }
+        if self._stays:
+            result["ports"] = {str(node): port for node, port in self.rig.ports.items()}
+        return result
+
+    def problem(self) -> str | None:
+        """Why this was no success, or None."""
+        live = self.run.live()
+        bad = [node for node in live if not node.succeeded()]
+        if not live:
+            return "no node has power at the end"
+        if not bad:
+            return None
+        names = ", ".join(str(node.node) for node in bad)
+        required = self.settings.required
+        if len(live) < required:
+            return f"{len(live)} nodes have power and {required} are required: node {names} cannot bootstrap"
+        if not self.in_time:
+            words = " | ".join(bad[0].output[-4:]) or "none"
+            return f"node {names} did not bootstrap and sample in time; last words: {words}"
+        return f"node {names} did not bootstrap and sample"
+
+    def keep(self) -> None:
+        """Have the boards run on when this process ends, and write down that they do."""
+        self.rig.keep()
+        kept.save(self.rig.pid, self.rig.medium_port, self.rig.ports)
+        self._cleanup.pop_all()
+
+
+def sample_instant(rig: Rig, node: int, line_us: int | None) -> int | None:
+    """True time of a first sample: of the last conversion of the node's ADC before its sample line came out."""
+    readings = [when_us for when_us, _ in rig.medium.do("readings", node=node)["readings"]]
+    before = [when_us for when_us in readings if line_us is not None and when_us <= line_us]
+    return max(before) if before else None

@@ -1,0 +1,64 @@
+"""What a demo is to be: how many nodes on which links, what each is told, and when each has power."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+BOOT_SPREAD_MS = 1500
+REBOOT_OFF_MS = 50  # how long a reboot leaves a board without power
+RETRIES = 3  # deadlines that nodes which try again are followed for
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a demo is to be. kills, reboots: (node, ms after the first power-on) of a power cut for good, or short."""
+
+    nodes: int
+    link: str  # espnow, uart or mixed
+    required: int  # how many must be ready
+    loss: float  # share of messages that a listener loses
+    deadline_ms: int
+    on_timeout: str  # halt or retry
+    seed: int
+    kills: list[tuple[int, int]] = field(default_factory=list)
+    reboots: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def patience_ms(self) -> int:
+        """How long after their start the nodes are followed."""
+        return self.deadline_ms * (RETRIES if self.on_timeout == "retry" else 1)
+
+
+def links_of(link: str, node: int, nodes: int) -> list[str]:
+    """The links of one of so many nodes in a demo with that link."""
+    if link != "mixed":
+        return [link]
+    joint = nodes // 2
+    return ["espnow"] * (node <= joint) + ["uart"] * (node >= joint)
+
+
+def config_of(settings: Settings, node: int) -> dict:
+    """What a node's faction.json says in such a demo; the node's own defaults hold for the rest."""
+    return {
+        "swarm": "demo",
+        "members": list(range(1, settings.nodes + 1)),
+        "node": node,
+        "required": settings.required,
+        "deadline_ms": settings.deadline_ms,
+        "on_timeout": settings.on_timeout,
+        "links": links_of(settings.link, node, settings.nodes),
+    }
+
+
+def switches(settings: Settings) -> list[tuple[float, int, bool]]:
+    """When each node's power goes on and off: (ms after the first power-on, node, on), in order."""
+    chance = random.Random(f"boots/{settings.seed}")
+    boots = {node: chance.uniform(0, BOOT_SPREAD_MS) for node in range(1, settings.nodes + 1)}
+    for node, ms in settings.kills + settings.reboots:
+        boots[node] = min(boots[node], ms / 2)  # a board that is to lose its power at that time has it before
+    first = min(boots.values())
+    planned = [(ms - first, node, True) for node, ms in boots.items()]
+    planned += [(float(ms), node, False) for node, ms in settings.kills + settings.reboots]
+    planned += [(float(ms + REBOOT_OFF_MS), node, True) for node, ms in settings.reboots]
+    return sorted(planned)
