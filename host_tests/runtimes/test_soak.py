@@ -36,7 +36,7 @@ class aes:
 def day(tmp_path_factory):
     folder = tmp_path_factory.mktemp("soak")
     (folder / "cryptolib.py").write_text(QUICK_CRYPTOLIB)
-    script = paths.SHIMS.parent / "soak_script.py"
+    script = paths.ROOT / "host_tests" / "fixtures" / "scripts" / "soak.py"
     said = json.loads(runtimes.run("wasm", script, [SEED], paths=[folder, paths.LIB], timeout=120))
     print(f"seed {SEED}: {said}")
     said["counters"] = [dict(zip(names.COUNTERS, counters, strict=True)) for counters in said["counters"]]
