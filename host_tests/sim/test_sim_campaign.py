@@ -7,7 +7,8 @@ import pytest
 
 from swarm.cli import main
 from swarm.device.library import Cmac
-from swarm.sim import campaign, plot, report
+from swarm.output import svg
+from swarm.sim import campaign, report
 from swarm.sim import run as run_module
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
@@ -148,7 +149,7 @@ def test_pictures_are_well_formed(tmp_path):
 
 @pytest.mark.parametrize("high", (0.04, 0.9, 3.0, 7.0, 10.0, 63.0, 680.0, 12345.0))
 def test_axes_are_divided_by_round_values(high):
-    values = plot.steps(0, high)
+    values = svg.steps(0, high)
     assert 2 <= len(values) <= 8 and values[0] == 0 and values[-1] <= high
 
 

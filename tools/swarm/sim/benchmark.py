@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from swarm.output import writable
+from swarm.output.arguments import count
+from swarm.output.progress import progress
 from swarm.output.streams import fail
-from swarm.verbs.developer.sim import count, progress
 
 PROTOCOLS = ("faction", "published", "repeating", "heartbeat")
 SIZES = (5, 20, 50, 200)

@@ -1,15 +1,11 @@
-"""Pictures as SVG, written by hand: they need no library, and the same run gives the same bytes."""
+"""Pictures of runs: one run in lanes, the distributions of many, and curves through their figures."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from xml.sax.saxutils import escape
-
-from swarm.output import writable
+from swarm.output.svg import COLOURS, Canvas, steps
 from swarm.sim.plan import Options
 from swarm.sim.run import Result, Run
 
-_COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#555555")
 _MARKS = {
     "boots": "#555555",
     "hears": "#66ccee",
@@ -22,67 +18,6 @@ _MARKS = {
     "stops": "#000000",
 }
 _LEFT, _TOP, _WIDTH = 70, 40, 900
-
-
-def check(path: str | None) -> None:
-    """ValueError when a picture cannot be written there, or not in the form that the file's name asks for."""
-    if path:
-        if not path.endswith(".svg"):
-            raise ValueError(f"plot {path!r}: pictures are SVG, name it something.svg")
-        writable.check(path)
-
-
-def save(path: str, picture: str) -> None:
-    """Write a picture."""
-    Path(path).write_text(picture, encoding="utf-8")
-
-
-class Canvas:
-    """SVG elements on a page of that size, in pixels."""
-
-    def __init__(self, width: int, height: int, title: str) -> None:
-        self._parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-            f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">',
-            f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        ]
-        self.text(width / 2, 16, title, anchor="middle", size=13)
-
-    def text(self, x: float, y: float, words: str, anchor: str = "start", size: int = 11, colour: str = "#222") -> None:
-        """Words at a point."""
-        self._parts.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">'
-            f"{escape(words)}</text>"
-        )
-
-    def line(self, x1: float, y1: float, x2: float, y2: float, colour: str = "#cccccc", width: float = 1) -> None:
-        """A straight line."""
-        self._parts.append(
-            f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="{width}"/>'
-        )
-
-    def dot(self, x: float, y: float, colour: str, radius: float = 4) -> None:
-        """A filled circle."""
-        self._parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}"/>')
-
-    def path(self, points: list[tuple[float, float]], colour: str) -> None:
-        """A line through points."""
-        places = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        self._parts.append(f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
-
-    def svg(self) -> str:
-        """The picture's text."""
-        return "\n".join([*self._parts, "</svg>", ""])
-
-
-def steps(low: float, high: float, count: int = 6) -> list[float]:
-    """Round values that divide a range."""
-    span = max(high - low, 1e-9)
-    size = 10.0 ** len(str(int(span / count))) / 10 if span >= count else 10.0**-3
-    while span / size > count:
-        size *= 2.5 if str(size).lstrip("0.").startswith("2") else 2
-    first = -(-low // size)
-    return [value * size for value in range(int(first), int(high / size) + 1)]
 
 
 def lanes(run: Run, events: list[tuple[int, int, str, str]]) -> str:
@@ -132,7 +67,7 @@ def distributions(options: Options, found: list[Result]) -> str:
     size = str(low) if low == high else f"{low} to {high}"
     canvas = Canvas(960, 300, f"{len(found)} runs of {size} nodes, {options.loss:.0%} loss, {options.topology}")
     for index, (title, values) in enumerate(panels):
-        _cumulative(canvas, 40 + index * 310, 50, 260, 200, title, sorted(values), _COLOURS[index])
+        _cumulative(canvas, 40 + index * 310, 50, 260, 200, title, sorted(values), COLOURS[index])
     return canvas.svg()
 
 
@@ -178,7 +113,7 @@ def _curves(canvas: Canvas, x: int, x_name: str, y_name: str, lines: dict[str, l
     canvas.text(x + width / 2, y + height + 34, x_name, "middle")
     canvas.text(x - 40, y - 12, y_name)
     for index, (name, points) in enumerate(lines.items()):
-        colour = _COLOURS[index % len(_COLOURS)]
+        colour = COLOURS[index % len(COLOURS)]
         places = [(x + width * px / right, y + height * (1 - py / top)) for px, py in sorted(points)]
         canvas.path(places, colour)
         for px, py in places:

@@ -15,11 +15,10 @@ from pathlib import Path
 from mpremote.transport_serial import SerialTransport
 
 from swarm.description.project import ProjectError
-from swarm.output import writable
+from swarm.output import svg, writable
 from swarm.output.streams import fail
 from swarm.serial import targets
 from swarm.serial.repl import BoardError, run
-from swarm.sim import plot
 from swarm.watch import samples
 from swarm.watch.samples import SamplesError
 
@@ -75,7 +74,7 @@ def register(subparsers) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        plot.check(options.plot)
+        svg.check(options.plot)
         writable.check(options.out)
         chosen = targets.choose(options)
         table = samples.load(options.out)
@@ -99,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
     samples.save(options.out, table)
     print(f"{options.out}: {samples.counted(len(table))}, {added} new")
     if options.plot:
-        plot.save(options.plot, samples.picture(table, options.out.name))
+        svg.save(options.plot, samples.picture(table, options.out.name))
         print(options.plot)
     return 0 if len(answered) == len(asked) else 1
 

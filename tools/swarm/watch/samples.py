@@ -15,12 +15,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from swarm.output import writable
-from swarm.sim.plot import Canvas, steps
+from swarm.output.svg import COLOURS, Canvas, steps
 
 FIELDS = ("node", "session", "late_us", "value", "late", "agreed")
 _AGREED_MAX_US = 499_000_000  # a node counts the time since the agreed instant as far as that
 _SAME_S = 1.0  # two nodes' readings of the agreed instant, taken over serial lines, that are of the same one
-_IN_TIME, _LATE, _RULE = "#4477aa", "#ee6677", "#228833"
+_IN_TIME, _LATE, _RULE = COLOURS[:3]
 _NAMED = 60  # dots that have their node's number beside them
 _TIMES = ((1_000_000.0, "s"), (1000.0, "ms"), (1.0, "us"))
 

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from swarm import runtimes
+from swarm.output import svg
+from swarm.output.progress import progress
 from swarm.proof.figures import page
 from swarm.runtimes.measure import size
 from swarm.sim import benchmark, campaign, plot, report
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
-from swarm.verbs.developer.sim import progress
 
 _FREE = {"hidden_wait_ms": 0.0, "stamp_us": 1}
 _FIFTY = {"nodes": (50, 50), "boot_spread_ms": 5}
@@ -203,7 +204,7 @@ class Maker:
 
     def draw(self, name: str, picture: str) -> None:
         """Write a picture."""
-        plot.save(str(self.folder / f"{name}.svg"), picture)
+        svg.save(str(self.folder / f"{name}.svg"), picture)
 
     def growth(self, figures: tuple[Figure, ...], summaries: list[dict[str, Any]]) -> None:
         """Draw how time and frames grow with the swarm."""

@@ -18,10 +18,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from swarm.device.library import Node
+from swarm.output.arguments import count
+from swarm.output.progress import progress
 from swarm.sim import campaign, report
 from swarm.sim.attack.defences import DEFENCES
 from swarm.sim.attack.run import KINDS, AttackRun, kind_of
-from swarm.verbs.developer.sim import progress
 
 SEEDS = 20_000
 _SHOWN = 10
@@ -94,18 +95,11 @@ def _parser() -> argparse.ArgumentParser:
         description="Attack simulated swarms of the real nodes; 1 is returned when an attack succeeds.",
         epilog="defences: " + ", ".join(DEFENCES),
     )
-    parser.add_argument("--seeds", type=_count, metavar="N", help=f"how many runs (default {SEEDS})")
+    parser.add_argument("--seeds", type=count, metavar="N", help=f"how many runs (default {SEEDS})")
     parser.add_argument("--seed", type=int, metavar="S", help="the first run's seed (default 1); alone: show that run")
-    parser.add_argument("--jobs", type=_count, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--jobs", type=count, metavar="N", help="processes (default: one a core)")
     parser.add_argument("--without", choices=DEFENCES, metavar="DEFENCE", help="take a defence out of the nodes")
     return parser
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}: 1 or more")
-    return value
 
 
 def _show(seed: int, without: str | None) -> int:

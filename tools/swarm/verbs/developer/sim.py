@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 
+from swarm.output import svg
+from swarm.output.arguments import count
+from swarm.output.progress import progress
 from swarm.sim.plan import FAULTS, TOPOLOGIES, Options
 
 _EXAMPLES = """\
@@ -102,13 +104,6 @@ def options_from(arguments: argparse.Namespace) -> Options:
     return replace(Options(), **{name: getattr(arguments, name) for name in names})
 
 
-def count(text: str) -> int:
-    """The number that an option of argparse gives of things of which there is one at least."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number, 1 or more")
-    return int(text)
-
-
 def _nodes(text: str) -> tuple[int, int]:
     low, _, high = text.partition("-")
     try:
@@ -131,21 +126,6 @@ def _faults(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
 
-@contextmanager
-def progress(total: int, what: str):
-    """A progress bar on standard error, if that is a terminal; yields a function to call after each step."""
-    if total < 10 or not sys.stderr.isatty():
-        yield lambda *_: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda *_: bar.advance(task)
-
-
 def _main(arguments: argparse.Namespace) -> int:
     # Imported here, so that every other command starts without the simulator.
     from swarm.sim import campaign, plot, report
@@ -153,7 +133,7 @@ def _main(arguments: argparse.Namespace) -> int:
 
     try:
         options = options_from(arguments)
-        plot.check(arguments.plot)
+        svg.check(arguments.plot)
     except ValueError as error:
         print(f"swarm sim: {error}", file=sys.stderr)
         return 2
@@ -166,7 +146,7 @@ def _main(arguments: argparse.Namespace) -> int:
             print(report.timeline(run, events.events))
             print(report.outcome(found[0]))
         if arguments.plot:
-            plot.save(arguments.plot, plot.lanes(run, events.events))
+            svg.save(arguments.plot, plot.lanes(run, events.events))
     else:
         seeds = range(first, first + (arguments.seeds or 100))
         with progress(len(seeds), "simulating") as done:
@@ -174,7 +154,7 @@ def _main(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print(report.page(campaign.summary(options, found), campaign.failures(found)))
         if arguments.plot:
-            plot.save(arguments.plot, plot.distributions(options, found))
+            svg.save(arguments.plot, plot.distributions(options, found))
     if arguments.json:
         print(json.dumps(campaign.summary(options, found)))
     return 1 if any(sum(result.violations.values()) for result in found) else 0
