@@ -27,7 +27,7 @@ from swarm import cli
 from swarm.deploy import deployment, payload
 from swarm.deploy.deployment import DeployError, Deployment
 from swarm.description import project
-from swarm.rig.virtual_board import prepare
+from swarm.rig.files import prepare
 from swarm.serial.repl import BoardError, open_port, raw_repl, read_status
 from terminal import Terminal
 

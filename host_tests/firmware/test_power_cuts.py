@@ -21,7 +21,8 @@ from swarm import cli, paths, runtimes
 from swarm.deploy import deployment, payload
 from swarm.deploy.deployment import DeployError
 from swarm.description import project
-from swarm.rig.virtual_board import BOARD, FIRMWARE, prepare
+from swarm.paths import FIRMWARE
+from swarm.rig.files import BOARD, prepare
 from swarm.serial.repl import raw_repl
 from swarm.watch import samples
 

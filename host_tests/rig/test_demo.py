@@ -18,7 +18,7 @@ from swarm.rig.demo import sniffer
 from swarm.rig.demo.plan import Settings, switches
 from swarm.rig.demo.run import Run
 from swarm.rig.demo.view import state_of, summary
-from swarm.rig.virtual_board import make_clock
+from swarm.rig.personality import make_clock
 
 SEED = 11
 SWARM = str(Path(sys.executable).with_name("swarm"))

@@ -11,7 +11,8 @@ import pytest
 
 from swarm.rig import air
 from swarm.rig.air import Weather, airtime_us, arrivals
-from swarm.rig.medium import STRANGER, Medium, MediumClient, mac_of, node_of
+from swarm.rig.medium import STRANGER, Medium, mac_of, node_of
+from swarm.rig.medium_client import MediumClient
 
 SEED = 20
 BODY = bytes(range(46))

@@ -4,7 +4,7 @@ import pytest
 
 from device_script import Air, run
 from requirements import require
-from swarm.rig.virtual_board import Clock, make_clock, make_sensor
+from swarm.rig.personality import Clock, make_clock, make_sensor
 
 WRAP = 1 << 30
 SEEDS = range(40)

@@ -141,7 +141,7 @@ def main() -> None:
     """Become the board: run its programs in this process. Arguments: the medium's port, the script to start with."""
     radio_port, start = int(sys.argv[1]), Path(sys.argv[2])
     here = Path(__file__).resolve()
-    sys.path[0:1] = [str(here.parents[1]), str(start.parents[2])]  # this package, and the shims of what CPython lacks
+    sys.path[0:1] = [str(here.parents[2]), str(start.parents[2])]  # this package, and the shims of what CPython lacks
     from swarm.rig.launcher import arm, die_with_parent, open_radio
 
     die_with_parent()

@@ -26,13 +26,13 @@ import json
 import select
 import socket
 import sys
-import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
 
 from swarm.rig import air
 from swarm.rig.bus import Bus, frame_of
 from swarm.rig.launcher import die_with_parent
+from swarm.rig.personality import true_us
 
 RECORD_MAX = 200_000
 READINGS_KEPT = 256
@@ -50,11 +50,6 @@ def mac_of(node: int) -> bytes:
 def node_of(mac: bytes) -> int:
     """Board whose radio has this address."""
     return int.from_bytes(mac[4:], "big")
-
-
-def true_us() -> int:
-    """True time: microseconds of the machine's monotonic clock."""
-    return time.monotonic_ns() // 1000
 
 
 @dataclass
@@ -259,52 +254,6 @@ def _send(link: socket.socket, address: tuple[str, int], datagram: bytes) -> Non
     # A board that has lost power, or whose socket is full: the air does not care.
     with contextlib.suppress(BlockingIOError, ConnectionError):
         link.sendto(datagram, address)
-
-
-class MediumClient:
-    """Steers a medium that runs on loopback `port`."""
-
-    TRIES = 5
-    TIMEOUT_S = 0.5
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.connect(("127.0.0.1", port))
-        self._socket.settimeout(self.TIMEOUT_S)
-        self._asked = 0
-
-    def do(self, verb: str, **parameters) -> dict:
-        """Send a control message and return the answer; OSError when none comes, ValueError when it is refused."""
-        self._asked += 1
-        for _attempt in range(self.TRIES):
-            self._socket.send(json.dumps({"do": verb, "question": self._asked, **parameters}).encode())
-            try:
-                reply = {}
-                while reply.pop("question", None) != self._asked:  # else it answers an earlier question, late
-                    reply = json.loads(self._socket.recv(65536))
-            except (TimeoutError, ConnectionError):
-                continue
-            if "error" in reply:
-                raise ValueError(reply["error"])
-            return reply
-        raise OSError(
-            f"no answer from the medium on 127.0.0.1:{self.port}: it is not running, or this computer is too busy"
-        )
-
-    def recorded(self) -> list[dict]:
-        """Every recorded message."""
-        messages: list[dict] = []
-        while True:
-            part = self.do("recorded", **{"from": len(messages)})
-            messages += part["messages"]
-            if len(messages) >= part["count"] or not part["messages"]:
-                return messages
-
-    def close(self) -> None:
-        """Let go of the medium."""
-        self._socket.close()
 
 
 def main(arguments: list[str] | None = None) -> int:

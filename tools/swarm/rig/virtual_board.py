@@ -1,41 +1,34 @@
 """A virtual board: a MicroPython process with its own directory, clock, sensor, radio and serial port.
 
-`prepare` lays the files as a deploy would. `VirtualBoard` gives the board power and a serial port: a PTY whose path a
-tool such as mpremote opens. Between that PTY and the process's own stands this supervisor, because a process at a PTY
-is not a board: Ctrl-C has to become an interrupt, and a process that ended at Ctrl-D has to come back as a board's
-soft reset does.
+`VirtualBoard` gives the board power and a serial port: a PTY whose path a tool such as mpremote opens. Between that PTY
+and the process's own stands this supervisor, because a process at a PTY is not a board: Ctrl-C has to become an
+interrupt, and a process that ended at Ctrl-D has to come back as a board's soft reset does.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import random
 import select
-import shutil
 import signal
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
-from swarm.paths import BOARDS, FIRMWARE, LIB, SHIMS
+from swarm.paths import SHIMS
 from swarm.rig.launcher import INTERRUPT
-from swarm.rig.medium import true_us
+from swarm.rig.personality import Clock, make_clock, make_sensor, true_us
 
 DEVICE_SHIMS = SHIMS / "device"
-BOARD = BOARDS / "VIRTUAL"
 RUNTIMES = ("unix", "cpython")
 
 # Exit codes of the firmware's machine.reset() and machine.soft_reset() (host_tests/shims/device/machine.py).
 EXIT_RESET = 64
 
-_WRAP_US = 1 << 30  # of ticks_us; ticks_ms wraps at 1000 times that, which is a wrap of ticks_us too
-_DRIFT_PPB = 50_000
 _RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n"
 _PROMPT = b">>> "
 _CTRL_A, _CTRL_C = b"\x01", b"\x03"
@@ -43,83 +36,6 @@ _WATCHDOG = b"W"  # a board's request for the reset of its watchdog (host_tests/
 _LINE_MAX = 4096
 _HELD_MAX = 65536  # bytes held for a program that does not read
 _STUCK_S = 0.25  # how long the board waits for a reader of its port that does not read
-
-
-@dataclass(frozen=True)
-class Clock:
-    """A board's clock: local microseconds = offset_us + elapsed * (1 + ppb / 10**9), since true time base_us."""
-
-    base_us: int
-    offset_us: int
-    ppb: int
-
-    def local_us(self, true: int) -> int:
-        """Unwrapped local microseconds at a true time."""
-        elapsed = true - self.base_us
-        return self.offset_us + elapsed + elapsed * self.ppb // 10**9
-
-    def true_of_ticks_ms(self, ticks_ms: int, near_us: int) -> int:
-        """True time at which ticks_ms had this value, of all such times the one nearest to true time near_us."""
-        near_ms = self.local_us(near_us) // 1000
-        distance = (ticks_ms - near_ms + (1 << 29)) % (1 << 30) - (1 << 29)
-        local = (near_ms + distance) * 1000 - self.offset_us
-        return self.base_us + local - local * self.ppb // 10**9
-
-
-def make_clock(seed: int, node: int, boot: int, now_us: int) -> Clock:
-    """A board's clock for one boot: up to 50 ppm off; in some boots the ticks wrap within the first six seconds."""
-    crystal = random.Random(f"crystal/{seed}/{node}")
-    ppb = crystal.randint(-_DRIFT_PPB, _DRIFT_PPB)
-    chance = random.Random(f"clock/{seed}/{node}/{boot}")
-    wrap = chance.random()
-    before_us = chance.randint(0, 6_000_000)
-    if wrap < 0.25:  # ticks_ms and ticks_us wrap
-        offset = _WRAP_US * 1000 - before_us
-    elif wrap < 0.5:  # only ticks_us does
-        offset = _WRAP_US * chance.randint(1, 999) - before_us
-    else:
-        offset = chance.randrange(_WRAP_US * 1000)
-    return Clock(now_us, offset, ppb)
-
-
-@dataclass(frozen=True)
-class Sensor:
-    """How a board's temperature sensor settles after power-on, in thousandths of a degree and milliseconds."""
-
-    ambient_mc: int
-    rise_mc: int
-    tau_ms: int
-
-
-def make_sensor(seed: int, node: int) -> Sensor:
-    """A sensor that gives steady readings 0.1 to 1.5 seconds after power-on."""
-    chance = random.Random(f"sensor/{seed}/{node}")
-    return Sensor(chance.randint(18_000, 28_000), chance.randint(5_000, 40_000), chance.randint(60, 800))
-
-
-def prepare(
-    directory: Path,
-    config: dict,
-    key: bytes | None = None,
-    firmware: Path = FIRMWARE,
-    library: Path = LIB,
-) -> None:
-    """Lay a board's files into its directory as a deploy would: firmware, library, board.py, faction.json, faction.key.
-
-    config: for faction.json; key: 16 bytes, None for the demonstration key.
-    What the board itself wrote there, such as its session number, stays.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    for source in sorted(firmware.glob("*.py")):
-        shutil.copy(source, directory / source.name)
-    shutil.copy(BOARD / "board.py", directory / "board.py")
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "package.json", "manifest.py")
-    shutil.copytree(library, directory / "lib", dirs_exist_ok=True, ignore=ignore)
-    (directory / "faction.json").write_text(json.dumps(config) + "\n")
-    if key is not None:
-        key_file = directory / "faction.key"
-        key_file.touch(mode=0o600)
-        key_file.write_text(key.hex() + "\n")
 
 
 def unix_port_missing() -> str | None:
@@ -366,13 +282,3 @@ class VirtualBoard:
         poll = select.poll()
         poll.register(self._outer, select.POLLIN)
         return not any(event & select.POLLHUP for _, event in poll.poll(0))
-
-
-def pump_for(boards: Iterable[VirtualBoard], seconds: float) -> None:
-    """Pump some boards for a while: for tests and tools that have no loop of their own."""
-    boards = list(boards)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        select.select([descriptor for board in boards for descriptor in board.descriptors()], [], [], 0.01)
-        for board in boards:
-            board.pump()

@@ -10,23 +10,18 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import shutil
 import signal
 import sys
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
 from swarm.description import project
 from swarm.description.project import ProjectError
 from swarm.output.streams import fail
-from swarm.rig.rig import Rig
+from swarm.rig.standalone import Standalone, names_in
 from swarm.rig.virtual_board import unix_port_missing
 from swarm.serial import kept
 
 COUNT_MAX = 100
-_PORTS = "ports"  # folder of the ports' names, in --dir
-_WAIT_S = 1.0
 _EXAMPLES = """examples:
   swarm board --virtual                              one board, fresh from the factory
   swarm board --virtual --count 8 --dir boards       eight; then, in another terminal:
@@ -112,9 +107,9 @@ def _check(options: argparse.Namespace) -> None:
         raise _WrongUse("give --virtual: other boards come in a box")
     if options.background and kept.load() is not None:
         raise _WrongUse("--background: boards run there already: stop them with `swarm board --stop`")
-    if options.dir is not None and (options.dir / _PORTS).exists():
+    if options.dir is not None and names_in(options.dir).exists():
         raise _WrongUse(
-            f"--dir {options.dir}: {options.dir / _PORTS} is there, so its boards run already: stop them, "
+            f"--dir {options.dir}: {names_in(options.dir)} is there, so its boards run already: stop them, "
             "or remove it when they do not"
         )
 
@@ -123,34 +118,13 @@ def _serve(options: argparse.Namespace, nodes: list[int]) -> int:
     """Run the boards until an interrupt, or let go of them."""
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
     os.umask(0o077)  # a board's flash holds its key
-    with ExitStack() as cleanup:
-        if options.dir is None:
-            home = Path(tempfile.mkdtemp(prefix="swarm-board-"))
-            remove = home
-        else:
-            home = options.dir
-            remove = (home / _PORTS).absolute()
-        cleanup.callback(shutil.rmtree, remove, ignore_errors=True)
-        flash = {node: (home / f"board-{node}").absolute() for node in nodes}
-        for folder in (*flash.values(), home / _PORTS):
-            folder.mkdir(parents=True, exist_ok=True)
-        rig = Rig(flash, seed, remove=remove, silent=options.background)
-        cleanup.callback(rig.close)
-        names = {}
-        for node in nodes:
-            names[node] = home / _PORTS / str(node)
-            names[node].symlink_to(rig.ports[node])
-            rig.power(node, True)
-        while len(rig.pids) < len(nodes):
-            rig.events(_WAIT_S)
-        print("\n".join(_lines(options, nodes, names, seed)), flush=True)
+    with Standalone(nodes, seed, options.dir, stays=options.background) as boards:
+        print("\n".join(_lines(options, nodes, boards.names, seed)), flush=True)
         if options.background:
-            rig.keep()
-            kept.save(rig.pid, rig.medium_port, rig.ports)
-            cleanup.pop_all()
-            return 0
-        while True:
-            rig.events(_WAIT_S)  # what they print is at their ports
+            boards.let_go()
+        else:
+            boards.run()
+    return 0
 
 
 def _lines(options: argparse.Namespace, nodes: list[int], names: dict[int, Path], seed: int) -> list[str]:

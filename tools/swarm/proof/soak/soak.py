@@ -36,9 +36,10 @@ from swarm.proof.soak import ledger
 from swarm.proof.soak.ledger import Boot, Ledger
 from swarm.rig.demo.demo import sample_instant
 from swarm.rig.demo.run import BOOTSTRAPPED
-from swarm.rig.medium import true_us
+from swarm.rig.files import prepare
+from swarm.rig.personality import true_us
 from swarm.rig.rig import Rig
-from swarm.rig.virtual_board import prepare, unix_port_missing
+from swarm.rig.virtual_board import unix_port_missing
 from swarm.serial import targets
 from swarm.serial.repl import run
 from swarm.watch import samples

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from swarm.rig.demo.plan import Settings, config_of, switches
 from swarm.rig.demo.run import BOOTSTRAPPED, TIMED_OUT, Run
+from swarm.rig.files import prepare
 from swarm.rig.rig import Rig
-from swarm.rig.virtual_board import prepare
 from swarm.serial import kept
 from swarm.serial.repl import BoardError, raw_repl, read_runtime, read_status
 

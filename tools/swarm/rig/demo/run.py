@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from swarm.rig.virtual_board import Clock
+from swarm.rig.personality import Clock
 
 # A line may follow something a prompt printed, so the node's part is searched for.
 _EVENT = re.compile(r"faction: (\d+) node (\d+) (.*)$")
