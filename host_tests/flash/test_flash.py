@@ -18,6 +18,7 @@ from firmware_image import IMAGE_BYTES, make_image
 from swarm import boards, cli
 from swarm.description import project
 from swarm.flash import cache, esp, uf2
+from swarm.flash.board import Settings, Target
 from swarm.flash.error import FlashError
 from swarm.verbs import flash
 
@@ -239,7 +240,7 @@ def test_no_port(capsys, tmp_path):
 def test_progress_is_shown_in_a_terminal(tmp_path, chip):
     wire, image = chip("esp32"), make_image(tmp_path, "esp32")
     console = Console(file=io.StringIO(), force_terminal=True, width=200)
-    flash.flash(flash.Target("ESP32_GENERIC", wire.url), flash.Settings(firmware=image), console)
+    flash.flash(Target("ESP32_GENERIC", wire.url), Settings(firmware=image), console)
     assert "Writing" in console.file.getvalue() and "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in console.file.getvalue()
 
 

@@ -9,7 +9,6 @@ Exit status: 0 all written, 1 not all, 2 wrong use, 130 interrupted.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -17,8 +16,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from swarm import boards
 from swarm.description import project
-from swarm.flash import cache, esp, uf2
-from swarm.flash.cache import Firmware
+from swarm.flash import board, cache, esp
+from swarm.flash.board import READ_BACK_KB, Settings, Target
 from swarm.flash.error import FlashError
 from swarm.output.streams import fail
 
@@ -30,40 +29,10 @@ _EXAMPLES = """examples:
   swarm flash --board RPI_PICO --port /dev/ttyACM0               asks MicroPython into the loader
   swarm flash --board RPI_PICO --volume /media/me/RPI-RP2        a new board: hold BOOTSEL while plugging it in
 """
-_READ_BACK_KB = 64
 
 
 class _WrongUse(Exception):
     """An option does not fit; the message names its value and the remedy."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A board to be written."""
-
-    board: str
-    port: str | None  # None: in its loader, and at no port
-    serial: str | None = None  # USB serial number, by which it is found again at another port
-    member: project.Member | None = None  # None: of no described swarm
-
-    @property
-    def label(self) -> str:
-        """How the board is called in messages."""
-        at = self.port or "its drive"
-        return f"node {self.member.id} at {at}" if self.member else f"{self.board} at {at}"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How boards are written."""
-
-    firmware: Path | None = None  # None: official firmware
-    micropython: str = cache.VERSION  # of official firmware
-    erase: bool = False
-    stub: bool = True
-    read_back: bool = False
-    baud: int = esp.BAUD
-    volume: Path | None = None
 
 
 def register(subparsers) -> None:
@@ -89,7 +58,7 @@ def register(subparsers) -> None:
     parser.add_argument("--erase", action="store_true", help="ESP32: erase the whole flash before, files included")
     parser.add_argument("--no-stub", action="store_true", help="ESP32: leave out esptool's loader in RAM; slow")
     parser.add_argument(
-        "--read-back", action="store_true", help=f"ESP32: also read the first {_READ_BACK_KB} KB back and compare them"
+        "--read-back", action="store_true", help=f"ESP32: also read the first {READ_BACK_KB} KB back and compare them"
     )
     parser.add_argument("--baud", type=int, default=esp.BAUD, metavar="N", help="ESP32: speed (default: %(default)s)")
     parser.add_argument("--volume", type=Path, metavar="DIR", help="RP2040: where the loader's drive is or will be")
@@ -156,19 +125,7 @@ def _targets(options: argparse.Namespace, swarm: project.Project | None) -> list
     members = swarm.members if options.all else [known[node] for node in dict.fromkeys(options.nodes)]
     if len(members) > 1 and (options.port or options.volume):
         raise _WrongUse("--port and --volume are one board's: give one NODE, or list the ports in swarm.toml")
-    return [_target(member, options.port) for member in members]
-
-
-def _target(member: project.Member, port: str | None) -> Target:
-    """A member's board, at a given port or where swarm.toml says; an RP2040 in its loader may be at none."""
-    if port is not None:
-        return Target(member.board, port, None, member)
-    try:
-        port = project.port_of(member)
-    except project.ProjectError:
-        if boards.facts(member.board)["flash"]["tool"] != "uf2":
-            raise
-    return Target(member.board, port, member.serial, member)
+    return [board.target_of(member, options.port) for member in members]
 
 
 def _refuse_unfit(options: argparse.Namespace, targets: list[Target]) -> None:
@@ -196,16 +153,8 @@ def _refuse_unfit(options: argparse.Namespace, targets: list[Target]) -> None:
 
 
 def flash(target: Target, settings: Settings, console: Console) -> tuple[str, str | None]:
-    """Write one board.
-
-    Returns what to say of it, and its hardware id, None when the board could not be asked. FlashError when it failed.
-    """
-    facts = boards.facts(target.board)
-    if settings.firmware:
-        firmware = cache.from_file(settings.firmware)
-    else:
-        suffix = Path(facts["flash"]["file"]).suffix
-        firmware = cache.official(facts["firmware"], facts["port"], suffix, settings.micropython)
+    """Write one board, and show how far that is; what to say of it, and its hardware id, as board.write()."""
+    firmware = board.firmware_for(target, settings)
     console.print(f"{target.label}: {firmware.described}, SHA-256 {firmware.checksum}", markup=False)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
@@ -217,65 +166,5 @@ def flash(target: Target, settings: Settings, console: Console) -> tuple[str, st
             else:
                 bars.update(bar, description=doing, completed=done, total=total or None)
 
-        write = _write_esp if facts["flash"]["tool"] == "esptool" else _write_uf2
-        said, hardware = write(target, facts, firmware, settings, progress)
+        said, hardware = board.write(target, firmware, settings, progress)
     return f"{target.label}: {said}", hardware
-
-
-def _write_esp(target: Target, facts: dict, firmware: Firmware, settings: Settings, progress):
-    """Write an ESP32; returns what to say of it, and its hardware id."""
-    chip, offset = facts["flash"]["chip"], int(facts["flash"]["offset"], 0)
-    image = esp.check_image(firmware.path, chip)
-    assert target.port is not None
-    with esp.loader(target.port, chip, stub=settings.stub, baud=settings.baud, progress=progress) as loader:
-        expected = target.member and target.member.hardware
-        if expected and expected != loader.hardware:
-            raise FlashError(
-                f"the board is {loader.hardware}, and {expected} is listed; nothing was written: plug in the right "
-                "one, or correct the member's port or hardware in swarm.toml"
-            )
-        esp.write(loader, image, offset, erase=settings.erase)
-        said = f"{loader.chip}, {loader.hardware}: {len(image)} bytes written and verified"
-        if settings.read_back:
-            size = min(len(image), _READ_BACK_KB * 1024)
-            esp.read_back(loader, image, offset, size)
-            said += f", the first {size} read back equal"
-    return said, loader.hardware
-
-
-def _write_uf2(target: Target, facts: dict, firmware: Firmware, settings: Settings, progress):
-    """Write an RP2040; returns what to say of it, and its hardware id, None when it is at no port to be asked."""
-    image = uf2.check_image(firmware.path, facts["mcu"])
-    port = target.port
-    expected = target.member.hardware if target.member else None
-
-    def ask() -> None:
-        progress("Asking the board into its loader", 0, 0)
-        assert port is not None
-        uf2.enter_loader(port, facts["port"], expected)
-
-    # A board that is in its loader already has no serial port.
-    has_prompt = port is not None and ("://" in port or Path(port).exists())
-    try:
-        volume = uf2.find_volume(facts["flash"]["drive"], settings.volume, ask if has_prompt else None)
-    except FlashError as error:
-        if port is None or has_prompt:
-            raise
-        raise FlashError(f"there is no port {port}, and {error}") from None
-    uf2.copy(volume, image, progress)
-    said = f"{len(image)} bytes copied to {volume}"
-    if port is None and target.serial is None:
-        return f"{said}, and the board restarted (without a port it was not asked)", None
-    progress("Waiting for MicroPython", 0, 0)
-    version, hardware = uf2.wait_for_board(lambda: _port_now(target))
-    if expected not in (None, hardware):
-        raise FlashError(
-            f"written, but the board is {hardware}, and {expected} is listed: plug in the right one, or correct the "
-            "member's hardware in swarm.toml"
-        )
-    return f"{said}, MicroPython {version} runs on {hardware}", hardware
-
-
-def _port_now(target: Target) -> str | None:
-    """Where the board is now: with a known serial number, wherever the system has put it."""
-    return target.port if target.serial is None else project.port_of_serial(target.serial)

@@ -7,20 +7,14 @@ go onto every board. Exit status: 0 written, 1 not written, 2 wrong use.
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import secrets
 from pathlib import Path
 
-import tomlkit
-
 from swarm import boards
-from swarm.description import project, rules
+from swarm.description import new, project
 from swarm.device import config as device_config
-from swarm.output import writable
 from swarm.output.streams import fail
 
-_KEY_BYTES = 16
 _EXAMPLES = """examples:
   swarm init --nodes 5 --board ESP32_GENERIC
   swarm init greenhouse --nodes 5 --quorum 4 --board ESP32_GENERIC_C3 --ports /dev/ttyACM*
@@ -63,9 +57,8 @@ def register(subparsers) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     path = options.folder / project.FILE
-    key_path = path.with_suffix(".key")
     try:
-        text = render(
+        text = new.render(
             options.name or options.folder.resolve().name,
             _members(options),
             {
@@ -83,16 +76,7 @@ def _run(options: argparse.Namespace) -> int:
         why = [re.sub(r"^:[0-9]+: ", "", line.removeprefix(str(path))) for line in str(error).splitlines()]
         return fail("init", "\n".join(why), 2)
     try:
-        options.folder.mkdir(parents=True, exist_ok=True)
-        for taken in (path, key_path):
-            if taken.exists():
-                raise FileExistsError(
-                    f"{taken}: is there already and stays as it is: edit it, or move it away, or name another folder"
-                )
-        if options.open:
-            writable.write_atomically(path, text)
-        else:
-            _write_both(path, text, key_path)
+        new.write(described, text)
     except OSError as error:
         return fail("init", error, 1)
     members = "1 member" if len(described.members) == 1 else f"{len(described.members)} members"
@@ -100,7 +84,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.open:
         print("open: no key, anyone may take part")
     else:
-        print(f"{key_path}: new key; keep a copy in a safe place, and out of version control")
+        print(f"{described.key_path}: new key; keep a copy in a safe place, and out of version control")
     return 0
 
 
@@ -137,85 +121,3 @@ def _ids(options: argparse.Namespace) -> list[int]:
     if not 1 <= count <= most:
         raise _WrongUse(f"--nodes: {count}: write a whole number from 1 to {most}")
     return list(range(1, count + 1))
-
-
-def render(name: str, members: list[project.Member], settings: dict[str, int | str | None], is_open: bool) -> str:
-    """The text of a new swarm.toml, every key explained; settings that are None stay at their defaults."""
-    lines = [
-        "# A swarm: who belongs to it, and what it waits for. `swarm check` says whether this file is right.",
-        "",
-        f"name = {quoted(name)}",
-    ]
-    for key, meaning in _MEANINGS:
-        value = settings.get(key)
-        standard = rules.default(key) if key != "on_timeout" else "retry"
-        shown = standard if value is None else value
-        if shown is None:  # decided by the members
-            baud = rules.default("baud")
-            shown = len(members) if key == "quorum" else project.default_lead_ms(members, baud)
-        written = f"{key} = {quoted(shown) if isinstance(shown, str) else shown}"
-        # What the members decide by default stays a comment, so that it goes on following them.
-        chosen = value is not None or standard is not None
-        lines.append(f"{written if chosen else '# ' + written:<24} # {meaning}")
-    if is_open:
-        lines.append(f"{'open = true':<24} # no key: anyone may take part")
-    lines += [
-        "",
-        "# A member's board is found by its `port`, or by `serial`, its USB serial number (mpremote connect list).",
-        "# `hardware` is its machine.unique_id().hex(), `links` the ways it talks; left out, the board's choice.",
-    ]
-    for member in members:
-        lines += ["", "[[member]]", f"id = {member.id}", f"board = {quoted(member.board)}"]
-        if member.port is not None:
-            lines.append(f"port = {quoted(member.port)}")
-        if member.links is not None:
-            lines.append(f"links = [{', '.join(quoted(link) for link in member.links)}]")
-    return "\n".join(lines) + "\n"
-
-
-_MEANINGS = (
-    ("quorum", "how many members must be ready; left out: all"),
-    ("deadline_ms", "milliseconds from a board's start until it gives up"),
-    ("on_timeout", '"retry", or "halt"'),
-    ("lead_ms", "milliseconds from the conclusion to the first sample; left out: by size and links"),
-    ("channel", "of the radio, 1 ... 14, the same for all"),
-)
-
-
-def quoted(text: str) -> str:
-    """Text as TOML writes it."""
-    return tomlkit.string(text).as_string()
-
-
-def write_key(path: Path) -> None:
-    """Write a new key, for its owner's eyes only. FileExistsError when there is a file already."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        os.fchmod(file.fileno(), 0o600)  # a umask may have taken the owner's own permissions
-        file.write(secrets.token_hex(_KEY_BYTES) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_both(path: Path, text: str, key_path: Path) -> None:
-    """The key first: a swarm.toml never lies there without the key that it speaks of, nor a key without it."""
-    write_key(key_path)
-    try:
-        _ignore(key_path)
-        writable.write_atomically(path, text)
-    except BaseException:
-        key_path.unlink()
-        raise
-
-
-def _ignore(key_path: Path) -> None:
-    """Have git leave the key alone, where the folder is in a checkout."""
-    folder = key_path.resolve().parent
-    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
-        return
-    ignore = folder / ".gitignore"
-    text = ignore.read_text() if ignore.exists() else ""
-    line = f"/{key_path.name}"
-    if line not in text.splitlines():
-        separator = "" if not text or text.endswith("\n") else "\n"
-        ignore.write_text(f"{text}{separator}{line}\n")

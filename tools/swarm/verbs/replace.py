@@ -24,6 +24,7 @@ from swarm.description import project
 from swarm.description.project import Member, Project, ProjectError
 from swarm.doctor.examination import Board, examine
 from swarm.flash import esp
+from swarm.flash.board import Settings, Target
 from swarm.flash.error import FlashError
 from swarm.output.streams import fail
 from swarm.serial.repl import BoardError
@@ -174,8 +175,8 @@ def _flash(member: Member, options: argparse.Namespace) -> None:
     """Put MicroPython onto the new board, whatever hardware id the old one had."""
     console = Console(highlight=False, soft_wrap=True)
     successor = Member(member.id, member.board)
-    target = flash.Target(member.board, options.port, None, successor)
-    settings = flash.Settings(firmware=options.firmware, volume=options.volume, baud=esp.BAUD)
+    target = Target(member.board, options.port, None, successor)
+    settings = Settings(firmware=options.firmware, volume=options.volume, baud=esp.BAUD)
     said, _ = flash.flash(target, settings, console)
     console.print(said, markup=False)
 

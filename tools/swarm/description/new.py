@@ -1,0 +1,112 @@
+"""A new swarm: the text of its swarm.toml, and both files, swarm.toml and swarm.key, on the disk."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import tomlkit
+
+from swarm.description import rules
+from swarm.description.project import Member, Project, default_lead_ms
+from swarm.output import writable
+
+_KEY_BYTES = 16
+_MEANINGS = (
+    ("quorum", "how many members must be ready; left out: all"),
+    ("deadline_ms", "milliseconds from a board's start until it gives up"),
+    ("on_timeout", '"retry", or "halt"'),
+    ("lead_ms", "milliseconds from the conclusion to the first sample; left out: by size and links"),
+    ("channel", "of the radio, 1 ... 14, the same for all"),
+)
+
+
+def render(name: str, members: list[Member], settings: dict[str, int | str | None], is_open: bool) -> str:
+    """The text of a new swarm.toml, every key explained; settings that are None stay at their defaults."""
+    lines = [
+        "# A swarm: who belongs to it, and what it waits for. `swarm check` says whether this file is right.",
+        "",
+        f"name = {_quoted(name)}",
+    ]
+    for key, meaning in _MEANINGS:
+        value = settings.get(key)
+        standard = rules.default(key) if key != "on_timeout" else "retry"
+        shown = standard if value is None else value
+        if shown is None:  # decided by the members
+            baud = rules.default("baud")
+            shown = len(members) if key == "quorum" else default_lead_ms(members, baud)
+        written = f"{key} = {_quoted(shown) if isinstance(shown, str) else shown}"
+        # What the members decide by default stays a comment, so that it goes on following them.
+        chosen = value is not None or standard is not None
+        lines.append(f"{written if chosen else '# ' + written:<24} # {meaning}")
+    if is_open:
+        lines.append(f"{'open = true':<24} # no key: anyone may take part")
+    lines += [
+        "",
+        "# A member's board is found by its `port`, or by `serial`, its USB serial number (mpremote connect list).",
+        "# `hardware` is its machine.unique_id().hex(), `links` the ways it talks; left out, the board's choice.",
+    ]
+    for member in members:
+        lines += ["", "[[member]]", f"id = {member.id}", f"board = {_quoted(member.board)}"]
+        if member.port is not None:
+            lines.append(f"port = {_quoted(member.port)}")
+        if member.links is not None:
+            lines.append(f"links = [{', '.join(_quoted(link) for link in member.links)}]")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """Text as TOML writes it."""
+    return tomlkit.string(text).as_string()
+
+
+def write(described: Project, text: str) -> None:
+    """Write a new swarm's file, and a new key unless the swarm is open, into a folder that is made where it is missing.
+
+    described: the swarm that the text describes. FileExistsError when one of the files is there already, else OSError.
+    """
+    described.path.parent.mkdir(parents=True, exist_ok=True)
+    for taken in (described.path, described.key_path):
+        if taken.exists():
+            raise FileExistsError(
+                f"{taken}: is there already and stays as it is: edit it, or move it away, or name another folder"
+            )
+    if described.open:
+        writable.write_atomically(described.path, text)
+    else:
+        _write_both(described.path, text, described.key_path)
+
+
+def _write_key(path: Path) -> None:
+    """Write a new key, for its owner's eyes only. FileExistsError when there is a file already."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(file.fileno(), 0o600)  # a umask may have taken the owner's own permissions
+        file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_both(path: Path, text: str, key_path: Path) -> None:
+    """The key first: a swarm.toml never lies there without the key that it speaks of, nor a key without it."""
+    _write_key(key_path)
+    try:
+        _ignore(key_path)
+        writable.write_atomically(path, text)
+    except BaseException:
+        key_path.unlink()
+        raise
+
+
+def _ignore(key_path: Path) -> None:
+    """Have git leave the key alone, where the folder is in a checkout."""
+    folder = key_path.resolve().parent
+    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+        return
+    ignore = folder / ".gitignore"
+    text = ignore.read_text() if ignore.exists() else ""
+    line = f"/{key_path.name}"
+    if line not in text.splitlines():
+        separator = "" if not text or text.endswith("\n") else "\n"
+        ignore.write_text(f"{text}{separator}{line}\n")
