@@ -5,7 +5,7 @@ from pathlib import Path
 
 from verb import Verb
 
-from swarm.device import replay
+from swarm.verbs import replay
 
 MOST = 1024
 _HEAD = (

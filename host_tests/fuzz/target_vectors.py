@@ -14,6 +14,7 @@ from verb import Verb
 
 from swarm import runtimes
 from swarm.runtimes.vectors import replay
+from swarm.verbs.developer import vectors
 
 MOST = 1024
 _VIEW = b'{"peer_state": "Pinging", "conclusion": null, "is_pinging_completed": false, "pinging_peers": [1], '
@@ -39,7 +40,7 @@ _SCRIPT = Path(replay.__file__).with_name("script.py")
 _code = compile(_SCRIPT.read_text(), _SCRIPT, "exec")
 _kept = tempfile.TemporaryDirectory()
 _files = {packed: Path(_kept.name, name) for packed, name in ((True, "any.jsonl.gz"), (False, "any.jsonl"))}
-_verbs = {packed: Verb(replay, "vectors", file) for packed, file in _files.items()}
+_verbs = {packed: Verb(vectors, "vectors", file) for packed, file in _files.items()}
 
 
 @contextmanager

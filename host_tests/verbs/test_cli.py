@@ -1,6 +1,7 @@
 """The `swarm` command as a process: readers that leave, interrupts, and what every verb's help tells."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -114,12 +115,39 @@ def test_a_verb_is_imported_alone():
     assert done.stdout.splitlines()[-1] == "[] 0", done.stderr
 
 
-def test_no_verb_and_a_wrong_one_are_told_with_all_of_them(capsys):
-    for arguments, told in (([], ["required: COMMAND"]), (["dmo"], ["invalid choice: 'dmo'", *cli.VERBS])):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(arguments)
-        error = capsys.readouterr().err
-        assert ended.value.code == 2 and all(text in error for text in told)
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "required: COMMAND"),
+        (["chek"], "'chek' is no command: did you mean check? `swarm help` lists them"),
+        (["help", "chek"], "'chek' is no command: did you mean check? `swarm help` lists them"),
+        (["xyzzy", "--all"], "'xyzzy' is no command: `swarm help` lists them"),
+    ],
+)
+def test_no_verb_and_a_wrong_one_are_told_with_the_remedy(arguments, told, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2 and told in capsys.readouterr().err
+
+
+def helped(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_the_help_lists_the_verbs_for_users_and_those_for_developers(capsys):
+    told = helped(["--help"], capsys)
+    assert told == helped(["help"], capsys)
+    users, developers = told.split("for whoever has a swarm:")[1].split("for whoever works on the library:")
+    assert re.findall(r"^  (\w+)  ", users, re.MULTILINE) == list(cli.FOR_USERS)
+    assert re.findall(r"^  (\w+)  ", developers, re.MULTILINE) == list(cli.FOR_DEVELOPERS)
+
+
+def test_help_of_a_verb_is_that_verbs_help(capsys):
+    told = helped(["help", "size"], capsys)
+    assert told == helped(["size", "--help"], capsys) and told.startswith("usage: swarm size ")
 
 
 @pytest.mark.parametrize(

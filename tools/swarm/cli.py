@@ -1,6 +1,7 @@
 """The `swarm` command: one subcommand a module, which is imported when it is asked for."""
 
 import argparse
+import difflib
 import importlib
 import io
 import sys
@@ -8,8 +9,8 @@ import sys
 import swarm
 from swarm.output import streams
 
-# Verbs in the order of the help, and the module that has each.
-VERBS = {
+# Verbs in the order of the help, with the module that has each.
+FOR_USERS = {
     "demo": "swarm.verbs.demo",
     "board": "swarm.verbs.board",
     "init": "swarm.verbs.init",
@@ -21,14 +22,21 @@ VERBS = {
     "monitor": "swarm.verbs.monitor",
     "collect": "swarm.verbs.collect",
     "replace": "swarm.verbs.replace",
-    "replay": "swarm.device.replay",
-    "sim": "swarm.verbs.developer.sim",
-    "bench": "swarm.sim.benchmark",
-    "vectors": "swarm.runtimes.vectors.replay",
-    "diagram": "swarm.documents.diagram",
-    "size": "swarm.runtimes.measure.size",
-    "walkthrough": "swarm.documents.walkthrough",
+    "replay": "swarm.verbs.replay",
 }
+FOR_DEVELOPERS = {
+    "sim": "swarm.verbs.developer.sim",
+    "bench": "swarm.verbs.developer.bench",
+    "vectors": "swarm.verbs.developer.vectors",
+    "diagram": "swarm.verbs.developer.diagram",
+    "size": "swarm.verbs.developer.size",
+    "walkthrough": "swarm.verbs.developer.walkthrough",
+}
+VERBS = FOR_USERS | FOR_DEVELOPERS
+GROUPS = (
+    ("for whoever has a swarm", FOR_USERS),
+    ("for whoever works on the library", FOR_DEVELOPERS),
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,6 +58,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    if argv[:1] == ["help"]:
+        argv = [*argv[1:2], "--help"]
     options = parser(argv).parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -59,13 +69,53 @@ def _run(argv: list[str]) -> int:
 
 
 def parser(argv: list[str]) -> argparse.ArgumentParser:
-    """The parser for a command line: of the verb that it begins with, or else of all of them."""
+    """The parser for a command line: of the verb that it begins with, or else of all of them.
+
+    Ends the process with status 2, as argparse does, when it begins with what is no verb.
+    """
     made = argparse.ArgumentParser(
-        prog="swarm", description="Start-up coordination for swarms of MicroPython nodes: tools on the host."
+        prog="swarm",
+        usage="swarm [-h] [--version] COMMAND ...",
+        description="Start-up coordination for swarms of MicroPython nodes: tools on the host.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--version", action="version", version=f"swarm {swarm.__version__}")
-    subparsers = made.add_subparsers(metavar="COMMAND", required=True)
-    # All of them take half a second to import.
-    for verb in argv[:1] if argv and argv[0] in VERBS else VERBS:
-        importlib.import_module(VERBS[verb]).register(subparsers)
+    verbs = _Verbs(made.add_subparsers(prog="swarm", metavar="COMMAND", required=True, help=argparse.SUPPRESS))
+    if argv and argv[0] in VERBS:  # all of them take half a second to import
+        verbs.register(argv[0])
+        return made
+    if argv and not argv[0].startswith("-"):
+        made.error(_unknown(argv[0]))
+    for verb in VERBS:
+        verbs.register(verb)
+    made.epilog = verbs.listed()
     return made
+
+
+class _Verbs:
+    """The subparsers of a parser, which keep what each verb is for, since argparse lists them in one list only."""
+
+    def __init__(self, subparsers) -> None:
+        self._subparsers = subparsers
+        self._helps: dict[str, str] = {}
+
+    def register(self, verb: str) -> None:
+        """Import a verb's module, which adds its parser."""
+        importlib.import_module(VERBS[verb]).register(self)
+
+    def add_parser(self, verb: str, *, help: str, **options) -> argparse.ArgumentParser:
+        """As that of argparse's subparsers."""
+        self._helps[verb] = help
+        return self._subparsers.add_parser(verb, **options)
+
+    def listed(self) -> str:
+        """The verbs with what each is for, by groups."""
+        lines = []
+        for title, group in GROUPS:
+            lines += [f"{title}:", *(f"  {verb:13}{self._helps[verb]}" for verb in group), ""]
+        return "\n".join([*lines, "`swarm help COMMAND` tells of one."])
+
+
+def _unknown(word: str) -> str:
+    near = difflib.get_close_matches(word, VERBS, 1)
+    return f"{word!r} is no command: {f'did you mean {near[0]}? ' if near else ''}`swarm help` lists them"

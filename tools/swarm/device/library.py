@@ -12,9 +12,11 @@ from shims import cpython  # noqa: E402
 
 cpython.install()
 
+from faction import names  # noqa: E402
 from faction import node as _node  # noqa: E402
 from faction.cmac import Cmac  # noqa: E402
 from faction.core import (  # noqa: E402
+    ACCEPTED,
     BOOTSTRAPPED,
     COLLECTING,
     DEADLINE_EXPIRED,
@@ -33,6 +35,7 @@ from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402
 from faction.node import IMIN_MS, Node, default_lead_ms  # noqa: E402
 
 __all__ = [
+    "ACCEPTED",
     "BOOTSTRAPPED",
     "COLLECTING",
     "COMMANDS",
@@ -57,6 +60,7 @@ __all__ = [
     "SharedCmac",
     "default_lead_ms",
     "limit_echoes",
+    "names",
 ]
 
 

@@ -1,28 +1,9 @@
-"""`swarm diagram`: draws the readiness machine from the table that it executes, as Mermaid text for the README."""
-
-import argparse
+"""Draws the readiness machine from the table that it executes, as Mermaid text for the README."""
 
 from swarm.device import library
 
 _REFUSED = "-"
 _ANSWERED = "?"
-
-
-def register(subparsers) -> None:
-    """Add `diagram` to the command line."""
-    parser = subparsers.add_parser(
-        "diagram",
-        help="draw the readiness machine, from its table, as Mermaid",
-        description="Draw the readiness machine, from the table that it executes, as Mermaid text.",
-        epilog="example: swarm diagram > machine.mmd\n\nexit status: 0 drawn",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=_run)
-
-
-def _run(options) -> int:
-    print(draw(*machine()))
-    return 0
 
 
 def machine() -> tuple[bytes, tuple[str, ...], tuple[str, ...]]:

@@ -6,7 +6,6 @@ must show. What differs from run to run (ports, session numbers, samples, dates,
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import json
 import os
@@ -23,10 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.description import project
-from swarm.output import writable
-from swarm.output.streams import fail
 from swarm.paths import ROOT
-from swarm.rig.virtual_board import unix_port_missing
 
 README = ROOT / "README.md"
 BOARDS = 3  # in the README
@@ -35,13 +31,6 @@ _COLUMNS = "110"
 _WIDTH = 118  # of the README's text
 _STEP_S = 60.0  # for one command
 _SAMPLE_S = 30.0  # until every node has its first sample
-_EXAMPLES = """examples:
-  swarm walkthrough                run it, and compare it with README.md
-  swarm walkthrough --write        run it, and write it into README.md
-  swarm walkthrough --boards 8     run it with more boards, and print it
-
-exit status: 0 it runs, and README.md shows it, 1 it does not, 2 used wrongly
-"""
 
 
 @dataclass(frozen=True)
@@ -101,48 +90,6 @@ def steps(boards: int) -> tuple[Step, ...]:
 
 class WalkthroughError(Exception):
     """A step failed; the message holds the command and what it printed."""
-
-
-def register(subparsers) -> None:
-    """Add `walkthrough` to the command line."""
-    parser = subparsers.add_parser(
-        "walkthrough",
-        help="run the README's walk-through, and compare it",
-        description=__doc__,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--write", action="store_true", help="write it into README.md")
-    what.add_argument("--boards", type=int, metavar="N", help="run it with N boards, and print it")
-    parser.set_defaults(run=_run)
-
-
-def _run(options: argparse.Namespace) -> int:
-    # Up to nine, since a pattern of ports would sort more of them otherwise than by number.
-    if options.boards is not None and not 1 <= options.boards <= 9:
-        return fail("walkthrough", f"--boards {options.boards} is outside 1 ... 9", 2)
-    if missing := unix_port_missing():
-        return fail("walkthrough", f"{missing}: `make setup` installs it where there is one", 1)
-    try:
-        with place() as (folder, environment):
-            text = walk(steps(options.boards or BOARDS), folder, environment)
-        if options.boards:
-            print(text, end="")
-            return 0
-        before, shown, after = split(README.read_text(encoding="utf-8"))
-    except (WalkthroughError, OSError) as error:
-        return fail("walkthrough", error, 1)
-    if options.write:
-        writable.write_atomically(README, before + text + after)
-        print(f"{README.name}: walk-through written")
-        return 0
-    differences = compare(shown, text)
-    if differences:
-        print("\n".join(differences))
-        return fail("walkthrough", f"{README.name} shows something else: `make walkthrough WRITE=1`", 1)
-    print(f"{README.name} shows what the {len(steps(BOARDS))} steps print")
-    return 0
 
 
 def split(readme: str) -> tuple[str, str, str]:

@@ -1,15 +1,12 @@
-"""`swarm bench`: our protocol beside others in the same simulator, and the device code on its runtimes."""
+"""Our protocol beside others in the same simulator."""
 
 from __future__ import annotations
 
-import argparse
-import json
 from typing import Any
 
-from swarm.output import writable
-from swarm.output.arguments import count
 from swarm.output.progress import progress
-from swarm.output.streams import fail
+from swarm.sim import campaign
+from swarm.sim.plan import Options
 
 PROTOCOLS = ("faction", "published", "repeating", "heartbeat")
 SIZES = (5, 20, 50, 200)
@@ -17,78 +14,11 @@ LOSSES = (0.0, 0.1, 0.3)
 SEEDS = {5: 40, 20: 20, 50: 8, 200: 2}  # of each case, by size
 AFTER_MS = 10_000  # how long the settled swarm is listened to
 
-_EXAMPLES = """\
-examples:
-  swarm bench                              the table: ours beside the published protocol, that never silent, heartbeats
-  swarm bench --sizes 20 --seeds 100       more runs of one size
-  swarm bench --output bench.json          and the numbers as JSON
-  swarm bench --device-code                time and memory of the device code on the unix and 32-bit runtimes
-
-Protocols: faction is ours; published repeats PING, then READY, every 100 ms and is silent once it has concluded;
-repeating is the same but never silent; heartbeat sends its whole sets every 100 ms. The other three have no
-first-sample agreement and sample when they conclude; they neither authenticate a frame nor notice an old one.
-
-exit status: 0 measured, 1 it did not come to an end, 2 used wrongly
-"""
-
-
-def register(subparsers) -> None:
-    """Add the command to the command line."""
-    parser = subparsers.add_parser(
-        "bench",
-        help="compare the protocol with others, and time the device code",
-        description="Compare the protocol with others in the simulator, or time the device code with --device-code.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--sizes", type=_numbers(int), default=SIZES, metavar="N,...", help="default 5,20,50,200")
-    parser.add_argument("--loss", type=_numbers(float), default=LOSSES, metavar="P,...", help="default 0,0.1,0.3")
-    parser.add_argument("--seeds", type=count, metavar="N", help="runs of each case (default 40 to 2, by size)")
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the first seed (default 1)")
-    parser.add_argument("--jobs", type=count, metavar="N", help="processes (default: one a core)")
-    parser.add_argument("--output", metavar="FILE.json", help="write the numbers there")
-    parser.add_argument("--device-code", action="store_true", help="time the device code instead")
-    parser.add_argument("--runtimes", default="unix,wasm", metavar="NAME,...", help="for --device-code (unix,wasm)")
-    parser.set_defaults(run=_main)
-
-
-def _numbers(kind):
-    def parse(text: str) -> tuple:
-        try:
-            return tuple(kind(part) for part in text.split(","))
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r}: numbers with commas between") from None
-
-    return parse
-
-
-def _main(arguments: argparse.Namespace) -> int:
-    try:
-        if arguments.output:
-            writable.check(arguments.output)
-        if arguments.device_code:
-            from swarm.runtimes.measure import bench
-
-            found: Any = bench.measure([name for name in arguments.runtimes.split(",") if name])
-            print(bench.table(found))
-        else:
-            found = compare(arguments.sizes, arguments.loss, arguments.seeds, arguments.seed, arguments.jobs)
-            print(table(found))
-    except ValueError as error:
-        return fail("bench", error, 2)
-    if arguments.output:
-        with open(arguments.output, "w", encoding="utf-8") as file:
-            json.dump(found, file, indent=1)
-    return 0
-
 
 def compare(
     sizes: tuple[int, ...], losses: tuple[float, ...], seeds: int | None, first: int, jobs: int | None
 ) -> list[dict[str, Any]]:
     """Every protocol on every size and loss with the same seeds; a list of one object a case and protocol."""
-    from swarm.sim import campaign
-    from swarm.sim.plan import Options
-
     cases = []
     work = []
     for size in sizes:

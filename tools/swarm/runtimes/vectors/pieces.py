@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from swarm import paths, runtimes
+from swarm.device.library import names
 from swarm.serial.strip import strip
 
 _STEPS = 16  # sent at once
@@ -78,7 +79,7 @@ def replay(device: Device, entries: list[dict[str, Any]]) -> Iterator[dict[str, 
         return
     ids = json.loads(said[0][2:])
     yield {} if ids == sorted(peers) else {"config": f"the machine's ids are {ids}"}
-    names, commands = _names(), entries[1:]
+    commands = entries[1:]
     for start in range(0, len(commands), _STEPS):
         part = commands[start : start + _STEPS]
         text = ",".join(f"{names.COMMANDS.index(step['command'])} {step.get('peer_id', 0)}" for step in part)
@@ -86,7 +87,7 @@ def replay(device: Device, entries: list[dict[str, Any]]) -> Iterator[dict[str, 
         if len(answers) != len(part):
             raise runtimes.ScriptFailed(f"the device answered {len(answers)} of {len(part)} steps: {answers}")
         for step, answer in zip(part, answers, strict=True):
-            yield _compare(names, step, _Machine(ids, answer[2:]))
+            yield _compare(step, _Machine(ids, answer[2:]))
 
 
 def _answers(output: str) -> list[str]:
@@ -94,7 +95,7 @@ def _answers(output: str) -> list[str]:
     return [line.strip() for line in output.splitlines() if line.startswith(("= ", "! "))]
 
 
-def _compare(names: Any, step: dict[str, Any], machine: _Machine) -> dict[str, Any]:
+def _compare(step: dict[str, Any], machine: _Machine) -> dict[str, Any]:
     got = {
         "result": names.RESULTS[machine.result],
         "outcomes": names.outcomes(machine, step.get("peer_id")),
@@ -107,16 +108,6 @@ def _compare(names: Any, step: dict[str, Any], machine: _Machine) -> dict[str, A
 
 def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
-
-
-def _names() -> Any:
-    """lib/faction/names.py on this Python."""
-    from swarm.documents.diagram import machine
-
-    machine()
-    from faction import names
-
-    return names
 
 
 def too_large(device: Device, entries: Iterable[dict[str, Any]]) -> str | None:

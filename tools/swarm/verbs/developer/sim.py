@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 
 from swarm.output import svg
 from swarm.output.arguments import count
 from swarm.output.progress import progress
+from swarm.output.streams import fail
+from swarm.sim import campaign, plot, report
 from swarm.sim.plan import FAULTS, TOPOLOGIES, Options
+from swarm.sim.run import Run
 
 _EXAMPLES = """\
 examples:
@@ -127,16 +129,11 @@ def _faults(text: str) -> tuple[str, ...]:
 
 
 def _main(arguments: argparse.Namespace) -> int:
-    # Imported here, so that every other command starts without the simulator.
-    from swarm.sim import campaign, plot, report
-    from swarm.sim.run import Run
-
     try:
         options = options_from(arguments)
         svg.check(arguments.plot)
     except ValueError as error:
-        print(f"swarm sim: {error}", file=sys.stderr)
-        return 2
+        return fail("sim", error, 2)
     first = 1 if arguments.seed is None else arguments.seed
     if arguments.seed is not None and arguments.seeds is None:
         events = report.Timeline()
