@@ -19,7 +19,7 @@ from swarm import cli
 from swarm.deploy import payload
 from swarm.deploy.deployment import Deployment
 from swarm.description import project
-from swarm.doctor import examination, findings
+from swarm.doctor import examination, findings, places
 from swarm.flash import cache
 from swarm.serial.repl import BoardError, raw_repl
 from swarm.verbs import doctor as doctor_module
@@ -186,9 +186,9 @@ def told(box):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "open", refusing)
             described = project.load(box.file)
-            ports, unread = doctor_module.places(described)
+            ports, unread = places.ports_of(described)
             ports[box.twin] = None
-            looked = doctor_module.look_at(described, ports)
+            looked = places.look_at(described, ports)
             found = findings.find(described, looked, unread, lambda boards: pytest.fail("all is explained"))
         holder.stdin.close()
     by_fault = {}
@@ -231,7 +231,7 @@ def test_what_it_says_to_type_helps(box, told, capsys, monkeypatch):
     nodes = ["1", "2", "3", "4", "5", "7", "8", "10", "11"]
     assert cli.main(["deploy", *nodes, "--swarm", str(box.file)]) == 0
     # Node 1 was right and goes on: what it had heard before is no fault now.
-    monkeypatch.setattr(doctor_module, "_LISTEN_S", 0.1)
+    monkeypatch.setattr(places, "LISTEN_S", 0.1)
     assert doctor_here(capsys, "--swarm", box.file, "--port", box.ports[1], status=0) == []
     box.power(1, False)
     box.boot(1)
@@ -250,7 +250,7 @@ def test_what_it_says_to_type_can_be_typed(box, told):
 
 
 def test_an_application_on_asyncio_is_asked_and_not_stopped(box, told, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(doctor_module, "_LISTEN_S", 0.1)
+    monkeypatch.setattr(places, "LISTEN_S", 0.1)
     box.power(12, False)
     slot = box.pointed(12)
     main = f"import sys\nsys.path[:0] = ['{slot}', '{slot}/lib']\n{BOOT}{ON_ASYNCIO}"

@@ -14,9 +14,10 @@ from requirements import require
 from swarm import cli
 from swarm.deploy import deployment
 from swarm.description import project
+from swarm.doctor import replacement
 from swarm.doctor.examination import examine
 from swarm.serial.repl import open_port, raw_repl, read_status
-from swarm.verbs import flash, replace
+from swarm.verbs import flash
 
 SEED = 23
 DEAD, SPARE = 3, 4  # the fourth board of the box is the one in the drawer
@@ -200,7 +201,7 @@ def test_a_real_board_is_flashed_first(box, capsys, monkeypatch, tmp_path):
         return "written", None
 
     monkeypatch.setattr(flash, "flash", stand_in)
-    monkeypatch.setattr(replace, "_START_S", 0.1)
+    monkeypatch.setattr(replacement, "_START_S", 0.1)
     file = tmp_path / "swarm.toml"
     text = box.file.read_text().replace('"VIRTUAL"', '"ESP32_GENERIC"', 3)
     file.write_text(text.replace(box.ports[DEAD], str(tmp_path / "gone")))
@@ -223,7 +224,7 @@ def test_a_real_board_is_flashed_first(box, capsys, monkeypatch, tmp_path):
 
 def test_a_new_chip_is_really_written(box, capsys, monkeypatch, tmp_path):
     """With esptool and a mock of the chip's loader: what comes after that needs a chip that runs what was written."""
-    monkeypatch.setattr(replace, "_START_S", 0.1)
+    monkeypatch.setattr(replacement, "_START_S", 0.1)
     line = ["init", str(tmp_path), "--nodes", "3", "--board", "ESP32_GENERIC"]
     assert cli.main(line) == 0
     file = tmp_path / "swarm.toml"

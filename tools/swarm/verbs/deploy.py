@@ -9,9 +9,7 @@ swarm.toml goes to every board in place of the default sensor; drivers it needs 
 from __future__ import annotations
 
 import argparse
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -19,14 +17,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from swarm import boards
-from swarm.deploy.deployment import DeployError, Deployment, Result
-from swarm.deploy.payload import PayloadError
+from swarm.deploy import several
+from swarm.deploy.several import Display
 from swarm.description import project
 from swarm.description.project import Member, Project, ProjectError
 from swarm.output.streams import fail
-from swarm.serial.repl import BoardError
-from swarm.serial.targets import AT_ONCE
 
 _EXAMPLES = """examples:
   swarm deploy --all                       every board of swarm.toml at once, each at the port listed there
@@ -37,10 +32,6 @@ _EXAMPLES = """examples:
 
 exit status: 0 every board runs the current version, 1 a board does not and the reason is told, 2 used wrongly
 """
-
-
-class _Interrupted(Exception):
-    """The user ended the deploy; each board runs what it ran."""
 
 
 def register(subparsers) -> None:
@@ -76,66 +67,38 @@ def _run(options: argparse.Namespace) -> int:
 
 def deploy(described: Project, members: list[Member], port: str | None, from_source: bool) -> int:
     """Deploy members' boards at the same time, showing how far each is; the exit status."""
-    stop = threading.Event()
-    failed: dict[str, list[int]] = {}  # reason -> nodes
-    uploaded = 0
-    with _display(members, stop) as display, ThreadPoolExecutor(min(len(members), AT_ONCE)) as pool:
-        jobs = {pool.submit(_deploy_one, described, member, port, from_source, display): member for member in members}
-        try:
-            for job in as_completed(jobs):
-                member = jobs[job]
-                try:
-                    result = job.result()
-                except (DeployError, BoardError, PayloadError, ProjectError, boards.BoardError) as error:
-                    failed.setdefault(str(error), []).append(member.id)
-                    display.done(member, "failed", False)
-                else:
-                    uploaded += len(result.uploaded)
-                    display.done(member, str(result), True)
-        except KeyboardInterrupt:
-            stop.set()
-    if stop.is_set():
+    with _display(members) as display:
+        outcome = several.deploy(described, members, display, port, from_source)
+    if outcome.interrupted:
         return fail("deploy", "interrupted; each board runs its old version or the new one", 130)
-    count = len(members) - sum(len(nodes) for nodes in failed.values())
-    files = "1 file" if uploaded == 1 else f"{uploaded} files"
+    count = len(members) - sum(len(nodes) for nodes in outcome.failed.values())
+    files = "1 file" if outcome.uploaded == 1 else f"{outcome.uploaded} files"
     print(f"{count} of {len(members)} boards run the current version, {files} uploaded")
-    for reason, nodes in failed.items():
+    for reason, nodes in outcome.failed.items():
         fail("deploy", f"node {', '.join(map(str, sorted(nodes)))}: {reason}", 1)
-    return 1 if failed else 0
-
-
-def _deploy_one(described: Project, member: Member, port: str | None, from_source: bool, display: _Lines) -> Result:
-    where = port or project.port_of(member)
-    return Deployment(described, member, where, lambda *what: display.tell(member, *what), from_source).run()
+    return 1 if outcome.failed else 0
 
 
 class _Lines:
     """Shows a line for each board when it is done."""
 
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
-
     def tell(self, member: Member, text: str, share: float | None) -> None:
-        """Called from a board's own thread; raises _Interrupted there to end its deploy."""
-        if self._stop.is_set():
-            raise _Interrupted
+        pass
 
     def done(self, member: Member, text: str, good: bool) -> None:
         print(f"node {member.id}: {text}", flush=True)
 
 
-class _Bars(_Lines):
+class _Bars:
     """Shows a line for each board all the time, with a bar for its upload."""
 
-    def __init__(self, stop: threading.Event, progress: Progress, members: list[Member]) -> None:
-        super().__init__(stop)
+    def __init__(self, progress: Progress, members: list[Member]) -> None:
         self._progress = progress
         self._tasks = {
             member.id: progress.add_task(f"node {member.id}", total=1.0, said="waiting") for member in members
         }
 
     def tell(self, member: Member, text: str, share: float | None) -> None:
-        super().tell(member, text, share)
         self._progress.update(self._tasks[member.id], said=text, completed=share)
 
     def done(self, member: Member, text: str, good: bool) -> None:
@@ -144,10 +107,10 @@ class _Bars(_Lines):
 
 
 @contextmanager
-def _display(members: list[Member], stop: threading.Event) -> Iterator[_Lines]:
+def _display(members: list[Member]) -> Iterator[Display]:
     console = Console()
     if not console.is_terminal:
-        yield _Lines(stop)
+        yield _Lines()
         return
     name, said = Column(no_wrap=True, min_width=8), Column(overflow="fold")
     columns = (
@@ -156,4 +119,4 @@ def _display(members: list[Member], stop: threading.Event) -> Iterator[_Lines]:
         TextColumn("{task.fields[said]}", table_column=said),
     )
     with Progress(*columns, console=console) as progress:
-        yield _Bars(stop, progress, members)
+        yield _Bars(progress, members)

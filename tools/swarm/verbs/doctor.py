@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 from swarm.description import project
-from swarm.description.project import Member, Project, ProjectError
-from swarm.doctor.examination import Board, examine
-from swarm.doctor.findings import Finding, find, without_port
+from swarm.description.project import Project, ProjectError
+from swarm.doctor import places
+from swarm.doctor.examination import Board
+from swarm.doctor.findings import Finding, find
 from swarm.output.streams import fail
-from swarm.serial.targets import AT_ONCE
 
-_LISTEN_S = 4.5  # a node that nobody agrees with speaks twice in that, at Trickle's slow rate
 _EXAMPLES = """examples:
   swarm doctor                                 every board of swarm.toml, each at the port listed there
   swarm doctor 3 4                             two of them
@@ -59,9 +55,9 @@ def _run(options: argparse.Namespace) -> int:
         members = [described.member(node) for node in dict.fromkeys(options.node)]
     except ProjectError as error:
         return fail("doctor", error, 2)
-    ports, unread = places(described, options.port, members or None)
-    looked = look_at(described, ports)
-    findings = find(described, looked, unread, lambda boards: listen(described, boards))
+    ports, unread = places.ports_of(described, options.port, members or None)
+    looked = places.look_at(described, ports)
+    findings = find(described, looked, unread, lambda boards: _listen(described, boards))
     if options.json:
         print(
             json.dumps({"looked_at": [board.port for board in looked], "findings": [asdict(one) for one in findings]})
@@ -71,40 +67,9 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
-def places(
-    described: Project, ports: list[str] | None = None, members: list[Member] | None = None
-) -> tuple[dict[str, Member | None], list[Finding]]:
-    """The ports to look at, each with the member it is listed for, and what is wrong with members that have none.
-
-    ports: only these, whoever's they are; members: only theirs; neither: those of all members.
-    """
-    listed: dict[str, Member] = {}
-    unread = []
-    for member in members or described.members:
-        try:
-            listed[project.port_of(member)] = member
-        except ProjectError as error:
-            unread.append(without_port(member.id, error))
-    if ports is None:
-        return {**listed}, unread
-    owners = {os.path.realpath(port): member for port, member in listed.items()}
-    wanted = {os.path.realpath(port): port for port in reversed(ports)}  # a port that has two names is looked at once
-    return {port: owners.get(real) for real, port in reversed(wanted.items())}, []
-
-
-def look_at(described: Project, ports: dict[str, Member | None], compare: bool = True) -> list[Board]:
-    """Look at the boards at these ports, all at the same time; compare: at their files too."""
-    with ThreadPoolExecutor(max(1, min(len(ports), AT_ONCE))) as pool:
-        jobs = [pool.submit(examine, described, member, port, compare) for port, member in ports.items()]
-        return [job.result() for job in jobs]
-
-
-def listen(described: Project, boards: list[Board]) -> dict[str, dict[str, int]]:
-    """Wait as long as a node is silent at most, then read the counters of these boards' nodes again, by port."""
-    print(f"listening for {_LISTEN_S:g} s to what {len(boards)} of them still hear", file=sys.stderr)
-    time.sleep(_LISTEN_S)
-    again = look_at(described, {board.port: board.listed for board in boards}, compare=False)
-    return {board.port: board.status["counters"] for board in again if board.status}
+def _listen(described: Project, boards: list[Board]) -> dict[str, dict[str, int]]:
+    print(f"listening for {places.LISTEN_S:g} s to what {len(boards)} of them still hear", file=sys.stderr)
+    return places.listen(described, boards)
 
 
 def _lines(finding: Finding) -> list[str]:
