@@ -8,21 +8,16 @@ file may be there already: what it holds stays, and only samples that it does no
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
-
-from mpremote.transport_serial import SerialTransport
 
 from swarm.description.project import ProjectError
 from swarm.output import svg, writable
 from swarm.output.streams import fail
 from swarm.serial import targets
-from swarm.serial.repl import BoardError, run
 from swarm.watch import samples
+from swarm.watch.fetch import fetch
 from swarm.watch.samples import SamplesError
 
-_ATTEMPTS = 3  # at reading a board's samples without the node's own lines in between
 _EXAMPLES = """examples:
   swarm collect                                  the boards of `swarm demo --keep`, into samples.csv
   swarm collect --all --out greenhouse.csv       every member of swarm.toml
@@ -37,21 +32,6 @@ columns:
   agreed             the agreed instant by this computer's clock (UTC), where the node still tells it
 
 exit status: 0 every node's samples were fetched, 1 a node did not answer, 2 used wrongly
-"""
-
-# One line a sample, numbered, since the node may print its own lines at any time.
-_SCRIPT = """
-import json
-n = 0
-for name in ("samples.jsonl.old", "samples.jsonl"):
-    try:
-        with open(name, "rb") as file:
-            for line in file:
-                print(json.dumps(["sample", n, "".join(chr(b) for b in line.strip())]))
-                n += 1
-    except OSError:
-        pass
-print(json.dumps(["samples", n]))
 """
 
 
@@ -80,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
         table = samples.load(options.out)
     except (targets.WrongUse, ProjectError, SamplesError, ValueError) as error:
         return fail("collect", error, 2)
-    asked = targets.ask_all(chosen, _fetch)
+    asked = targets.ask_all(chosen, fetch)
     answered = [answer for _, answer in asked if "error" not in answer]
     for target, answer in asked:
         if "error" in answer:
@@ -101,23 +81,3 @@ def _run(options: argparse.Namespace) -> int:
         svg.save(options.plot, samples.picture(table, options.out.name))
         print(options.plot)
     return 0 if len(answered) == len(asked) else 1
-
-
-def _fetch(transport: SerialTransport, port: str, status: dict) -> dict:
-    """The lines of a board's sample files, oldest first, and when the status was read."""
-    read_s = time.time()
-    for _ in range(_ATTEMPTS):
-        lines: dict[int, str] = {}
-        count = None
-        for printed in run(transport, port, _SCRIPT).splitlines():
-            try:
-                kind, number, *text = json.loads(printed)
-            except (ValueError, TypeError):
-                continue  # a line of the node's own
-            if kind == "sample":
-                lines[number] = text[0].encode("latin-1").decode("utf-8", "replace")
-            elif kind == "samples":
-                count = number
-        if count == len(lines):
-            return {"lines": [lines[number] for number in sorted(lines)], "read_s": read_s}
-    raise BoardError(f"{port}: the node's own lines came between its samples {_ATTEMPTS} times: collect again")
