@@ -62,7 +62,7 @@ soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power
 mutation: $(MUTATION) ## change what decides in 2,500 small ways, of which the tests must notice 95 %; takes a quarter of an hour
 	@$(BIN)/python -m swarm.proof.mutation.mutation $(MODULES)
 
-figures: $(TESTS) $(WASM) ## run the full campaigns and print every figure beside its bar; WRITE=1 writes them into the README
+figures: $(TESTS) $(WASM) ## run the full campaigns and print every figure beside its bar; WRITE=1 writes them into FIGURES.md
 	@$(BIN)/python -m swarm.proof.figures.campaigns $(if $(WRITE),--write)
 
 firmware: $(TOOLS) ## build firmware with the node frozen in: make firmware BOARD=RPI_PICO MICROPY_DIR=...

@@ -12,6 +12,7 @@ import board
 import signs
 from micropython import const
 
+import faction
 from faction.core import BOOTSTRAPPED
 from faction.node import TIMEOUTS
 from faction.runner import Runner
@@ -117,9 +118,7 @@ class App:
             self._told_ready = True
         timeouts = node.counters[TIMEOUTS]
         if timeouts != self._told_timeouts:
-            from faction.names import missing  # only a time-out needs the names
-
-            ids = missing(node)
+            ids = faction.status_dict()["missing"]  # only a time-out needs the names
             more = " ..." if len(ids) > _NAMED else ""
             self.say("TimedOut, missing %s" % " ".join(str(i) for i in ids[:_NAMED]) + more)
             self._told_timeouts = timeouts

@@ -1,4 +1,4 @@
-"""What `make figures` prints: rows with bars, commands that can be typed, pictures, and the README's section."""
+"""What `make figures` prints: rows with bars, commands that can be typed, pictures, and the section of FIGURES.md."""
 
 import shlex
 import xml.etree.ElementTree as ElementTree
@@ -64,16 +64,16 @@ def small(monkeypatch):
     monkeypatch.setattr(size, "measure", lambda: iter([size.Figure("core", 1.0, 2.0, "bytes")]))
 
 
-def test_all_is_printed_drawn_and_put_into_the_readme(small, tmp_path, monkeypatch, capsys):
-    readme, plots, folder = tmp_path / "README.md", tmp_path / "plots", tmp_path / "made"
-    monkeypatch.setattr(page, "README", readme)
+def test_all_is_printed_drawn_and_put_into_the_page(small, tmp_path, monkeypatch, capsys):
+    file, plots, folder = tmp_path / "FIGURES.md", tmp_path / "plots", tmp_path / "made"
+    monkeypatch.setattr(page, "PAGE", file)
     monkeypatch.setattr(page, "PLOTS", plots)
-    readme.write_text("before\n" + "".join(page.MARKS) + "after\n")
+    file.write_text("before\n" + "".join(page.MARKS) + "after\n")
     assert campaigns.main(["--folder", str(folder), "--jobs", "1", "--write"]) == 0
     printed = capsys.readouterr().out
     for words in ("| core | 1 |", "| three |", "| 7 grown |", "--redundancy 3", "heartbeat", "All bars met"):
         assert words in printed
-    written = readme.read_text()
+    written = file.read_text()
     assert written.startswith("before\n" + page.MARKS[0]) and written.endswith(page.MARKS[1] + "after\n")
     section = page.split(written)[1]
     shown = [line for line in section.splitlines() if "swarm sim" in line and line.startswith("|")]
@@ -89,23 +89,23 @@ def test_a_missed_bar_is_an_error(small, tmp_path, monkeypatch, capsys):
     assert "| core | 3 | 2 bytes | missed |" in capsys.readouterr().out
 
 
-def test_a_readme_without_marks_is_told_before_anything_is_simulated(small, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(page, "README", tmp_path / "README.md")
-    page.README.write_text("nothing here\n")
+def test_a_page_without_marks_is_told_before_anything_is_simulated(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(page, "PAGE", tmp_path / "FIGURES.md")
+    page.PAGE.write_text("nothing here\n")
     assert campaigns.main(["--folder", str(tmp_path), "--write"]) == 1
     said = capsys.readouterr()
     assert "<!-- figures -->" in said.err and not said.out
 
 
-def test_quick_figures_do_not_go_into_the_readme(capsys):
+def test_quick_figures_do_not_go_into_the_page(capsys):
     with pytest.raises(SystemExit) as stopped:
         campaigns.main(["--quick", "--write"])
     assert stopped.value.code == 2 and "--quick" in capsys.readouterr().err
 
 
-def test_the_readme_shows_the_figures_that_are_made():
+def test_the_page_shows_the_figures_that_are_made():
     """Names and commands, not values: those are written by `make figures WRITE=1`."""
-    section = page.split(page.README.read_text(encoding="utf-8"))[1]
+    section = page.split(page.PAGE.read_text(encoding="utf-8"))[1]
     shown = [line.split("|") for line in section.splitlines() if line.startswith("|") and "`swarm sim" in line]
     there = [(cells[1].strip(), cells[-2].strip(" `")) for cells in shown]
     made = campaigns.FIGURES + campaigns.GROWTH

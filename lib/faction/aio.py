@@ -16,6 +16,7 @@ import json
 import select
 import sys
 
+import faction
 from faction.core import BOOTSTRAPPED, TIMED_OUT
 from faction.runner import PERIOD_MS
 
@@ -102,8 +103,6 @@ class Swarm:
 
     def _tell(self):
         try:
-            import report
-
-            print(json.dumps(report.facts(self._app, "")))
+            print(json.dumps(faction.status_dict()))
         except Exception as error:
             self._app.note("status", error)

@@ -1,8 +1,8 @@
-"""`make figures`: every figure and plot of the README, each with the command that makes it and its bar.
+"""`make figures`: every figure and plot of FIGURES.md, each with the command that makes it and its bar.
 
 python -m swarm.proof.figures.campaigns [--folder build/figures] [--quick] [--write]
 
-Tables are printed as they come about, in the form in which the README holds them.
+Tables are printed as they come about, in the form in which FIGURES.md holds them.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ class Maker:
         self.draw("run", plot.lanes(run, events.events))
 
     def bench(self, quick: bool) -> str:
-        """The comparison with other protocols: printed whole; returns the README's table of it."""
+        """The comparison with other protocols: printed whole; returns the page's table of it."""
         sizes = benchmark.SIZES[:2] if quick else benchmark.SIZES
         found = benchmark.compare(sizes, benchmark.LOSSES, 2 if quick else None, 1, self._jobs)
         print(f"\n`swarm bench`\n\n{benchmark.table(found)}", flush=True)
@@ -286,18 +286,18 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--folder", default="build/figures", help="where plots and JSON go (default build/figures)")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the runs, to look at the form")
-    parser.add_argument("--write", action="store_true", help="write tables and plots into README.md and tools/figures")
+    parser.add_argument("--write", action="store_true", help="write tables and plots into FIGURES.md and tools/figures")
     parser.add_argument("--jobs", type=int, help="processes (default: one a core)")
     arguments = parser.parse_args(argv)
     if arguments.write and arguments.quick:
-        parser.error("--write with --quick: the README holds the full figures")
+        parser.error("--write with --quick: FIGURES.md holds the full figures")
     folder = Path(arguments.folder)
     folder.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     maker = Maker(folder, _SHARE if arguments.quick else 1.0, arguments.jobs or campaign.cores())
     try:
         if arguments.write:
-            page.split(page.README.read_text(encoding="utf-8"))  # told before the hour, not after it
+            page.split(page.PAGE.read_text(encoding="utf-8"))  # told before the hour, not after it
         maker.device()
     except (runtimes.RuntimeMissing, runtimes.ScriptFailed, page.PageError) as error:
         print(f"make figures: {error}", file=sys.stderr)

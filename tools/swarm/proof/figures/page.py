@@ -1,4 +1,4 @@
-"""The README's section of figures: made of tables and plots, and written between its marks."""
+"""FIGURES.md's section: made of tables and plots, and written between its marks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from swarm.output import writable
 from swarm.paths import ROOT
 
-README = ROOT / "README.md"
+PAGE = ROOT / "FIGURES.md"
 PLOTS = ROOT / "tools" / "figures"
 MARKS = ("<!-- figures -->\n", "<!-- /figures -->\n")
 _SECTION = """\
@@ -49,7 +49,7 @@ One run: five nodes, one of which loses power on the way.
 
 
 class PageError(Exception):
-    """The README cannot be written; the message says why."""
+    """FIGURES.md cannot be written; the message says why."""
 
 
 def section(words: str, campaigns: str, grown: str, compared: str, lanes: str) -> str:
@@ -57,19 +57,19 @@ def section(words: str, campaigns: str, grown: str, compared: str, lanes: str) -
     return _SECTION.format(words=words, campaigns=campaigns, grown=grown, compared=compared, lanes=lanes)
 
 
-def split(readme: str) -> tuple[str, str, str]:
-    """A README before, in and after the figures. PageError when the marks around them are missing."""
-    before, start, rest = readme.partition(MARKS[0])
+def split(text: str) -> tuple[str, str, str]:
+    """The page before, in and after the figures. PageError when the marks around them are missing."""
+    before, start, rest = text.partition(MARKS[0])
     shown, end, after = rest.partition(MARKS[1])
     if not start or not end:
-        raise PageError(f"{README.name} has no {MARKS[0].strip()} ... {MARKS[1].strip()}: put the marks in")
+        raise PageError(f"{PAGE.name} has no {MARKS[0].strip()} ... {MARKS[1].strip()}: put the marks in")
     return before + start, shown, end + after
 
 
 def write(text: str, folder: Path) -> None:
-    """Put the section into README.md, and the plots of that folder beside the others. PageError without marks."""
-    before, _, after = split(README.read_text(encoding="utf-8"))
+    """Put the section into FIGURES.md, and the plots of that folder beside the others. PageError without marks."""
+    before, _, after = split(PAGE.read_text(encoding="utf-8"))
     PLOTS.mkdir(exist_ok=True)
     for picture in sorted(folder.glob("*.svg")):
         shutil.copyfile(picture, PLOTS / picture.name)
-    writable.write_atomically(README, before + text + after)
+    writable.write_atomically(PAGE, before + text + after)

@@ -31,7 +31,7 @@ _FIRST_TABLE = 20
 _TABLE_ENTRY = 7  # bytes: pointer, two bytes of hash, length
 _TABLE_HEAD = 24
 # What a board has before it runs main.py: the chip's modules, and a session number, since this runtime has another
-# errno for a missing file. Names get room for all, so that it does not matter where a table ends; deployed() counts all.
+# errno for a missing file. Names get room for all, so that it does not matter where a table ends: deployed() adds them.
 _BEFORE = """
 import sys, os, json, time, array, binascii, errno, hashlib
 import machine, espnow, network, cryptolib, started
