@@ -9,7 +9,7 @@ from swarm.cli import main
 from swarm.device.library import Cmac
 from swarm.output import svg
 from swarm.sim import campaign, report
-from swarm.sim import run as run_module
+from swarm.sim import swarm as swarm_module
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
 
@@ -42,7 +42,7 @@ def test_processes_and_traces_change_nothing():
 
 def test_shared_tags_are_the_real_ones(monkeypatch):
     quick = [Run(MIXED, seed).run() for seed in range(1, 9)]
-    monkeypatch.setattr(run_module, "SharedCmac", lambda key, capacity, _: Cmac(key, capacity))
+    monkeypatch.setattr(swarm_module, "SharedCmac", lambda key, capacity, _: Cmac(key, capacity))
     assert quick == [Run(MIXED, seed).run() for seed in range(1, 9)]
 
 

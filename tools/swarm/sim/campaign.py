@@ -12,7 +12,8 @@ from typing import Any
 
 from swarm.sim.invariants import NAMES
 from swarm.sim.plan import Options
-from swarm.sim.run import Result, Run
+from swarm.sim.result import Result
+from swarm.sim.run import Run
 
 
 def cores() -> int:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
+from swarm.sim.board import Board
 from swarm.sim.invariants import Damaged, Recorded
 from swarm.sim.kernel import Clock
-
-if TYPE_CHECKING:
-    from swarm.sim.board import Board
-    from swarm.sim.plan import Plan
-    from swarm.sim.run import Run
+from swarm.sim.plan import Plan
+from swarm.sim.swarm import Swarm
 
 _EARLIER_SESSION = 500  # of the members in the run that was recorded
 _RECORDING_US = 3_000_000
@@ -43,33 +41,34 @@ def _place_beside(plan: Plan, beside: int) -> int:
     return place
 
 
-def build(run: Run) -> None:
-    """Put the interlopers of the run's plan on its media."""
-    chance = run.kernel.random("interlopers")
-    for fault, place in run.interlopers.items():
+def build(swarm: Swarm, found: dict[str, int], watch: Any) -> None:
+    """Put the interlopers of the swarm's plan on its media. found: their places; watch: is told of a second board with
+    a member's id, as of the members."""
+    chance = swarm.kernel.random("interlopers")
+    for fault, place in found.items():
         clock = Clock(chance.randrange(1 << 40), chance.randint(-50, 50))
         if fault == "double":
-            _double(run, place, clock, chance)
+            _double(swarm, place, clock, chance, watch)
         elif fault == "foreign":
-            _foreign(run, place, clock)
+            _foreign(swarm, place, clock)
         elif fault == "babble":
-            Talker(run, place, _noise(run, chance), Damaged, (500, 8_000))
+            Talker(swarm, place, _noise(swarm, chance), Damaged, (500, 8_000))
         else:
-            Talker(run, place, _flood(run, chance), Recorded, (1_000, 12_000))
+            Talker(swarm, place, _flood(swarm, chance), Recorded, (1_000, 12_000))
 
 
-def _double(run: Run, place: int, clock: Clock, chance) -> None:
-    assert run.plan.double
-    taken, boot_us = run.plan.double
-    number = run.plan.ids[taken]
+def _double(swarm: Swarm, place: int, clock: Clock, chance, watch: Any) -> None:
+    assert swarm.plan.double
+    taken, boot_us = swarm.plan.double
+    number = swarm.plan.ids[taken]
     session = 1000 + chance.randint(0, 2)
-    board = run.add(number, place, clock, lambda board: run.make_node(number, session), run)
-    run.boards.append(board)
-    run.kernel.at(boot_us, board.boot, chance.randint(0, 1_000_000))
+    board = swarm.add(number, place, clock, lambda board: swarm.make_node(number, session), watch)
+    swarm.boards.append(board)
+    swarm.kernel.at(boot_us, board.boot, chance.randint(0, 1_000_000))
 
 
 class _Unwatched:
-    """Watches a board of another swarm: whatever it does is no concern of the run's invariants."""
+    """Watches a board of another swarm: whatever it does is no concern of the swarm's invariants."""
 
     def booted(self, board: Board) -> None:
         """Nothing is checked."""
@@ -82,30 +81,30 @@ class _Unwatched:
     heard = sampled = lost_power = hearing
 
     def sends(self, board: Board, due: int) -> type:
-        """To the run's own members its frames are noise."""
+        """To the swarm's own members its frames are noise."""
         return Damaged
 
 
-def _foreign(run: Run, place: int, clock: Clock) -> None:
-    number = run.plan.ids[0]
-    board = run.add(number, place, clock, lambda board: run.make_node(number, 1000, "other"), _Unwatched())
-    run.kernel.at(run.plan.members[0].boot_us, board.boot, 100_000)
+def _foreign(swarm: Swarm, place: int, clock: Clock) -> None:
+    number = swarm.plan.ids[0]
+    board = swarm.add(number, place, clock, lambda board: swarm.make_node(number, 1000, "other"), _Unwatched())
+    swarm.kernel.at(swarm.plan.members[0].boot_us, board.boot, 100_000)
 
 
 class Talker:
     """Sends ready-made frames with random pauses, as often as the medium lets it."""
 
-    def __init__(self, run: Run, place: int, frames: list[bytes], payload: type, pause_us: tuple[int, int]) -> None:
+    def __init__(self, swarm: Swarm, place: int, frames: list[bytes], payload: type, pause_us: tuple[int, int]) -> None:
         self.place = place
         self.number = -place
         self.life = 0
-        self._kernel = run.kernel
-        self._links = [medium for medium in run.media if medium.in_range[place]]
+        self._kernel = swarm.kernel
+        self._links = [medium for medium in swarm.media if medium.in_range[place]]
         self._frames = frames
         self._payload = payload
         self._pause_us = pause_us
-        self._random = run.kernel.random(f"talker {place}")
-        run.kernel.at(0, self._talk)
+        self._random = swarm.kernel.random(f"talker {place}")
+        swarm.kernel.at(0, self._talk)
 
     def left(self, start: int) -> None:
         """Its frame has begun to leave: nothing counts from it."""
@@ -122,9 +121,9 @@ class Talker:
             self._kernel.at(self._kernel.now + self._random.randint(*self._pause_us), self._talk)
 
 
-def _noise(run: Run, chance) -> list[bytes]:
+def _noise(swarm: Swarm, chance) -> list[bytes]:
     """Random bytes, and frames that are right but for a few bits."""
-    node = run.make_node(run.plan.ids[0], 1)
+    node = swarm.make_node(swarm.plan.ids[0], 1)
     node.start(0, 0)
     node.complete_local(0, 0)
     buffer = bytearray(250)
@@ -140,9 +139,9 @@ def _noise(run: Run, chance) -> list[bytes]:
     return frames
 
 
-def _flood(run: Run, chance) -> list[bytes]:
+def _flood(swarm: Swarm, chance) -> list[bytes]:
     """Every frame of an earlier run of the same swarm in which all became ready, each twice."""
-    nodes = [run.make_node(number, _EARLIER_SESSION) for number in run.plan.ids]
+    nodes = [swarm.make_node(number, _EARLIER_SESSION) for number in swarm.plan.ids]
     boots = [chance.randint(0, 500) for _ in nodes]
     buffer = bytearray(250)
     frames: list[bytes] = []

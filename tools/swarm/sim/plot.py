@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from swarm.output.svg import COLOURS, Canvas, steps
 from swarm.sim.plan import Options
-from swarm.sim.run import Result, Run
+from swarm.sim.result import Result
+from swarm.sim.run import Run
 
 _MARKS = {
     "boots": "#555555",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from swarm.sim.run import Result, Run
+from swarm.sim.result import Result
+from swarm.sim.run import Run
 
 _QUIET = ("sends", "knows")
 

@@ -1,60 +1,27 @@
-"""One run: a plan made into boards on media, simulated to its end, and what came of it."""
+"""One run: what befalls a swarm, simulated to its end, with all that its boards tell, and what came of it."""
 
 from __future__ import annotations
 
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from swarm.device.library import COUNTERS, DEMONSTRATION_KEY, IMIN_MS, Node, SharedCmac, default_lead_ms, limit_echoes
-from swarm.sim import baselines, interlopers
+from swarm.device.library import COUNTERS, default_lead_ms
+from swarm.sim import interlopers
 from swarm.sim.board import Board
 from swarm.sim.invariants import EXCEPTION, FALSE_CONCLUSION, SKEW, STRANDED, Invariants
-from swarm.sim.kernel import Clock, Kernel
-from swarm.sim.media import Bus, Medium, Radio
-from swarm.sim.plan import Options, Plan, draw, reached
-from swarm.sim.weather import Weather
+from swarm.sim.kernel import Clock
+from swarm.sim.plan import Options, Plan, reached
+from swarm.sim.result import Result
+from swarm.sim.swarm import Swarm
 
-NAME = "demo"
-FIRST_SESSION = 1000  # of a member's first boot; an earlier run's are below
 BOUND_US = 30_000_000  # every swarm that can conclude does so within this time of the last thing that befalls it
 TAIL_US = 3_000_000  # how long a run that cannot conclude is watched for a false conclusion
-_TAG = 8
-_BRIDGE = 255  # Trickle's redundancy of a node with several links: one side's word must not silence it on the other
 _TIMEOUTS = COUNTERS.index("timeouts")
 
 
-@dataclass
-class Result:
-    """What came of a run; times in microseconds.
-
-    stranded: nodes that should have concluded and had not within the bound; converge_us: from the last readiness, or
-    the last fault after it, to the last conclusion, None when nobody could conclude; frames and bytes: of each node up
-    to the last conclusion; frames_sampled: up to the last first sample; frames_after: in after_ms from then on;
-    skew_us: spread of the samples that were not late; early_us: how much earlier than the first conclusion asked for
-    the first of them was taken, where nothing keeps the swarm apart; event_hash: of everything that happened.
-    """
-
-    seed: int
-    stranded: int = 0
-    false_conclusions: int = 0
-    violations: dict[str, int] = field(default_factory=dict)
-    words: list[str] = field(default_factory=list)
-    converge_us: int | None = None
-    frames: list[int] = field(default_factory=list)
-    frames_sampled: list[int] = field(default_factory=list)
-    frames_after: list[int] = field(default_factory=list)
-    bytes: list[int] = field(default_factory=list)
-    skew_us: int | None = None
-    early_us: int | None = None
-    late: int = 0
-    events: int = 0
-    event_hash: str = ""
-
-
-class Run:
+class Run(Swarm):
     """A run of one seed. node_class stands in for Node in tests; trace is called with (time, node, what, detail).
 
     bound_us and tail_us: as BOUND_US and TAIL_US, for classes that want others.
@@ -66,20 +33,9 @@ class Run:
     def __init__(
         self, options: Options, seed: int, node_class: type | None = None, trace: Callable | None = None
     ) -> None:
-        self.options = options
-        self.kernel = Kernel(seed)
-        self.plan = draw(options, seed)
+        super().__init__(options, seed, node_class)
         self.trace = trace
-        self.imin_ms = self._imin_ms()
         self.checks = Invariants(self.kernel, self.plan, self.imin_ms)
-        self.boards: list[Board] = []
-        self.media: list[Medium] = []
-        # The baselines have neither our frames nor our promises: only their conclusions are looked at.
-        self._checked = options.protocol == "faction"
-        limit_echoes(options.echoes)
-        self._node_class = node_class or baselines.CLASSES.get(options.protocol, Node)
-        self._tags: dict[bytes, bytes] = {}
-        self._sessions: dict[int, int] = {}
         self._concluded: dict[Board, int] = {}  # the life in which each has last concluded
         self._counted: list[tuple[int, int]] = []
         self._frames_done: list[int] | None = None
@@ -88,27 +44,13 @@ class Run:
         self._standing_expected: list[Board] = []
         self._build()
 
-    # Building
-
-    def _imin_ms(self) -> int:
-        """Trickle's shortest interval: at least four times what a frame with a few echoes takes on the slowest link."""
-        imin_ms = self.options.imin_ms or IMIN_MS
-        if any(self.plan.bus):
-            length = 24 + 2 * ((len(self.plan.ids) + 7) // 8) + 2 * 6 + _TAG
-            imin_ms = max(imin_ms, -(-4 * Bus.airtime_us(length) // 1000))
-        return imin_ms
-
     def _build(self) -> None:
         plan, kernel = self.plan, self.kernel
-        self.interlopers = interlopers.places(plan)
-        weather = Weather(kernel, plan)
-        hidden_us = round(self.options.hidden_wait_ms * 1000)
-        self.radio = Radio(kernel, plan.radio, weather, hidden_us)
-        self.bus = Bus(kernel, plan.bus, weather)
-        self.media = [medium for medium in (self.radio, self.bus) if any(medium.in_range)]
+        found = interlopers.places(plan)
+        self.lay_media()
         for place, member in enumerate(plan.members):
             clock = Clock(member.offset_us, member.ppm)
-            board = self.add(member.number, place, clock, self._make, self, member.frame_us)
+            board = self.add(member.number, place, clock, self.make_member, self, member.frame_us)
             self.boards.append(board)
             if place not in plan.absent:
                 kernel.at(member.boot_us, board.boot, member.warmup_us)
@@ -116,50 +58,7 @@ class Run:
             if place not in plan.absent:
                 kernel.at(lost_us, self.boards[place].power_off)
                 kernel.at(back_us, self.boards[place].boot, plan.members[place].warmup_us)
-        interlopers.build(self)
-
-    def add(self, number: int, place: int, clock: Clock, make: Callable, watch: Any, frame_us: int = 0) -> Board:
-        """A board on whatever media reach that place."""
-        options = self.options
-        tick_us = 1000 * options.tick_ms
-        board = Board(self.kernel, number, place, clock, make, watch, options.stamp_us, frame_us, tick_us)
-        for medium in self.media:
-            if medium.in_range[place]:
-                board.links.append(medium)
-                medium.attach(board)
-        return board
-
-    def _make(self, board: Board) -> Any:
-        node = self.make_node(board.number, self._next_session(board.number))
-        if len(board.links) > 1 and self._checked:
-            node.trickle.redundancy = _BRIDGE  # as the boards' runner does
-        return node
-
-    def _next_session(self, number: int) -> int:
-        session = self._sessions[number] = self._sessions.get(number, FIRST_SESSION - 1) + 1
-        return session
-
-    def make_node(self, number: int, session: int, name: str = NAME) -> Any:
-        """A node of the run's class as the options want it."""
-        options = self.options
-        node = self._node_class(
-            name,
-            self.plan.ids,
-            number,
-            self.plan.required,
-            DEMONSTRATION_KEY,
-            session,
-            deadline_ms=self.plan.deadline_ms,
-            lead_ms=options.lead_ms,
-            imin_ms=self.imin_ms,
-        )
-        if self._checked:
-            node.frame._cmac = SharedCmac(DEMONSTRATION_KEY, node.frame.max_length - _TAG, self._tags)
-            if options.imax_ms:
-                node.trickle.imax_ms = options.imax_ms
-            if options.redundancy:
-                node.trickle.redundancy = options.redundancy
-        return node
+        interlopers.build(self, found, watch=self)
 
     # What boards tell
 
@@ -167,54 +66,54 @@ class Run:
         """A board's node has been made."""
         self.note(board, "boots", f"session {board.node.session}")
         self._shown.pop(board, None)
-        if self._checked:
+        if self.ours:
             self.checks.booted(board)
 
     def lost_power(self, board: Board, life: int) -> None:
         """A board's life has ended."""
         self.note(board, "loses power")
-        if self._checked:
+        if self.ours:
             self.checks.lost_power(board, life)
 
     def ready(self, board: Board) -> None:
         """A board's sensor is warm."""
         self.note(board, "ready")
-        if self._checked:
+        if self.ours:
             self.checks.ready(board)
 
     def hearing(self, board: Board, payload: Any) -> None:
         """A board is about to be given a frame."""
-        if self._checked:
+        if self.ours:
             self.checks.hearing(board, payload)
 
     def heard(self, board: Board, payload: Any) -> None:
         """A board has been given a frame."""
-        if self._checked:
+        if self.ours:
             self.checks.heard(board, payload)
 
     def sends(self, board: Board, due: int) -> Any:
         """A board sends a frame; returns the payload."""
         if self.trace:
             self.trace(self.kernel.now, board.number, "sends", "")
-        return self.checks.sends(board, due) if self._checked else None
+        return self.checks.sends(board, due) if self.ours else None
 
     def sampled(self, board: Board, late_us: int) -> None:
         """A board has taken its first sample."""
         self.note(board, "samples", f"{late_us} us from the instant{', late' if board.sampled_late else ''}")
-        if self._checked:
+        if self.ours:
             self.checks.sampled(board, late_us)
         self._finish_if_done()
 
     def changed(self, board: Board) -> None:
         """Something has happened to a board."""
-        if self._checked:
+        if self.ours:
             self.checks.changed(board)
         if board.concluded_at is not None and self._concluded.get(board) != board.life:
             self._concluded[board] = board.life
             self.note(board, "concludes")
             self._counted = [(one.frames, one.bytes) for one in self.boards]
             self._finish_if_done()
-        if self.trace and self._checked:
+        if self.trace and self.ours:
             self._show(board, self.trace)
 
     def _show(self, board: Board, trace: Callable) -> None:
@@ -322,7 +221,7 @@ class Run:
         result.late = sum(board.sampled_late for board in self.boards)
         if on_time:
             result.skew_us = max(on_time) - min(on_time)
-            if self._checked and skew_bound_us(self.plan):
+            if self.ours and skew_bound_us(self.plan):
                 result.early_us = self._asked_for() - min(on_time)
         counted = self._counted or [(board.frames, board.bytes) for board in self.boards]
         result.frames = [frames for frames, _ in counted]
@@ -350,7 +249,7 @@ class Run:
     def _check_skew(self, result: Result) -> None:
         """In a swarm that nothing keeps apart all on-time samples fall within the stated skew."""
         bound = skew_bound_us(self.plan)
-        if self._checked and bound and result.skew_us is not None and result.skew_us > bound:
+        if self.ours and bound and result.skew_us is not None and result.skew_us > bound:
             self.checks.fail(SKEW, None, f"samples {result.skew_us} us apart, over {bound}")
 
 

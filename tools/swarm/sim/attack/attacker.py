@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from swarm.device.library import DEMONSTRATION_KEY, INSTANT_FLAG, Node
 from swarm.sim.attack.forge import Forger, Liar
-from swarm.sim.attack.truth import Lie
+from swarm.sim.attack.truth import Lie, Truth
+from swarm.sim.board import Board
 from swarm.sim.invariants import Damaged
-
-if TYPE_CHECKING:
-    from swarm.sim.attack.run import AttackRun
-    from swarm.sim.board import Board
+from swarm.sim.swarm import Swarm
 
 _READY = 0x12
 _PAUSES_US = ((2_000, 10_000), (5_000, 30_000), (20_000, 80_000))
@@ -34,23 +32,27 @@ _ASKS = 20  # more than there are slots for echoes
 
 
 class Attacker:
-    """The attacker of one run, until until_us; tried counts what it has done, by kind."""
+    """The attacker of one swarm, until until_us; tried counts what it has done, by kind.
 
-    def __init__(self, run: AttackRun, until_us: int, liar: bool) -> None:
+    It takes the place of the swarm's weather, through which go the frames that it lets pass: truth is told of those.
+    """
+
+    def __init__(self, swarm: Swarm, truth: Truth, until_us: int, liar: bool) -> None:
         self.tried: Counter[str] = Counter()
         self.until_us = until_us
-        self._run = run
-        self._kernel = run.kernel
-        chance = self._chance = run.kernel.random("attacker")
-        places = range(len(run.plan.ids))
+        self._swarm = swarm
+        self._truth = truth
+        self._kernel = swarm.kernel
+        chance = self._chance = swarm.kernel.random("attacker")
+        places = range(len(swarm.plan.ids))
         all_of_them = chance.random() < 0.6
         self._reach = {place for place in places if all_of_them or chance.random() < 0.6} or {chance.choice(places)}
         self._frames: list[tuple[bytes, Any]] = []
         self._known: dict[bytes, Any] = {}
         self._began: dict[bytes, int] = {}  # when each left its maker
         self._sessions: dict[int, int] = {}  # of each member, as heard
-        self._forger = Forger(run.plan.ids, chance)
-        self._liar = Liar(run.plan.ids, run.make_node(run.plan.ids[0], 1).frame.digest, chance) if liar else None
+        self._forger = Forger(swarm.plan.ids, chance)
+        self._liar = Liar(swarm.plan.ids, swarm.make_node(swarm.plan.ids[0], 1).frame.digest, chance) if liar else None
         self._foreign = self._other_swarms()
         self._pause_us = chance.choice(_PAUSES_US)
         self._hold_us = chance.choice(_HOLDS_US)
@@ -97,7 +99,7 @@ class Attacker:
         """Cut the power of one member and, when the others have taken that in, of another; let a third miss the one
         and be the only one to hear of the other: so that two generations of one number begin apart."""
         chance = self._chance
-        there = [board for board in self._run.boards if board.on and board.place in self._reach]
+        there = [board for board in self._swarm.boards if board.on and board.place in self._reach]
         ready = [board for board in there if board.ready_at is not None]
         if len(ready) < 3:
             return
@@ -131,15 +133,15 @@ class Attacker:
 
     def _other_swarms(self) -> list[bytes]:
         """What another swarm of this key, of the same members, says."""
-        run = self._run
-        node = Node("other", run.plan.ids, run.plan.ids[0], run.plan.required, DEMONSTRATION_KEY, 2000)
+        swarm = self._swarm
+        node = Node("other", swarm.plan.ids, swarm.plan.ids[0], swarm.plan.required, DEMONSTRATION_KEY, 2000)
         node.start(0, 0)
         node.complete_local(0, 0)
-        everybody = (1 << len(run.plan.ids)) - 1
+        everybody = (1 << len(swarm.plan.ids)) - 1
         node.bitmaps[:] = everybody.to_bytes(node.frame.width, "little") * 2
         buffer = bytearray(250)
         said = []
-        for number in run.plan.ids:  # each of that swarm, in the name of the member with that id
+        for number in swarm.plan.ids:  # each of that swarm, in the name of the member with that id
             node._me = node.machine.index(number)
             node.trickle.start(0)
             length = next(length for now in range(200) if (length := node.poll(now, now * 1000, buffer)))
@@ -163,9 +165,9 @@ class Attacker:
                 self.tried["withheld"] += 1
                 self._hold(pair, sent.frame, sent.payload)
                 return
-        self._run.checks.direct = True
-        self._run.weather.arrive(medium, sender, hearer, sent)
-        self._run.checks.direct = False
+        self._truth.direct = True
+        self._swarm.weather.arrive(medium, sender, hearer, sent)
+        self._truth.direct = False
         if self._shadows and hearer.place in self._reach and self._kernel.now < self.until_us:
             self._shadow(hearer, sent.payload)
 
@@ -188,7 +190,7 @@ class Attacker:
             self._sessions[sender.number] = max(sent.payload.session, self._sessions.get(sender.number, 0))
 
     def _carry(self, sender: Board, sent: Any) -> None:
-        for board in self._run.boards:
+        for board in self._swarm.boards:
             if board.place in self._reach and board is not sender and not sent.hearers >> board.place & 1:
                 self._later(self._chance.randint(1, 3_000), board, sent.frame, sent.payload)
                 self.tried["carried"] += 1
@@ -234,7 +236,7 @@ class Attacker:
         self._kernel.at(self._kernel.now + self._chance.randint(*self._pause_us), self._act)
 
     def _targets(self) -> list[Board]:
-        there = [board for board in self._run.boards if board.on and board.place in self._reach]
+        there = [board for board in self._swarm.boards if board.on and board.place in self._reach]
         if not there or self._chance.random() < 0.3:
             return there
         return [self._chance.choice(there)]

@@ -86,8 +86,7 @@ class AttackRun(Run):
         until_us = self._schedule(chance)
         plan.settled_us = until_us
         if self.kind in (OUTSIDER, LIAR):
-            self.attacker = Attacker(self, until_us, self.kind == LIAR)
-            self.weather = self.media[0].weather
+            self.attacker = Attacker(self, self.checks, until_us, self.kind == LIAR)
             for medium in self.media:
                 medium.weather = self.attacker
         elif self.kind == BABBLER:
@@ -159,12 +158,13 @@ class AttackRun(Run):
         self.kernel.at(self.kernel.now + up_us, self.insider.power_off)
         self.kernel.at(self.kernel.now + up_us + off_us, self._loop, up_us, off_us)
 
-    def _make(self, board: Board) -> Any:
+    def make_member(self, board: Board) -> Any:
+        """A member's node at a boot; that of the one that talks without end."""
         if self.kind != BABBLER or board.place != self.insider_place:
-            return super()._make(board)
+            return super().make_member(board)
         proper, self._node_class = self._node_class, Babbler
         try:
-            return super()._make(board)
+            return super().make_member(board)
         finally:
             self._node_class = proper
 
