@@ -29,6 +29,9 @@ demo: $(TOOLS) ## start five MicroPython nodes and watch them agree and sample t
 walkthrough: $(TOOLS) ## run the README's walk-through on virtual boards and compare them; WRITE=1 writes it there
 	$(BIN)/swarm walkthrough $(if $(WRITE),--write)
 
+picture: $(TOOLS) ## take the README's picture of `swarm monitor` anew, of virtual boards
+	@$(BIN)/python -m swarm.documents.screenshot $(if $(SEED),--seed $(SEED))
+
 test: $(TESTS) $(WASM) lint debian ## lint, then run every test on CPython and both MicroPython runtimes
 	$(BIN)/python -m pytest --cov
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -57,13 +59,13 @@ class Monitor:
             live = stack.enter_context(Live(console=console, screen=True, auto_refresh=False))
             try:
                 while True:
-                    self._ask(pool)
+                    self.ask(pool)
                     live.update(self._frame(console.size.height), refresh=True)
                     for key in pressed.read(_REFRESH_S):
                         if key == "q":
                             return
                         self._press(key)
-                    self._take()
+                    self.take()
             except (KeyboardInterrupt, EOFError):
                 return
 
@@ -83,7 +85,7 @@ class Monitor:
             else:
                 self._first_row += step
 
-    def _ask(self, pool: ThreadPoolExecutor) -> None:
+    def ask(self, pool: ThreadPoolExecutor) -> None:
         """Have every board asked whose turn it is."""
         now = time.monotonic()
         if self._paused or self._watch.quiet(now):
@@ -93,7 +95,7 @@ class Monitor:
                 self._due_s[target] = float("inf")
                 self._asking[pool.submit(_ask_timed, target)] = target
 
-    def _take(self) -> None:
+    def take(self) -> None:
         """Take the answers that have come."""
         now = time.monotonic()
         for job in [job for job in self._asking if job.done()]:
@@ -102,6 +104,15 @@ class Monitor:
             self._watch.take(target, answer, now)
             rest_s = 0.0 if "error" in answer else took_s * _SHARE
             self._due_s[target] = now + max(self._every_s, rest_s)
+
+    def picture(self, width: int, height: int) -> str:
+        """What is on a screen of so many characters and lines, as SVG."""
+        console = Console(
+            record=True, file=io.StringIO(), width=width, height=height, force_terminal=True, highlight=False
+        )
+        console.print(self._frame(height))
+        # Fonts are whatever the reader's machine has: rich would have them fetched from elsewhere.
+        return re.sub(r"\s*@font-face \{.*?\}", "", console.export_svg(title="swarm monitor"), flags=re.DOTALL)
 
     def _frame(self, height: int) -> RenderableType:
         """All that is on the screen."""
