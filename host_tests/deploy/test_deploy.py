@@ -25,10 +25,13 @@ from box import SLOTS, Box, describe, eventually, write_sensor
 from requirements import require
 from swarm import cli
 from swarm.deploy import deployment, payload
-from swarm.deploy.deployment import DeployError, Deployment
+from swarm.deploy.deployment import Deployment
+from swarm.deploy.remote import DeployError, Remote
 from swarm.description import project
 from swarm.rig.files import prepare
-from swarm.serial.repl import BoardError, open_port, raw_repl, read_status
+from swarm.serial.port import BoardError, open_port
+from swarm.serial.prompt import raw_repl
+from swarm.serial.status import read_status
 from terminal import Terminal
 
 SEED = 11
@@ -345,7 +348,7 @@ def test_wrong_use(box, arguments, says, capsys):
 
 def test_a_port_that_goes_away_with_its_board_is_opened_again(box, monkeypatch):
     """As that of a board with USB of its own does at each restart."""
-    listen, times = deployment._listen, []
+    listen, times = deployment.listen, []
 
     def vanishing(transport, deadline):
         times.append(time.monotonic())
@@ -353,7 +356,7 @@ def test_a_port_that_goes_away_with_its_board_is_opened_again(box, monkeypatch):
             raise serial.SerialException("device disconnected")
         return listen(transport, deadline)
 
-    monkeypatch.setattr(deployment, "_listen", vanishing)
+    monkeypatch.setattr(deployment, "listen", vanishing)
     box.power(1, False)
     (box.flash(1) / "faction.session").unlink()
     box.boot(1)
@@ -387,7 +390,7 @@ def test_what_a_confused_board_echoes_is_not_shown(capsys):
             raise TransportError(f"could not complete raw paste: {data!r}")
 
     with pytest.raises(DeployError) as told:
-        deployment.Remote(Confused()).write("faction.a/faction.key", key.encode(), print)
+        Remote(Confused()).write("faction.a/faction.key", key.encode(), print)
     assert key not in str(told.value) and told.value.__cause__ is None
     shown = capsys.readouterr()
     assert key not in shown.out + shown.err

@@ -21,7 +21,8 @@ from swarm.deploy.deployment import Deployment
 from swarm.description import project
 from swarm.doctor import examination, findings, places
 from swarm.flash import cache
-from swarm.serial.repl import BoardError, raw_repl
+from swarm.serial.port import BoardError
+from swarm.serial.prompt import raw_repl
 from swarm.verbs import doctor as doctor_module
 
 SEED = 31

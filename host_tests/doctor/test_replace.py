@@ -16,7 +16,9 @@ from swarm.deploy import deployment
 from swarm.description import project
 from swarm.doctor import replacement
 from swarm.doctor.examination import examine
-from swarm.serial.repl import open_port, raw_repl, read_status
+from swarm.serial.port import open_port
+from swarm.serial.prompt import raw_repl
+from swarm.serial.status import read_status
 from swarm.verbs import flash
 
 SEED = 23

@@ -10,7 +10,8 @@ import serial
 from requirements import require
 from rig_fixture import Table, lay_boards
 from swarm.cli import main
-from swarm.serial.repl import raw_repl, read_status
+from swarm.serial.prompt import raw_repl
+from swarm.serial.status import read_status
 
 SEED = 11
 MEMBERS = [1, 2, 3]

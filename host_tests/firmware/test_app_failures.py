@@ -10,7 +10,7 @@ import pytest
 
 from requirements import require
 from rig_fixture import Table, lay_boards
-from swarm.serial.repl import raw_repl
+from swarm.serial.prompt import raw_repl
 
 SEED = 8
 LED = 2

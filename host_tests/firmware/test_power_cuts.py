@@ -19,11 +19,11 @@ from box import Box, describe, write_sensor
 from requirements import require
 from swarm import cli, paths, runtimes
 from swarm.deploy import deployment, payload
-from swarm.deploy.deployment import DeployError
+from swarm.deploy.remote import DeployError
 from swarm.description import project
 from swarm.paths import FIRMWARE
 from swarm.rig.files import BOARD, prepare
-from swarm.serial.repl import raw_repl
+from swarm.serial.prompt import raw_repl
 from swarm.watch import samples
 
 SEED = 23

@@ -11,8 +11,11 @@ import serial
 from mpremote import transport_serial
 from mpremote.transport import TransportError
 
-from swarm.serial import raw_paste, repl, targets
-from swarm.serial.repl import BoardError
+from swarm.serial import port, raw_paste, targets
+from swarm.serial.port import BoardError
+from swarm.serial.prompt import prompt
+from swarm.serial.prompt import run as run_code
+from swarm.serial.status import read_runtime, read_screen, read_status
 from swarm.serial.targets import Target
 from swarm.watch import node_table
 
@@ -158,7 +161,7 @@ class Port:
 
 
 serial.serial_for_url = Port
-for module in (transport_serial, repl, raw_paste, targets):
+for module in (transport_serial, port, raw_paste, targets):
     module.time = clock
 
 
@@ -168,19 +171,19 @@ def _harmless(text):
 
 
 def _status(transport):
-    status = repl.read_status(transport, _PORT)
+    status = read_status(transport, _PORT)
     if status.keys() >= _KEYS:
         cells = node_table.cells(_TARGET, status)
         assert all(map(_harmless, cells)), cells
 
 
 def _screen(transport):
-    screen = repl.read_screen(transport, _PORT)
+    screen = read_screen(transport, _PORT)
     assert _harmless(screen), screen
 
 
 def _runtime(transport):
-    runtime = repl.read_runtime(transport, _PORT)
+    runtime = read_runtime(transport, _PORT)
     assert [type(runtime[key]) for key in ("implementation", "version", "maxsize")] == [str, list, int]
 
 
@@ -189,7 +192,7 @@ def _value(transport):
 
 
 def _output(transport):
-    assert isinstance(repl.run(transport, _PORT, "code" * 100), str)
+    assert isinstance(run_code(transport, _PORT, "code" * 100), str)
 
 
 def _application(transport):
@@ -207,11 +210,11 @@ def run(data):
     clock.now = 0.0
     try:
         chosen = data[0] % (len(_TOOLS) + 1) if data else 0
-        with repl.open_port(_PORT) as transport:
+        with port.open_port(_PORT) as transport:
             if chosen == len(_TOOLS):
                 _application(transport)
             else:
-                with repl.prompt(transport, _PORT):
+                with prompt(transport, _PORT):
                     _TOOLS[chosen](transport)
     except (BoardError, TransportError) as error:
         assert _harmless(str(error)), error

@@ -9,7 +9,7 @@ import serial
 from asyncio_application import BOOT
 from requirements import require
 from rig_fixture import Table, lay_boards
-from swarm.serial.repl import raw_repl
+from swarm.serial.prompt import raw_repl
 
 SEED = 12
 MEMBERS = [1, 2, 3]

@@ -82,12 +82,12 @@ DEFECTS = {
         (_VECTORS, "if not isinstance(vector, dict):", "if False:"),
     ),
     "serial": (
-        ("tools/swarm/serial/repl.py", 'complaint.decode("utf-8", "replace")', "complaint.decode()"),
-        ("tools/swarm/serial/repl.py", 'or ["an error without words"]', ""),
-        ("tools/swarm/serial/repl.py", "plain(complaint", "(complaint"),
-        ("tools/swarm/serial/repl.py", "    check_status(status, port)\n", ""),
-        ("tools/swarm/serial/repl.py", "return plain(value) if isinstance(value, str) else value", "return value"),
-        ("tools/swarm/serial/repl.py", "return plain(run(", "return str(run("),
+        ("tools/swarm/serial/port.py", 'complaint.decode("utf-8", "replace")', "complaint.decode()"),
+        ("tools/swarm/serial/prompt.py", 'or ["an error without words"]', ""),
+        ("tools/swarm/serial/port.py", "plain(complaint", "(complaint"),
+        ("tools/swarm/serial/status.py", "    check_status(status, port)\n", ""),
+        ("tools/swarm/serial/answer.py", "return plain(value) if isinstance(value, str) else value", "return value"),
+        ("tools/swarm/serial/status.py", "return plain(run(", "return str(run("),
         ("tools/swarm/serial/raw_paste.py", "if time.monotonic() >= end:", "if False:"),
     ),
 }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from swarm import cli
 from swarm.device import replay
 from swarm.runtimes.vectors import replay as vectors
-from swarm.serial import repl
+from swarm.serial import answer
 
 words = st.sampled_from(["id", "hardware", "", "1", "retry", "uart", "240ac4000001", "Pinging", "Probe", "\ud800"])
 atoms = st.none() | st.booleans() | st.integers(-2, 70_000) | st.integers() | st.floats() | words | st.text(max_size=4)
@@ -145,7 +145,7 @@ def refused_or_done(tmp_path_factory, command, name, data):
 @example('["\\u001b[2J"]')
 def test_any_line_of_a_board_is_plain_json_or_none(line):
     try:
-        parsed = repl.parse(line)
+        parsed = answer.parse(line)
     except ValueError:
         return
     assert "\\u001b" not in json.dumps(parsed)

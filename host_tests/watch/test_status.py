@@ -15,8 +15,9 @@ import serial
 from asyncio_application import BOOT, ON_ASYNCIO
 from requirements import require
 from rig_fixture import Table, lay_boards
-from swarm.serial import kept, repl, targets
-from swarm.serial.repl import BoardError, raw_repl
+from swarm.serial import kept, port, targets
+from swarm.serial.port import BoardError
+from swarm.serial.prompt import raw_repl
 
 SEED = 3
 SWARM = str(Path(sys.executable).with_name("swarm"))
@@ -228,7 +229,7 @@ def test_a_port_without_permission_names_the_group(monkeypatch):
     def refuse(*_, **__):
         raise serial.SerialException(13, "could not open port: [Errno 13] Permission denied: '/dev/null'")
 
-    monkeypatch.setattr(repl.serial, "serial_for_url", refuse)
+    monkeypatch.setattr(port.serial, "serial_for_url", refuse)
     with pytest.raises(BoardError, match=r"no permission; type `sudo usermod -a -G \w+ \$USER`"), raw_repl("/dev/null"):
         pass
 

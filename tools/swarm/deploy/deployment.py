@@ -7,54 +7,29 @@ the board runs the old version or the new one, and the next deploy clears up wha
 
 from __future__ import annotations
 
-import json
-import re
-import struct
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import serial
-from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
 from swarm import boards
 from swarm.deploy import payload
+from swarm.deploy.remote import MAKE_ROOM, DeployError, NoRoom, Remote, Silent
+from swarm.deploy.start import listen
 from swarm.description.project import Member, Project
-from swarm.serial.repl import BoardError, open_port, prompt
-from swarm.serial.strip import strip
+from swarm.serial.port import BoardError, open_port
+from swarm.serial.prompt import prompt
 
 WORD_S = 30.0  # time for a restarted board to say that its node runs
-QUIET_S = 4.0  # a board that has said nothing for so long is asked; earlier, that might interrupt its start
 _REOPEN_S = 0.1  # between attempts to open a port that went away with its board's restart
-_CHUNK = 1024  # bytes written by one command to the board
 _EPOCH_S = 1_577_836_800  # 2020-01-01 UTC
 # No deploy was before this, 2026-01-01 UTC: a lower number was never deployed, or lost with the board's storage.
 EARLIEST_SESSION = 189_302_400
 PLATFORMS = {"unix": ("linux", "darwin")}  # sys.platform of a port, where it is not the port's own name
-_FAILURES = (TransportError, OSError, serial.SerialException, struct.error)
-_STARTED = re.compile(r"faction: \d+ node \d+ swarm .* started session \d+")
-# Of a start that failed; what a node that runs reports has its ticks in front, and is no reason to give up.
-_NOT_STARTED = re.compile(r"faction: (?:error: )?(not started: .*|\w+: .*)")
-_ERROR = re.compile(r"\w+Error: ")
-_PROMPT = ">>> "
-_HEARD_MAX = 8192
-_LISTEN_S = 0.1
-_TRY_AGAIN = "check its cable, then deploy again"
-_MAKE_ROOM = "remove files of yours (`mpremote connect PORT resume fs tree` lists them), then deploy again"
 SLOTS = ("faction.a", "faction.b")
-_MARK = "deploy: "  # of onboard.py's answers
-_SENT = "_deploy"  # the one name that onboard.py takes at the board's prompt
-
-_stripping = threading.Lock()  # CPython 3.11 parses in one thread at a time only
-
-
-class DeployError(Exception):
-    """A board was not brought to the new version; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -87,96 +62,6 @@ def seconds_since_2020() -> int:
         said = time.strftime("%Y-%m-%d", time.gmtime(now + _EPOCH_S))
         raise DeployError(f"this computer's clock says {said}, and session numbers come from it: set it first")
     return now
-
-
-@lru_cache(maxsize=1)
-def _onboard() -> str:
-    """The source of onboard.py, as it is sent to a board."""
-    return strip(Path(__file__).with_name("onboard.py").read_text())
-
-
-class Remote:
-    """What onboard.py offers, called at a board's raw REPL. DeployError when the board fails or stops answering."""
-
-    def __init__(self, transport: SerialTransport) -> None:
-        self._transport = transport
-        self._run(f"{_SENT} = {{}}")
-        self.load(_onboard)
-
-    def load(self, source: Callable[[], str]) -> None:
-        """Define on the board what a stripped source defines."""
-        with _stripping:
-            text = source()
-        self._run(f"exec({text!r}, {_SENT})")
-
-    def call(self, function: str, *arguments: object) -> None:
-        """Call a function that prints nothing."""
-        self._run(f"{_SENT}[{function!r}]{arguments!r}")
-
-    def ask(self, function: str, *arguments: object):
-        """Call a function and return its answer; the node may print lines of its own before and after it.
-
-        Garbled when one came in the middle of it.
-        """
-        output = self._run(f"{_SENT}[{function!r}]{arguments!r}")
-        for line in output.splitlines():
-            _, mark, text = line.partition(_MARK)
-            if mark:
-                try:
-                    return json.loads(text)
-                except ValueError:
-                    break
-        raise Garbled(f"its answer to {function} is not understood: repeat this command")
-
-    def write(self, path: str, data: bytes, progress: Callable[[int], None]) -> None:
-        """Write a file; progress is called with the bytes written so far. NoRoom when the file system is full."""
-        try:
-            self._transport.fs_writefile(path, data, _CHUNK, lambda written, _: progress(written))
-        except _FAILURES as error:
-            if _is_full(error):
-                raise NoRoom(f"its flash is full: {_MAKE_ROOM}") from None
-            # Nothing of the error is shown: it may hold what was sent, and that may be the key.
-            raise Silent(f"it stopped answering while {path} was sent: {_TRY_AGAIN}") from None
-
-    def forget(self) -> None:
-        """Give the board's memory back."""
-        self._run(f"del {_SENT}")
-
-    def reset(self) -> None:
-        """Restart the board as its reset button does. The answer is not waited for: there is none."""
-        try:
-            self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
-        except _FAILURES:
-            raise Silent(f"it stopped answering before its restart: {_TRY_AGAIN}") from None
-
-    def _run(self, code: str) -> str:
-        try:
-            return self._transport.exec(code).decode("utf-8", "replace")
-        except TransportExecError as error:
-            if _is_full(error):
-                raise NoRoom(f"its flash is full: {_MAKE_ROOM}") from None
-            said = error.error_output.strip().splitlines() or ["an error without words"]
-            raise DeployError(f"it reports: {said[-1]}") from None
-        except _FAILURES:
-            raise Silent(f"it stopped answering: {_TRY_AGAIN}") from None
-
-
-class Garbled(DeployError):
-    """The board's answer to a question is missing or spoiled."""
-
-
-class NoRoom(DeployError):
-    """The board's file system is full."""
-
-
-class Silent(DeployError):
-    """The board stopped answering."""
-
-
-def _is_full(error: Exception) -> bool:
-    if isinstance(error, TransportExecError):
-        return bool(re.search(r"ENOSPC|OSError: (\[Errno )?28\b", error.error_output))
-    return isinstance(error, OSError) and error.errno == 28
 
 
 class Deployment:
@@ -289,7 +174,7 @@ class Deployment:
         total = sum(len(files[path]) for path in missing)
         needed = sum(-(-len(files[path]) // block) * block for path in missing)
         if needed > free:
-            raise NoRoom(f"{needed // 1024} KB of flash are needed and {free // 1024} KB are free: {_MAKE_ROOM}")
+            raise NoRoom(f"{needed // 1024} KB of flash are needed and {free // 1024} KB are free: {MAKE_ROOM}")
         for path in missing:
             sent = self._bytes
             self._tell(f"sending {path}", sent / total)
@@ -323,7 +208,7 @@ class Deployment:
         while True:
             try:
                 self._tell("waiting for its word", None)
-                said = _listen(transport, deadline)
+                said = listen(transport, deadline)
                 with prompt(transport, self._port):
                     word = Remote(transport).ask("word")
                 return self._judge(word, slot, stored, said)
@@ -366,24 +251,3 @@ def _slot_of(file: str | None) -> str | None:
     """The slot that a file of the library is in; None for one outside, and for a board where no node runs."""
     slot = (file or "").partition("/")[0]
     return slot if slot in SLOTS else None
-
-
-def _listen(transport: SerialTransport, deadline: float) -> str:
-    """Listen to a starting board, without a word to it, until its prompt comes or it is quiet.
-
-    Returns the last line that looks like an error. DeployError when the board says that its node does not start.
-    """
-    port = transport.serial
-    usual, port.timeout = port.timeout, _LISTEN_S
-    heard = ""
-    patience = time.monotonic() + QUIET_S
-    while time.monotonic() < min(patience, deadline) and _PROMPT not in heard:
-        data = port.read(max(1, port.in_waiting)).decode("utf-8", "replace")
-        if data and not _STARTED.search(heard):
-            patience = time.monotonic() + QUIET_S
-        heard = (heard + data)[-_HEARD_MAX:]
-    port.timeout = usual
-    if refused := _NOT_STARTED.search(heard):
-        raise DeployError(f"the new version is on it, and its node does not start: {refused[1].strip()}")
-    errors = [line.strip() for line in heard.splitlines() if _ERROR.match(line)]
-    return errors[-1] if errors else ""

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from swarm import boards
-from swarm.deploy.deployment import DeployError, Deployment
+from swarm.deploy.deployment import Deployment
 from swarm.deploy.payload import PayloadError
+from swarm.deploy.remote import DeployError
 from swarm.description.project import Member, Project, ProjectError, port_of
-from swarm.serial.repl import BoardError
+from swarm.serial.port import BoardError
 from swarm.serial.targets import AT_ONCE
 
 

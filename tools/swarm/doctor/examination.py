@@ -16,12 +16,15 @@ from typing import Any
 from mpremote.transport_serial import SerialTransport
 
 from swarm.deploy import payload
-from swarm.deploy.deployment import SLOTS, DeployError, Garbled, Remote, Silent
+from swarm.deploy.deployment import SLOTS
 from swarm.deploy.payload import PayloadError
+from swarm.deploy.remote import DeployError, Garbled, Remote, Silent
 from swarm.description.project import Member, Project, ProjectError
-from swarm.serial.repl import BoardError, open_port, prompt, read_runtime
+from swarm.serial.port import GONE, BoardError, open_port
+from swarm.serial.prompt import prompt
+from swarm.serial.status import read_runtime
 from swarm.serial.strip import strip
-from swarm.serial.targets import GONE, of_application
+from swarm.serial.targets import of_application
 
 _ATTEMPTS = 3  # at an answer that a node's own line may spoil
 _LIBRARY = "lib/faction/__init__"

@@ -13,7 +13,7 @@ from swarm.doctor.examination import Board
 from swarm.doctor.finding import Finding, Words, ids, listed
 from swarm.flash import cache
 from swarm.serial.holder import find_holder
-from swarm.serial.repl import BoardError
+from swarm.serial.port import BoardError
 
 _SHOWN = 3  # files or nodes in a message
 _BOARD_FILES = ("faction.json", "faction.key", "sensor.mpy", "sensor.py")  # not of this checkout

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from serial.tools import list_ports
 
-from swarm.deploy.deployment import DeployError, seconds_since_2020
+from swarm.deploy.deployment import seconds_since_2020
+from swarm.deploy.remote import DeployError
 from swarm.description import project
 from swarm.description.project import Member, Project, ProjectError
 from swarm.doctor import places

@@ -30,7 +30,7 @@ from esptool.targets import CHIP_DEFS
 from esptool.util import FatalError
 
 from swarm.flash.error import FlashError, Progress
-from swarm.serial.repl import BoardError, open_port
+from swarm.serial.port import BoardError, open_port
 
 BAUD = 460_800  # most USB bridges carry it; a chip's own USB does not care
 BAUDS = (9_600, 4_000_000)

@@ -18,7 +18,9 @@ import serial
 from mpremote.transport import TransportError
 
 from swarm.flash.error import FlashError, Progress
-from swarm.serial.repl import BoardError, raw_repl, read_runtime
+from swarm.serial.port import BoardError
+from swarm.serial.prompt import raw_repl
+from swarm.serial.status import read_runtime
 
 VOLUME_S = 20.0  # until the drive is there: the system may take some seconds to mount it
 RETURN_S = 30.0  # until MicroPython answers: at its first start it makes its file system

@@ -13,15 +13,16 @@ from mpremote.transport_serial import SerialTransport
 from swarm.description import project
 from swarm.description.project import ProjectError
 from swarm.serial import kept
-from swarm.serial.repl import BoardError, check_status, open_port, parse, prompt, read_status, termios
+from swarm.serial.answer import parse
+from swarm.serial.port import GONE, BoardError, open_port
+from swarm.serial.prompt import prompt
+from swarm.serial.status import check_status, read_status
 
 AT_ONCE = 32  # boards that are talked to at the same time
 _PROMPT_S = 0.3  # time for a free prompt to show itself
 _ANSWER_S = 1.5  # time for an application on asyncio to answer, or for a busy board's prompt
 _LONGER_S = 3.0  # after which whoever still speaks is not listened to any more
 _PROMPT = b">>> "
-# What a port that goes away in the middle raises, from whichever layer notices first.
-GONE = (OSError, termios.error) if termios else (OSError,)
 # What the verbs show; firmware of another version may tell less.
 _TOLD = (
     "swarm",

@@ -14,8 +14,9 @@ from pathlib import Path
 from rich.console import Console
 
 from swarm import boards
-from swarm.deploy.deployment import DeployError, Deployment
+from swarm.deploy.deployment import Deployment
 from swarm.deploy.payload import PayloadError
+from swarm.deploy.remote import DeployError
 from swarm.description import project
 from swarm.description.project import Member, Project, ProjectError
 from swarm.doctor import replacement
@@ -23,7 +24,7 @@ from swarm.doctor.replacement import Refused
 from swarm.flash.board import Settings
 from swarm.flash.error import FlashError
 from swarm.output.streams import fail
-from swarm.serial.repl import BoardError
+from swarm.serial.port import BoardError
 from swarm.verbs import deploy, flash
 
 _EXAMPLES = """examples:

@@ -14,7 +14,7 @@ from mpremote.transport_serial import SerialTransport
 from swarm.description.project import ProjectError
 from swarm.output.streams import fail, show
 from swarm.serial import targets
-from swarm.serial.repl import read_screen
+from swarm.serial.status import read_screen
 from swarm.watch import node_table
 
 _EXAMPLES = """examples:

@@ -7,7 +7,8 @@ import time
 
 from mpremote.transport_serial import SerialTransport
 
-from swarm.serial.repl import BoardError, run
+from swarm.serial.port import BoardError
+from swarm.serial.prompt import run
 
 _ATTEMPTS = 3  # at reading a board's samples without the node's own lines in between
 

@@ -41,7 +41,7 @@ from swarm.rig.personality import true_us
 from swarm.rig.rig import Rig
 from swarm.rig.virtual_board import unix_port_missing
 from swarm.serial import targets
-from swarm.serial.repl import run
+from swarm.serial.prompt import run
 from swarm.watch import samples
 
 NODES = (2, 32)

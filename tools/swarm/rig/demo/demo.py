@@ -14,7 +14,9 @@ from swarm.rig.demo.run import BOOTSTRAPPED, TIMED_OUT, Run
 from swarm.rig.files import prepare
 from swarm.rig.rig import Rig
 from swarm.serial import kept
-from swarm.serial.repl import BoardError, raw_repl, read_runtime, read_status
+from swarm.serial.port import BoardError
+from swarm.serial.prompt import raw_repl
+from swarm.serial.status import read_runtime, read_status
 
 JITTER_MS = 1.0  # a message comes up to this much later than its air time
 GRACE_MS = 3_000  # from the deadline to the end of patience

@@ -7,16 +7,17 @@ from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
 from swarm import runtimes
-from swarm.serial import repl
+from swarm.serial.port import BoardError
+from swarm.serial.prompt import raw_repl
 
 
 @contextmanager
 def board(port: str) -> Iterator["Plugged"]:
     """The board at a port, its prompt in use until the block ends. runtimes.RuntimeMissing when it cannot be had."""
     try:
-        with repl.raw_repl(port) as transport:
+        with raw_repl(port) as transport:
             yield Plugged(transport, port)
-    except repl.BoardError as error:
+    except BoardError as error:
         raise runtimes.RuntimeMissing(str(error)) from error
 
 

@@ -1,0 +1,120 @@
+"""What onboard.py does on a board, called from the host at the board's raw REPL."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import serial
+from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport_serial import SerialTransport
+
+from swarm.serial.strip import strip
+
+_CHUNK = 1024  # bytes written by one command to the board
+_FAILURES = (TransportError, OSError, serial.SerialException, struct.error)
+_TRY_AGAIN = "check its cable, then deploy again"
+MAKE_ROOM = "remove files of yours (`mpremote connect PORT resume fs tree` lists them), then deploy again"
+_MARK = "deploy: "  # of onboard.py's answers
+_SENT = "_deploy"  # the one name that onboard.py takes at the board's prompt
+
+_stripping = threading.Lock()  # CPython 3.11 parses in one thread at a time only
+
+
+class DeployError(Exception):
+    """A board was not brought to the new version; the message says why and what to do."""
+
+
+class Garbled(DeployError):
+    """The board's answer to a question is missing or spoiled."""
+
+
+class NoRoom(DeployError):
+    """The board's file system is full."""
+
+
+class Silent(DeployError):
+    """The board stopped answering."""
+
+
+@lru_cache(maxsize=1)
+def _onboard() -> str:
+    """The source of onboard.py, as it is sent to a board."""
+    return strip(Path(__file__).with_name("onboard.py").read_text())
+
+
+class Remote:
+    """What onboard.py offers, called at a board's raw REPL. DeployError when the board fails or stops answering."""
+
+    def __init__(self, transport: SerialTransport) -> None:
+        self._transport = transport
+        self._run(f"{_SENT} = {{}}")
+        self.load(_onboard)
+
+    def load(self, source: Callable[[], str]) -> None:
+        """Define on the board what a stripped source defines."""
+        with _stripping:
+            text = source()
+        self._run(f"exec({text!r}, {_SENT})")
+
+    def call(self, function: str, *arguments: object) -> None:
+        """Call a function that prints nothing."""
+        self._run(f"{_SENT}[{function!r}]{arguments!r}")
+
+    def ask(self, function: str, *arguments: object):
+        """Call a function and return its answer; the node may print lines of its own before and after it.
+
+        Garbled when one came in the middle of it.
+        """
+        output = self._run(f"{_SENT}[{function!r}]{arguments!r}")
+        for line in output.splitlines():
+            _, mark, text = line.partition(_MARK)
+            if mark:
+                try:
+                    return json.loads(text)
+                except ValueError:
+                    break
+        raise Garbled(f"its answer to {function} is not understood: repeat this command")
+
+    def write(self, path: str, data: bytes, progress: Callable[[int], None]) -> None:
+        """Write a file; progress is called with the bytes written so far. NoRoom when the file system is full."""
+        try:
+            self._transport.fs_writefile(path, data, _CHUNK, lambda written, _: progress(written))
+        except _FAILURES as error:
+            if _is_full(error):
+                raise NoRoom(f"its flash is full: {MAKE_ROOM}") from None
+            # Nothing of the error is shown: it may hold what was sent, and that may be the key.
+            raise Silent(f"it stopped answering while {path} was sent: {_TRY_AGAIN}") from None
+
+    def forget(self) -> None:
+        """Give the board's memory back."""
+        self._run(f"del {_SENT}")
+
+    def reset(self) -> None:
+        """Restart the board as its reset button does. The answer is not waited for: there is none."""
+        try:
+            self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
+        except _FAILURES:
+            raise Silent(f"it stopped answering before its restart: {_TRY_AGAIN}") from None
+
+    def _run(self, code: str) -> str:
+        try:
+            return self._transport.exec(code).decode("utf-8", "replace")
+        except TransportExecError as error:
+            if _is_full(error):
+                raise NoRoom(f"its flash is full: {MAKE_ROOM}") from None
+            said = error.error_output.strip().splitlines() or ["an error without words"]
+            raise DeployError(f"it reports: {said[-1]}") from None
+        except _FAILURES:
+            raise Silent(f"it stopped answering: {_TRY_AGAIN}") from None
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, TransportExecError):
+        return bool(re.search(r"ENOSPC|OSError: (\[Errno )?28\b", error.error_output))
+    return isinstance(error, OSError) and error.errno == 28

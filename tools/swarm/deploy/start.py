@@ -1,0 +1,40 @@
+"""Listens to a board that starts, and finds in what it says whether its node does."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from mpremote.transport_serial import SerialTransport
+
+from swarm.deploy.remote import DeployError
+
+_QUIET_S = 4.0  # a board that has said nothing for so long is asked; earlier, that might interrupt its start
+_STARTED = re.compile(r"faction: \d+ node \d+ swarm .* started session \d+")
+# Of a start that failed; what a node that runs reports has its ticks in front, and is no reason to give up.
+_NOT_STARTED = re.compile(r"faction: (?:error: )?(not started: .*|\w+: .*)")
+_ERROR = re.compile(r"\w+Error: ")
+_PROMPT = ">>> "
+_HEARD_MAX = 8192
+_LISTEN_S = 0.1
+
+
+def listen(transport: SerialTransport, deadline: float) -> str:
+    """Listen to a starting board, without a word to it, until its prompt comes or it is quiet.
+
+    Returns the last line that looks like an error. DeployError when the board says that its node does not start.
+    """
+    port = transport.serial
+    usual, port.timeout = port.timeout, _LISTEN_S
+    heard = ""
+    patience = time.monotonic() + _QUIET_S
+    while time.monotonic() < min(patience, deadline) and _PROMPT not in heard:
+        data = port.read(max(1, port.in_waiting)).decode("utf-8", "replace")
+        if data and not _STARTED.search(heard):
+            patience = time.monotonic() + _QUIET_S
+        heard = (heard + data)[-_HEARD_MAX:]
+    port.timeout = usual
+    if refused := _NOT_STARTED.search(heard):
+        raise DeployError(f"the new version is on it, and its node does not start: {refused[1].strip()}")
+    errors = [line.strip() for line in heard.splitlines() if _ERROR.match(line)]
+    return errors[-1] if errors else ""
