@@ -51,22 +51,22 @@ size: $(TESTS) $(WASM) ## measure the device code's size and memory against thei
 	@$(BIN)/swarm size
 
 fuzz: $(TESTS) $(WASM) ## fuzz all that takes bytes from outside, and nodes on every runtime; FRAMES=1000000, SEED=N repeats a run
-	@$(BIN)/python -m swarm.proof.fuzz.fuzzing --frames $(or $(FRAMES),1000000) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m swarm.proof.fuzz --frames $(or $(FRAMES),1000000) $(if $(SEED),--seed $(SEED))
 
 adversary: $(TOOLS) ## attack SEEDS=20000 simulated swarms, with and without the key: takes five minutes
-	@$(BIN)/python -m swarm.sim.attack.campaign --seeds $(or $(SEEDS),20000)
+	@$(BIN)/python -m swarm.sim.attack --seeds $(or $(SEEDS),20000)
 
 model: $(TOOLS) ## meet every state that two or three real nodes can get into within bounds: takes some minutes
-	@$(BIN)/python -m swarm.proof.model.check
+	@$(BIN)/python -m swarm.proof.model
 
 soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power cuts and bad air; SEED=N repeats them
-	@$(BIN)/python -m swarm.proof.soak.soak --nodes $(or $(NODES),16) --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m swarm.proof.soak --nodes $(or $(NODES),16) --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 mutation: $(MUTATION) ## change what decides in 2,500 small ways, of which the tests must notice 95 %; takes a quarter of an hour
-	@$(BIN)/python -m swarm.proof.mutation.mutation $(MODULES)
+	@$(BIN)/python -m swarm.proof.mutation $(MODULES)
 
 figures: $(TESTS) $(WASM) ## run the full campaigns and print every figure beside its bar; WRITE=1 writes them into FIGURES.md
-	@$(BIN)/python -m swarm.proof.figures.campaigns $(if $(WRITE),--write)
+	@$(BIN)/python -m swarm.proof.figures $(if $(WRITE),--write)
 
 firmware: $(TOOLS) ## build firmware with the node frozen in: make firmware BOARD=RPI_PICO MICROPY_DIR=...
 	@$(BIN)/python -m swarm.flash.build --board '$(BOARD)' --micropython '$(MICROPY_DIR)'

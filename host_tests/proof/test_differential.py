@@ -7,7 +7,7 @@ import pytest
 from faction import names
 from requirements import require
 from swarm import paths
-from swarm.proof.fuzz import fuzzing
+from swarm.proof.fuzz import nodes
 
 SEED = 20261124
 STEPS = {"cpython": 10_000, "unix": 10_000, "wasm": 1000}  # `make fuzz` does ten times as many
@@ -15,12 +15,12 @@ STEPS = {"cpython": 10_000, "unix": 10_000, "wasm": 1000}  # `make fuzz` does te
 
 @pytest.fixture(scope="module")
 def on_cpython():
-    return fuzzing.differential("cpython", STEPS["cpython"], SEED)
+    return nodes.differential("cpython", STEPS["cpython"], SEED)
 
 
 def test_no_difference(micropython, on_cpython):
-    digests, _ = fuzzing.differential(micropython, STEPS[micropython], SEED)
-    assert len(digests) == STEPS[micropython] // fuzzing.PRINTED
+    digests, _ = nodes.differential(micropython, STEPS[micropython], SEED)
+    assert len(digests) == STEPS[micropython] // nodes.PRINTED
     expected, _ = on_cpython
     assert digests == {step: expected[step] for step in digests}, f"seed {SEED}"
 
@@ -49,5 +49,5 @@ def test_the_least_difference_shows(tmp_path, on_cpython, module, here, there):
     source = changed.read_text()
     assert here in source
     changed.write_text(source.replace(here, there))
-    digests, _ = fuzzing.differential(require("unix"), STEPS["unix"], SEED, lib)
-    assert fuzzing.differences(on_cpython[0], digests) > 0
+    digests, _ = nodes.differential(require("unix"), STEPS["unix"], SEED, lib)
+    assert nodes.differences(on_cpython[0], digests) > 0

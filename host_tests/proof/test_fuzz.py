@@ -9,14 +9,14 @@ import pytest
 import swarm_fixture
 from requirements import require
 from swarm import paths
-from swarm.proof.fuzz import fuzzing
+from swarm.proof.fuzz import nodes
 
 SEED = 20261124
 FRAMES = {"cpython": 20_000, "unix": 20_000, "wasm": 1000}  # `make fuzz` does many more
 
 
 def test_nothing_happens(runtime):
-    totals = fuzzing.fuzz(runtime, FRAMES[runtime], SEED)
+    totals = nodes.fuzz(runtime, FRAMES[runtime], SEED)
     assert [totals[name] for name in ("exceptions", "changes", "grown", "lost", "first")] == [0, 0, 0, 0, None], SEED
     assert totals["frames"] >= FRAMES[runtime] and totals["serial"] > 0.05 * totals["frames"]
     # Every check of the decoder has had its share, and so have recordings.
@@ -47,11 +47,11 @@ def test_a_defect_is_noticed(tmp_path, defect):
     source = changed.read_text()
     assert source.count(here) == 1
     changed.write_text(source.replace(here, there))
-    assert fuzzing.fuzz(require("unix"), 8000, SEED, lib)[noticed] > 0
+    assert nodes.fuzz(require("unix"), 8000, SEED, lib)[noticed] > 0
 
 
 def test_all_that_a_node_remembers_is_watched(monkeypatch):
-    monkeypatch.syspath_prepend(str(fuzzing.SCRIPTS))
+    monkeypatch.syspath_prepend(str(nodes.SCRIPTS))
     from hostile import Attacker, Random, Watch
 
     attacker = Attacker(Random(random.Random(SEED).randrange(1, 1 << 30)))

@@ -7,35 +7,35 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from swarm import paths
-from swarm.proof.fuzz import campaign
+from swarm.proof.fuzz import corpora
 
 SEED = 20261124
 SECONDS = 1  # for each target; `make fuzz` takes many more
 needs_atheris = pytest.mark.skipif(
-    not campaign.available(), reason="PyPI has atheris for Linux on x86-64 and Python 3.11 and newer only"
+    not corpora.available(), reason="PyPI has atheris for Linux on x86-64 and Python 3.11 and newer only"
 )
 
 
 def test_every_target_has_a_corpus():
-    for target in campaign.TARGETS:
-        assert len(campaign.inputs(target)) > 10, target
-    kept = sorted(file.stem for file in campaign.CORPUS.iterdir())
-    assert kept == sorted(campaign.TARGETS)
-    assert kept == sorted(file.stem[len("target_") :] for file in campaign.FOLDER.glob("target_*.py"))
+    for target in corpora.TARGETS:
+        assert len(corpora.inputs(target)) > 10, target
+    kept = sorted(file.stem for file in corpora.CORPUS.iterdir())
+    assert kept == sorted(corpora.TARGETS)
+    assert kept == sorted(file.stem[len("target_") :] for file in corpora.FOLDER.glob("target_*.py"))
 
 
 def test_no_input_raises_or_leaves_memory_behind(runtime):
-    targets = campaign.TARGETS if runtime == "cpython" else campaign.ON_BOARDS
-    said = campaign.replay(runtime)
+    targets = corpora.TARGETS if runtime == "cpython" else corpora.ON_BOARDS
+    said = corpora.replay(runtime)
     assert (said["exceptions"], said["grown"], said["first"]) == (0, 0, None)
-    assert said["inputs"] == sum(len(campaign.inputs(target)) for target in targets)
+    assert said["inputs"] == sum(len(corpora.inputs(target)) for target in targets)
     assert said["frames"] > 100, "frames with a right tag"
 
 
 @needs_atheris
 def test_nothing_is_found_in_a_short_time():
     with ThreadPoolExecutor(2) as pool:
-        for tried, failure in pool.map(lambda target: campaign.fuzz(target, SEED, SECONDS), campaign.TARGETS):
+        for tried, failure in pool.map(lambda target: corpora.fuzz(target, SEED, SECONDS), corpora.TARGETS):
             assert failure is None and tried > 0, failure
 
 
@@ -112,7 +112,7 @@ def test_a_corpus_notices_defects(copy, target):
         assert source.count(here) == 1, f"{name}: {here}"
         (copy / name).write_text(source.replace(here, there))
         try:
-            said = campaign.replay("cpython", [target], code)
+            said = corpora.replay("cpython", [target], code)
         finally:
             (copy / name).write_text(source)
         assert said["exceptions"] > 0, f"{name}: {there} for {here}"
@@ -127,8 +127,8 @@ def test_the_fuzzer_finds_what_no_corpus_holds(copy):
     rare = '    assert int.from_bytes(buffer[2:6], "little") != 0x2BADCAFE\n'
     changed.write_text(source.replace(here, rare + here))
     try:
-        assert campaign.replay("cpython", ["cobs"], [copy / "lib"])["exceptions"] == 0
-        _, failure = campaign.fuzz("cobs", SEED, 60, code=[copy / "lib"])
+        assert corpora.replay("cpython", ["cobs"], [copy / "lib"])["exceptions"] == 0
+        _, failure = corpora.fuzz("cobs", SEED, 60, code=[copy / "lib"])
     finally:
         changed.write_text(source)
     assert failure and "AssertionError" in failure and "input b" in failure and f"seed {SEED}" in failure

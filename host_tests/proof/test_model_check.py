@@ -7,10 +7,11 @@ from functools import partial
 import pytest
 
 from swarm.device.library import BOOTSTRAPPED, PARTICIPATION_OBSERVED, Node
-from swarm.proof.model import check
+from swarm.proof.model import __main__ as check
 from swarm.proof.model.end import ROUNDS, STRANDED
 from swarm.proof.model.keeper import SCRATCH
-from swarm.proof.model.node import (
+from swarm.proof.model.node import Member
+from swarm.proof.model.properties import (
     ADOPTION,
     BITS_FALL,
     CONCLUSION_CHANGES,
@@ -27,7 +28,6 @@ from swarm.proof.model.node import (
     REBOOT_COUNTS,
     REFUSED,
     UNPROVED,
-    Member,
     Violation,
 )
 from swarm.proof.model.search import Bounds, Search

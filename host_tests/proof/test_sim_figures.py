@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from swarm.cli import main
+from swarm import cli
 from swarm.proof.figures import campaigns, page
+from swarm.proof.figures.__main__ import main
 from swarm.runtimes.measure import size
 from swarm.sim import benchmark, campaign
 from swarm.sim.plan import Options
@@ -19,7 +20,7 @@ def test_commands_are_those_of_the_command_line(capsys):
         assert words[:2] == ["swarm", "sim"]
     small = replace(campaigns.FIGURES[1].options, nodes=(3, 3), lead_ms=700, ppm=20, topology="grid")
     words = shlex.split(campaigns.command(small, 2))[1:]
-    assert main([*words, "--jobs", "1", "--json"]) == 0
+    assert cli.main([*words, "--jobs", "1", "--json"]) == 0
     there = campaign.summary(small, campaign.run(small, (1, 2), 1))
     assert there["event_hash"] in capsys.readouterr().out
 
@@ -69,7 +70,7 @@ def test_all_is_printed_drawn_and_put_into_the_page(small, tmp_path, monkeypatch
     monkeypatch.setattr(page, "PAGE", file)
     monkeypatch.setattr(page, "PLOTS", plots)
     file.write_text("before\n" + "".join(page.MARKS) + "after\n")
-    assert campaigns.main(["--folder", str(folder), "--jobs", "1", "--write"]) == 0
+    assert main(["--folder", str(folder), "--jobs", "1", "--write"]) == 0
     printed = capsys.readouterr().out
     for words in ("| core | 1 |", "| three |", "| 7 grown |", "--redundancy 3", "heartbeat", "All bars met"):
         assert words in printed
@@ -85,21 +86,21 @@ def test_all_is_printed_drawn_and_put_into_the_page(small, tmp_path, monkeypatch
 
 def test_a_missed_bar_is_an_error(small, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(size, "measure", lambda: iter([size.Figure("core", 3.0, 2.0, "bytes")]))
-    assert campaigns.main(["--folder", str(tmp_path), "--jobs", "1", "--quick"]) == 1
+    assert main(["--folder", str(tmp_path), "--jobs", "1", "--quick"]) == 1
     assert "| core | 3 | 2 bytes | missed |" in capsys.readouterr().out
 
 
 def test_a_page_without_marks_is_told_before_anything_is_simulated(small, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(page, "PAGE", tmp_path / "FIGURES.md")
     page.PAGE.write_text("nothing here\n")
-    assert campaigns.main(["--folder", str(tmp_path), "--write"]) == 1
+    assert main(["--folder", str(tmp_path), "--write"]) == 1
     said = capsys.readouterr()
     assert "<!-- figures -->" in said.err and not said.out
 
 
 def test_quick_figures_do_not_go_into_the_page(capsys):
     with pytest.raises(SystemExit) as stopped:
-        campaigns.main(["--quick", "--write"])
+        main(["--quick", "--write"])
     assert stopped.value.code == 2 and "--quick" in capsys.readouterr().err
 
 

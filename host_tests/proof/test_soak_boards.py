@@ -9,8 +9,10 @@ import pytest
 from requirements import require
 from swarm import paths
 from swarm.proof.soak import soak
+from swarm.proof.soak.__main__ import main
+from swarm.proof.soak.faults import Faults
 from swarm.proof.soak.ledger import Ledger
-from swarm.proof.soak.soak import Faults, Soak
+from swarm.proof.soak.soak import Soak
 from swarm.watch.samples import Sample
 
 SEED = 12
@@ -208,7 +210,7 @@ def test_a_board_that_never_gets_ready_fails_the_command(monkeypatch, capsys):
 
     monkeypatch.setattr(Soak, "_lay", lay)
     monkeypatch.setattr(soak, "SETTLE_S", 1.0)
-    assert soak.main(["--nodes", "2", "--minutes", "0.02", "--seed", str(SEED)]) == 1
+    assert main(["--nodes", "2", "--minutes", "0.02", "--seed", str(SEED)]) == 1
     told = capsys.readouterr()
     assert f"soak: 2 boards, 0.02 minutes, seed {SEED}" in told.out and "problems, named above" in told.out
     assert "node 1 is stuck: Collecting, missing [2]" in told.err and f"(seed {SEED})" in told.err
@@ -224,7 +226,7 @@ def test_a_board_that_never_gets_ready_fails_the_command(monkeypatch, capsys):
     ],
 )
 def test_wrong_use(arguments, says, capsys):
-    assert soak.main(arguments) == 2
+    assert main(arguments) == 2
     assert says in capsys.readouterr().err
 
 

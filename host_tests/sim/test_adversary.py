@@ -12,6 +12,7 @@ from swarm.device.library import BOOTSTRAPPED, COUNTERS
 from swarm.paths import ROOT
 from swarm.sim import invariants
 from swarm.sim.attack import campaign, run
+from swarm.sim.attack.__main__ import main
 from swarm.sim.attack.defences import DEFENCES
 from swarm.sim.attack.run import BABBLER, KINDS, LIAR, LOOPER, OUTSIDER, AttackRun
 from swarm.sim.attack.truth import Truth
@@ -40,7 +41,7 @@ def rows(table):
 def test_no_attack_succeeds():
     found = list(campaign.attacks(SEEDS, cores()))
     assert [outcome.seed for outcome in found] == list(SEEDS)
-    assert not [outcome.words for outcome in found if outcome.words], "see python -m swarm.sim.attack.campaign --seed"
+    assert not [outcome.words for outcome in found if outcome.words], "see python -m swarm.sim.attack --seed"
     assert {outcome.kind for outcome in found} == set(KINDS)
     tried = sum((outcome.tried for outcome in found), Counter())
     for what in ("carried", "delayed", "foreign", "forged", "lies", "replayed", "shadowed", "split", "withheld"):
@@ -198,23 +199,23 @@ def test_a_judge_that_is_told_otherwise_objects():
 
 
 def test_the_command_prints_one_line(capsys):
-    assert campaign.main(["--seeds", "4", "--seed", "11", "--jobs", "1"]) == 0
+    assert main(["--seeds", "4", "--seed", "11", "--jobs", "1"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"adversary: 4 seeds \(.+\), [\d,]+ attacks \(.+\), 0 successes, \d+ s", line), line
 
 
 def test_a_success_is_told_with_how_to_see_it_again(capsys):
-    assert campaign.main(["--seeds", "8", "--without", "tag"]) == 1
+    assert main(["--seeds", "8", "--without", "tag"]) == 1
     said = capsys.readouterr().out
-    again = re.search(r"again: python -m swarm.sim.attack.campaign (--seed \d+ --without tag)", said)
+    again = re.search(r"again: python -m swarm.sim.attack (--seed \d+ --without tag)", said)
     assert "successes" in said and again
-    assert campaign.main(again[1].split()) == 1
+    assert main(again[1].split()) == 1
     assert "at " in capsys.readouterr().out
 
 
 def test_one_seed_is_shown_as_a_timeline(capsys):
     seed = next(campaign.seeds_of(OUTSIDER))
-    assert campaign.main(["--seed", str(seed)]) == 0
+    assert main(["--seed", str(seed)]) == 0
     said = capsys.readouterr().out
     assert "boots: session" in said and re.search(r"^outsider: .*\d+ replayed", said, re.MULTILINE)
 
@@ -222,7 +223,7 @@ def test_one_seed_is_shown_as_a_timeline(capsys):
 @pytest.mark.parametrize("words", (["--without", "prayer"], ["--seeds", "0"], ["--jobs", "none"]))
 def test_wrong_use_is_2(words, capsys):
     with pytest.raises(SystemExit) as stop:
-        campaign.main(words)
+        main(words)
     assert stop.value.code == 2 and words[1] in capsys.readouterr().err
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from swarm.proof.model.memory import SPEAKS, Memory, Step
-from swarm.proof.model.node import Violation
+from swarm.proof.model.properties import Violation
 
 STRANDED = "once the faults end, all agree on the truth and everybody who is ready concludes"
 ROUNDS = 8  # everybody may speak once in each

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from swarm.device.library import BOOTSTRAPPED, TIMED_OUT, Node
-from swarm.proof.model.node import Member, Said, State
+from swarm.proof.model.node import Member
+from swarm.proof.model.state import Said, State
 
 SPEAKS = "speaks"
 HEARS = "hears"

@@ -1,107 +1,52 @@
 """One member of a model-checked swarm: the real Node, put into any state and back, and what must hold of each step.
 
-A state of a member is what its node holds (model_keeper), and beside it what the checker alone knows to be true. Time
-stands still: a deadline passes when the checker says so, a node may speak whenever the checker lets it, in place of its
-Trickle timer, and the first sample's instant stays ahead. Each frame's leaving is reported to its sender at once.
+A state of a member (state.py) is what its node holds (keeper.py), and beside it what the checker alone knows to be
+true. Time stands still: a deadline passes when the checker says so, a node may speak whenever the checker lets it, in
+place of its Trickle timer, and the first sample's instant stays ahead. Each frame's leaving is reported to its sender
+at once.
 """
 
 from __future__ import annotations
 
-import struct
-from typing import Any, NamedTuple
+from typing import Any
 
 from swarm.device.library import (
     BOOTSTRAPPED,
     COUNTERS,
     DEMONSTRATION_KEY,
-    INSTANT_FLAG,
     STATES,
     TIMED_OUT,
     Node,
     SharedCmac,
 )
 from swarm.proof.model.keeper import Keeper
+from swarm.proof.model.properties import (
+    ADOPTION,
+    BITS_FALL,
+    CONCLUSION_CHANGES,
+    CONFLICT,
+    COUNTING,
+    EXCEPTION,
+    FALSE_CONCLUSION,
+    GENERATION_FALLS,
+    GROWS,
+    INSTANT,
+    OLD_FRAME,
+    ONCE,
+    OWN_READINESS,
+    REBOOT_COUNTS,
+    REFUSED,
+    UNPROVED,
+    Violation,
+)
+from swarm.proof.model.state import HEADER, MOST, TAG, Said, State, ids, words
 
-OLD_FRAME = "a frame made before the receiver booted changes nothing"
-ONCE = "a frame counts once, and none of an earlier boot after one of a later"
-UNPROVED = "an unproved frame changes nothing"
-FALSE_CONCLUSION = "no false conclusion"
-CONCLUSION_CHANGES = "a conclusion stays"
-BITS_FALL = "bits never fall within a generation"
-GENERATION_FALLS = "the generation never falls"
-REBOOT_COUNTS = "a reboot that is noticed ends the readiness before it"
-OWN_READINESS = "a node counts itself ready when it is, and not before"
-ADOPTION = "a new generation begins with nothing of an older one"
-COUNTING = "an undecided machine counts whom its node knows to be ready"
-INSTANT = "one instant, known from the conclusion on"
-CONFLICT = "no id is taken to be used twice"
-REFUSED = "an authentic frame passes the checks"
-GROWS = "nothing grows"
-EXCEPTION = "no exception"
-
-MOST = 8  # members: one byte a bitmap
 _NOW = 1000  # what all clocks say, in ms and in us
 _LEAD_MS = 500
 # So begin the names of what is not what a node knows, but makes it speak, or is noted of any sender.
 _NOTED = ("_asks", "_echo", "_near", "_sequences", "_stamps")
-_TAG = 8
-_HEADER = struct.Struct("<BB4sHIIIi")
 _FAILED = range(1, COUNTERS.index("forged") + 1)
 _IGNORED = {COUNTERS.index(name) for name in ("replayed", "stale", "unproved", "own")}
-
-
-class Violation(Exception):
-    """A property is broken. broken: which of the texts above."""
-
-    def __init__(self, broken: str, words: str) -> None:
-        super().__init__(f"{broken}: {words}")
-        self.broken = broken
-
-
-class State(NamedTuple):
-    """One member's state.
-
-    kept: what its node holds. The rest is the truth: life, its boots so far, which is its session too; expired:
-    deadlines of this life that have passed; vouched: of each member the last life in which it was ready, as far as that
-    has rightly reached this life, 0 for none; heard: of each member (life, sequence) of the last frame that counted;
-    met: the life of the first that counted, 0 before.
-    """
-
-    kept: tuple
-    life: int
-    expired: int
-    vouched: tuple[int, ...]
-    heard: tuple[tuple[int, int], ...]
-    met: tuple[int, ...]
-
-
-class Said(NamedTuple):
-    """A frame, with what is true of it: whom its sender rightly knew to be ready (vouched, as of a State), and the bit
-    set of the members that have booted since it was made (old). bitmaps: participation and, 8 bits up, readiness."""
-
-    data: bytes
-    sender: int
-    life: int
-    sequence: int
-    generation: int
-    ready: bool
-    bitmaps: int
-    vouched: tuple[int, ...]
-    old: int = 0
-
-    def words(self) -> str:
-        """The frame in words, with the number by which a trace tells it from others: session.sequence of its sender."""
-        echoes = _HEADER.size + 2
-        said = [
-            f"node {member} in session {session}"
-            for member, session in struct.iter_unpack("<HI", self.data[echoes : len(self.data) - _TAG])
-        ]
-        return (
-            f"node {self.sender + 1}'s {'READY' if self.ready else 'PING'} {self.life}.{self.sequence}: "
-            f"generation {self.generation}, {words(self.bitmaps)}"
-            + (", names the instant" if self.data[1] & INSTANT_FLAG else "")
-            + (", echoes " + " and ".join(said) if said else "")
-        )
 
 
 class Member:
@@ -137,7 +82,7 @@ class Member:
             "model", range(1, self._members + 1), self.place + 1, self._required, DEMONSTRATION_KEY, session,
             retry=self._retry, lead_ms=_LEAD_MS,
         )  # fmt: skip
-        node.frame._cmac = SharedCmac(DEMONSTRATION_KEY, node.frame.max_length - _TAG, self._tags)
+        node.frame._cmac = SharedCmac(DEMONSTRATION_KEY, node.frame.max_length - TAG, self._tags)
         node.trickle.poll = lambda now: True
         node.start(_NOW, _NOW)
         return node
@@ -199,8 +144,8 @@ class Member:
         self._call(node.left, _NOW)
         after = self._after(state)
         data = bytes(self._buffer[:length])
-        kind, _, _, _, _, sequence, generation, _ = _HEADER.unpack_from(data)
-        bitmaps = data[_HEADER.size] | data[_HEADER.size + 1] << 8
+        kind, _, _, _, _, sequence, generation, _ = HEADER.unpack_from(data)
+        bitmaps = data[HEADER.size] | data[HEADER.size + 1] << 8
         ready = kind & 15 == 2
         return after, Said(data, self.place, state.life, sequence, generation, ready, bitmaps, state.vouched)
 
@@ -320,16 +265,6 @@ class Member:
                 allowed |= said.bitmaps
             if self.bitmaps(after) & ~allowed:
                 raise Violation(ADOPTION, f"{me} knows: {words(self.bitmaps(after))}")
-
-
-def ids(members: int) -> str:
-    """The ids in a bit set: {1, 3}."""
-    return "{" + ", ".join(str(place + 1) for place in range(MOST) if members >> place & 1) + "}"
-
-
-def words(bitmaps: int) -> str:
-    """Participation and readiness, as in State and Said."""
-    return f"takes part {ids(bitmaps & 255)}, ready {ids(bitmaps >> 8)}"
 
 
 def _replaced(values: tuple, at: int, value: Any) -> tuple:

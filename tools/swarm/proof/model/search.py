@@ -2,15 +2,15 @@
 
 The medium is a set of frames: each may be heard by any node at any moment, never, or again and again. That is every
 loss, delay, order and repetition at once, and the work of whoever records and replays. A state of the swarm is the
-members' states (model_node.State) and that set. From each the search takes every step that its bounds allow: a node
+members' states (state.State) and that set. From each the search takes every step that its bounds allow: a node
 speaks, hears one frame, completes, lets its deadline pass, or reboots.
 
-The search combines what model_memory remembers of single members. Where the medium holds a limited number of frames,
+The search combines what memory.py remembers of single members. Where the medium holds a limited number of frames,
 one is lost only when it would hold one too many: with more to be heard, all can happen that can happen with fewer. No
 symmetry between members is used: a machine takes readiness in by ascending id, and none once it has enough, so they are
 not quite alike.
 
-Then, from each combination of members' states that was met, the faults end (model_end). What the medium holds is lost
+Then, from each combination of members' states that was met, the faults end (end.py). What the medium holds is lost
 there; had it been heard first, that is another combination, which was met as well.
 """
 
@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from swarm.device.library import Node
 from swarm.proof.model.end import STRANDED, Ends
 from swarm.proof.model.memory import COMPLETES, EXPIRES, HEARS, REBOOTS, SPEAKS, Memory, Step
-from swarm.proof.model.node import Violation, ids
+from swarm.proof.model.properties import Violation
+from swarm.proof.model.state import ids
 
 _SETTLING = 3  # rounds after which the members of a settled swarm know each other
 _REPORT = 1 << 14  # states from one report to the next

@@ -1,56 +1,36 @@
-"""`make soak`: a swarm of virtual boards lives through random reboots, power cuts and bad air; nothing may be lost.
-
-    python -m swarm.proof.soak.soak [--nodes 16] [--minutes 60] [--seed N]
-
-The boards are real MicroPython nodes on one rig. Their samples are fetched by `swarm collect` again and again, as a
-user does, and at the end every sample that a node has printed or owed must be in that file, no session may have come
-twice, every node must be Bootstrapped, and memory must be what it was. Every random choice comes from the seed; when
-which board then does what is up to the computer.
-
-A few boards never lose their power but in an outage of all, of which there are some in the first half: so the second
-half has boots that live long. A board that is being read does not lose its power just then: a program that goes on
-asking for a prompt would interrupt the board's next start.
-
-Exit status: 0 nothing was lost, 1 something was and is named, 2 used wrongly.
-"""
+"""A swarm of virtual boards on one rig, shaken and read again and again, and what of that went wrong."""
 
 from __future__ import annotations
 
-import argparse
 import random
 import re
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import serial
 from mpremote.transport_serial import SerialTransport
 
 from swarm.proof.soak import ledger
+from swarm.proof.soak.faults import LOOKS, Faults
+from swarm.proof.soak.figures import Figures
 from swarm.proof.soak.ledger import Boot, Ledger
 from swarm.rig.demo.demo import sample_instant
 from swarm.rig.demo.run import BOOTSTRAPPED
 from swarm.rig.files import prepare
 from swarm.rig.personality import true_us
 from swarm.rig.rig import Rig
-from swarm.rig.virtual_board import unix_port_missing
 from swarm.serial import targets
 from swarm.serial.prompt import run
 from swarm.watch import samples
 
-NODES = (2, 32)
 LEAD_MS = 500
 LOSS = 0.1  # between bursts
 PROGRESS_S = 10.0
 LOOK_S = 30.0  # between two readings of all boards; in a short soak more often
-LOOKS = 5  # at least
-GAP_S = 64.0  # mean time from one fault of a board to its next; in a short soak there are more
 SETTLE_S = 60.0  # patience for the swarm after the last fault
 MEMORY_LIMIT = 2048  # bytes by which a boot's memory may grow: an error that is kept, and names, take some
 RSS_LIMIT = 1 << 20  # bytes by which the memory of the rig or the medium may grow in the second half
@@ -60,115 +40,6 @@ _COLLECT_S = 60.0
 _TICK_S = 0.05
 _RESET_S = 0.5  # after Ctrl-D a board has begun anew
 _MEMORY = "import gc\ngc.collect()\nprint('memory', gc.mem_alloc())"
-
-
-@dataclass
-class Faults:
-    """What happens to the boards when: from the seed alone. seconds: for which; nodes, steady: all, and those that only
-    an outage reaches."""
-
-    seed: int
-    seconds: float
-    nodes: list[int]
-    steady: list[int]
-
-    def plan(self) -> list[tuple[float, str, dict]]:
-        """(seconds from the start, what, how), in order: soft {"node"}, cut {"node", "off_s": [..]}, loss {"share",
-        "for_s"}, split {"groups", "for_s"}, outage {"on_s": {node: ..}}."""
-        chance = random.Random(f"soak/{self.seed}")
-        shaken = [node for node in self.nodes if node not in self.steady]
-        plan: list[tuple[float, str, dict]] = []
-        at = 0.0
-        while True:
-            at += chance.expovariate(len(shaken) / min(GAP_S, self.seconds / LOOKS))
-            if at >= self.seconds:
-                break
-            plan.append((at, *self._fault(chance, shaken)))
-        outages = max(1, round(self.seconds / 600))
-        for number in range(outages):  # one in each part of the first half
-            at = (number + chance.random()) * self.seconds / 2 / outages
-            plan.append((at, "outage", {"on_s": {node: chance.uniform(0.05, 1.5) for node in self.nodes}}))
-        return sorted(plan, key=lambda entry: entry[0])
-
-    def _fault(self, chance: random.Random, shaken: list[int]) -> tuple[str, dict]:
-        kind = chance.choices(("soft", "cut", "kill", "stutter", "loss", "split"), (30, 20, 15, 10, 15, 10))[0]
-        brief = self.seconds / 60  # a short soak has short faults
-        if kind == "soft":
-            return "soft", {"node": chance.choice(shaken)}
-        if kind == "cut":
-            return "cut", {"node": chance.choice(shaken), "off_s": [chance.uniform(0.02, 0.5)], "on_s": []}
-        if kind == "kill":
-            off_s = chance.uniform(1, 1 + min(30.0, 6 * brief))
-            return "kill", {"node": chance.choice(shaken), "off_s": [off_s], "on_s": []}
-        if kind == "stutter":  # power comes and goes, in the middle of the start or around the sample
-            times = chance.randint(2, 5)
-            return "cut", {
-                "node": chance.choice(shaken),
-                "off_s": [chance.uniform(0.02, 0.3) for _ in range(times)],
-                "on_s": [chance.uniform(0.02, 2.0) for _ in range(times - 1)],
-            }
-        for_s = chance.uniform(0.5, 0.5 + min(10.0, 3 * brief))
-        if kind == "loss":
-            return "loss", {"share": chance.uniform(0.5, 1), "for_s": for_s}
-        mixed = chance.sample(self.nodes, len(self.nodes))
-        middle = chance.randint(1, len(mixed) - 1)
-        return "split", {"groups": [mixed[:middle], mixed[middle:]], "for_s": for_s}
-
-
-@dataclass
-class Figures:
-    """What a soak measured."""
-
-    seed: int
-    minutes: float
-    boards: int
-    soft: int = 0
-    cuts: int = 0
-    kills: int = 0
-    bursts: int = 0
-    splits: int = 0
-    outages: int = 0
-    boots: int = 0
-    sessions: int = 0
-    samples: int = 0
-    collected: int = 0
-    worst_s: float = 0.0
-    worst_node: str = "none"
-    collective: tuple[list[int], list[int]] = ([], [])  # skews in good air and in bad
-    memory_drift: int = 0
-    memory_boots: int = 0
-    longest_s: float = 0.0
-    rss: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # after the start, half-way and at the end
-
-    def block(self) -> str:
-        """The figures as lines of text."""
-        good, bad = (
-            f"{len(skews)} in {air} air, max skew {max(skews, default=0) / 1000:.2f} ms"
-            for air, skews in zip(("good", "bad"), self.collective, strict=True)
-        )
-        process = ", ".join(
-            f"{name} {end / 2**20:.1f} MB ({_more(start, end)}, {_more(half, end)} in the second half)"
-            for name, (start, half, end) in self.rss.items()
-        )
-        rows = (
-            ("seed", self.seed),
-            ("minutes", f"{self.minutes:g}"),
-            ("boards", self.boards),
-            ("reboots", f"{self.soft} by Ctrl-D, {self.cuts} by power cuts of up to half a second"),
-            ("kills", f"{self.kills}, {self.outages} outages of all boards"),
-            ("bursts", f"{self.bursts} of loss, {self.splits} splits of the air"),
-            ("sessions", f"{self.sessions} in {self.boots} boots"),
-            ("samples", f"{self.samples} printed, {self.collected} in the file"),
-            ("worst re-convergence", f"{self.worst_s:.2f} s ({self.worst_node})"),
-            ("collective first samples", f"{good}; {bad}"),
-            (
-                "memory of boards",
-                f"{self.memory_drift:+d} bytes at most, of {self.memory_boots} boots; the longest lived "
-                f"{self.longest_s / 60:.1f} min",
-            ),
-            ("memory of processes", process),
-        )
-        return "\n".join(f"{name:26}{value}" for name, value in rows)
 
 
 class Soak:
@@ -414,10 +285,6 @@ def _grown(boot: Boot) -> str | None:
     return None
 
 
-def _more(before: int, after: int) -> str:
-    return f"{(after - before) / 2**10:+.0f} KB"
-
-
 def _rss(pid: int) -> int:
     """Bytes of a process in memory; 0 where the system does not tell."""
     try:
@@ -425,49 +292,3 @@ def _rss(pid: int) -> int:
     except OSError:
         return 0
     return int(found[1]) * 1024 if found else 0
-
-
-def _end(number: int, _frame: object) -> None:
-    raise SystemExit(128 + number)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run a soak and print its figures; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="make soak", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--nodes", type=int, default=16, metavar="N", help="boards (default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=60.0, metavar="M", help="how long (default: %(default)g)")
-    parser.add_argument("--seed", type=int, metavar="N", help="decides every random choice (default: a new one)")
-    options = parser.parse_args(arguments)
-    if not NODES[0] <= options.nodes <= NODES[1]:
-        print(f"make soak: NODES={options.nodes} is outside {NODES[0]} ... {NODES[1]}", file=sys.stderr)
-        return 2
-    if not 0 < options.minutes <= 10_000:
-        print(f"make soak: MINUTES={options.minutes:g} is outside 0 ... 10000", file=sys.stderr)
-        return 2
-    if missing := unix_port_missing():
-        print(f"make soak: {missing}: `make setup` installs it where there is one", file=sys.stderr)
-        return 2
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
-    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
-    print(f"soak: {options.nodes} boards, {options.minutes:g} minutes, seed {seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="swarm-soak-") as folder:
-        soak = Soak(Path(folder), options.nodes, options.minutes * 60, seed, lambda line: print(line, flush=True))
-        try:
-            soak.run()
-        except KeyboardInterrupt:
-            print("make soak: interrupted; every board is off", file=sys.stderr)
-            return 130
-        except (OSError, EOFError) as error:
-            print(f"make soak: {error}", file=sys.stderr)
-            return 1
-    print(soak.figures.block())
-    problems = soak.problems()
-    for problem in problems:
-        print(f"make soak: {problem} (seed {seed})", file=sys.stderr)
-    print(f"{len(problems)} problems, named above" if problems else "nothing was lost, nobody is stuck", flush=True)
-    return 1 if problems else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

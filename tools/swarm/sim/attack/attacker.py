@@ -2,7 +2,7 @@
 
 It stands beside some members, hears what they send, reaches them without a collision and cuts their power: stronger
 than anybody with a radio. It has no key, unless it is to seal lies. What is true it does not know: that is
-attack_truth's to judge.
+for truth.py to judge.
 """
 
 from __future__ import annotations

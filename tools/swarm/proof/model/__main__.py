@@ -1,9 +1,9 @@
 """`make model`: check the protocol by meeting every state that a few real nodes can get into, within bounds.
 
-python -m swarm.proof.model.check [--only N]
+python -m swarm.proof.model [--only N]
 
 Prints a line for each of CONFIGURATIONS. At the first violation it prints the shortest way to it, and exits with 1.
-What is explored is said in swarm.model_search, what must hold in swarm.model_node and swarm.model_end.
+What is explored is said in search.py, what must hold in properties.py and end.py.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     numbered = "\n".join(f"  {number}  {bounds}" for number, bounds in enumerate(CONFIGURATIONS, 1))
     parser = argparse.ArgumentParser(
-        prog="python -m swarm.proof.model.check",
+        prog="python -m swarm.proof.model",
         description=__doc__,
         epilog=f"configurations:\n{numbered}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,11 +1,11 @@
 """Fuzzing and differential checks on every runtime: what `make fuzz` runs, and the tests a tenth of it.
 
-    python -m swarm.proof.fuzz.fuzzing --frames 1000000 [--seed N]
+    python -m swarm.proof.fuzz --frames 1000000 [--seed N]
 
-First come the targets of campaign.py, guided by coverage, and their corpora on each runtime, a line of counts for
+First come the targets of corpora.py, guided by coverage, and their corpora on each runtime, a line of counts for
 each; then random frames and timings. It ends with one line of totals, and with status 1 when anything was found.
 
-    python -m swarm.proof.fuzz.fuzzing --corpus SECONDS [--seed N]
+    python -m swarm.proof.fuzz --corpus SECONDS [--seed N]
 
 lets the guided fuzzer look for so long at each target, and keeps what it finds in the corpora.
 """
@@ -16,47 +16,22 @@ import random
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from swarm import paths, runtimes
-from swarm.proof.fuzz import campaign
+from swarm import runtimes
+from swarm.proof.fuzz import corpora, nodes
 
-SCRIPTS = campaign.FOLDER
 ON_WASM = 50  # there cryptolib is slow plain Python: it gets one frame in so many
 STEP = 10  # frames to a step of the differential check
-PRINTED = 1000  # steps from one digest to the next
 GUIDED = 20_000  # for so many frames each target gets a second of guided fuzzing
-_HEAP = 8 << 20
-
-
-def fuzz(runtime, frames, seed, lib=paths.LIB):
-    """Throw that many frames at nodes on a runtime; returns the totals of fuzz_script.py."""
-    return json.loads(_run(runtime, "fuzz_script.py", frames, seed, lib))
-
-
-def differential(runtime, steps, seed, lib=paths.LIB):
-    """Let nodes live that many steps on a runtime; returns the digests by step, and what differential_script.py saw."""
-    *lines, said = _run(runtime, "differential_script.py", steps, seed, lib).splitlines()
-    return dict(line.split() for line in lines), json.loads(said)
-
-
-def differences(one, other):
-    """How many digests of the shorter of two differential runs are not those of the longer."""
-    return sum(one[step] != other[step] for step in one.keys() & other.keys())
-
-
-def _run(runtime, script, count, seed, lib):
-    folders = [SCRIPTS, *([paths.SHIMS / "wasm"] if runtime == "wasm" else []), lib]
-    arguments = [seed, count, paths.SHIMS / "cpython"]
-    return runtimes.run(runtime, SCRIPTS / script, arguments, paths=folders, heap=_HEAP, timeout=60 + count / 100)
 
 
 def _check(runtime, frames, seed):
     """Both checks on one runtime, as (runtime, totals, digests)."""
     if runtime == "wasm":
         frames //= ON_WASM
-    totals = fuzz(runtime, frames, seed)
+    totals = nodes.fuzz(runtime, frames, seed)
     print(f"{runtime}: {json.dumps(totals)}", flush=True)
-    steps = max(PRINTED, frames // (STEP if runtime != "wasm" else STEP // 5))
-    digests, said = differential(runtime, steps, seed)
+    steps = max(nodes.PRINTED, frames // (STEP if runtime != "wasm" else STEP // 5))
+    digests, said = nodes.differential(runtime, steps, seed)
     print(f"{runtime}: {steps} steps: {list(digests.values())[-1]} {json.dumps(said)}", flush=True)
     return runtime, totals, digests
 
@@ -64,11 +39,11 @@ def _check(runtime, frames, seed):
 def _guided(seed, seconds):
     """All targets, guided by coverage, and their corpora on each runtime; returns (exceptions, heap growth)."""
     failures = grown = 0
-    if campaign.available():
+    if corpora.available():
         with ThreadPoolExecutor(2) as pool:
             for target, (tried, failure) in zip(
-                campaign.TARGETS,
-                pool.map(lambda target: campaign.fuzz(target, seed, seconds), campaign.TARGETS),
+                corpora.TARGETS,
+                pool.map(lambda target: corpora.fuzz(target, seed, seconds), corpora.TARGETS),
                 strict=True,
             ):
                 print(f"{target}: {tried} inputs in {seconds} s: {failure or 'nothing found'}", flush=True)
@@ -76,7 +51,7 @@ def _guided(seed, seconds):
     else:
         print("not guided by coverage: no atheris for this platform; `make setup` installs it where there is one")
     for runtime in runtimes.NAMES:
-        said = campaign.replay(runtime)
+        said = corpora.replay(runtime)
         print(f"{runtime}: corpora: {json.dumps(said)}", flush=True)
         failures += said["exceptions"]
         grown += said["grown"]
@@ -86,10 +61,10 @@ def _guided(seed, seconds):
 def _extend(seed, seconds):
     """Extend every corpus; returns the exit status."""
     failures = 0
-    for target in campaign.TARGETS:
-        before = len(campaign.inputs(target))
-        tried, failure = campaign.extend(target, seed, seconds)
-        kept = len(campaign.inputs(target))
+    for target in corpora.TARGETS:
+        before = len(corpora.inputs(target))
+        tried, failure = corpora.extend(target, seed, seconds)
+        kept = len(corpora.inputs(target))
         print(f"{target}: {tried} inputs tried, {kept} kept, {before} before: {failure or 'nothing found'}", flush=True)
         failures += failure is not None
     return 1 if failures else 0
@@ -97,7 +72,7 @@ def _extend(seed, seconds):
 
 def main():
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m swarm.proof.fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=1_000_000, help="on CPython and the unix port; 1/50 on 32 bits")
     parser.add_argument("--seed", type=int, help="default: another one each time, which is printed")
     parser.add_argument("--corpus", type=int, metavar="SECONDS", help="extend the corpora, and nothing else")
@@ -114,7 +89,7 @@ def main():
     found = {name: sum(totals[name] for _, totals, _ in done) for name in ("exceptions", "changes", "grown", "lost")}
     found["exceptions"] += exceptions
     found["grown"] += grown
-    differ = sum(differences(done[0][2], digests) for _, _, digests in done[1:])
+    differ = sum(nodes.differences(done[0][2], digests) for _, _, digests in done[1:])
     frames = ", ".join(f"{totals['frames']} on {runtime}" for runtime, totals, _ in done)
     print(
         f"frames: {frames}; exceptions: {found['exceptions']}; state changes: {found['changes']}; "

@@ -3,7 +3,7 @@
 A target is a module target_NAME of host_tests/fuzz. Its corpus, corpus/NAME.txt, has an input a line, as Python writes
 bytes: what took the fuzzer to code that no other input reaches. Each was found from the target's SEEDS by
 
-    python -m swarm.proof.fuzz.fuzzing --corpus 20 --seed 1
+    python -m swarm.proof.fuzz --corpus 20 --seed 1
 
 which goes on from what is there: it runs each target for so many seconds, and keeps the fewest and shortest inputs that
 reach what all have reached. Nothing in them is from outside.

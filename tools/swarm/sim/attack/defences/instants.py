@@ -1,0 +1,84 @@
+"""Nodes that let others move the agreed instant."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from swarm.device.library import FOLLOW_UP_FLAG, INSTANT_FLAG, Node
+from swarm.sim.kernel import PERIOD
+
+
+class LatestInstant(Node):
+    """Takes whatever instant it is told, until that has passed."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        first = self.first_sample
+        offer = first.offer
+
+        def any_offer(theirs_us, now_us):
+            first.known = first.known and first.passed
+            return offer(theirs_us, now_us)
+
+        first.offer = any_offer
+
+
+class InstantNotFixed(Node):
+    """Takes an earlier instant also when its own has passed."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        first = self.first_sample
+        offer = first.offer
+
+        def any_offer(theirs_us, now_us):
+            passed, first.passed = first.passed, False
+            taken = offer(theirs_us, now_us)
+            first.passed = first.passed or passed and not taken or first.remaining_us(now_us) <= 0
+            return taken
+
+        first.offer = any_offer
+
+
+class InstantFromArrival(Node):
+    """Takes the moment of a frame's arrival for that of its making, less whatever it could have been on its way."""
+
+    def receive(self, buffer, length, now, now_us, sent_us):
+        """As a node that rounds the wrong way."""
+        super().receive(buffer, length, now, now_us, sent_us - 5_000 & PERIOD - 1)
+
+
+class _Credulous(Node, ABC):
+    """Reckons a follow-up from the last frame that it has heard of its sender: counts(stored, last) says when, by the
+    session and sequence that it had stored of that sender."""
+
+    @abstractmethod
+    def counts(self, stored, last):
+        """Whether to reckon from the last frame heard."""
+
+    def _prove(self, buffer):
+        frame = self.frame
+        i = frame.sender
+        stored, last, stamp_us = self._sessions[i], self._sequences[i], self._stamps[i]
+        proved = super()._prove(buffer)
+        follows = frame.flags & INSTANT_FLAG and frame.flags & FOLLOW_UP_FLAG
+        if proved >= 0 and follows and self.counts(stored, last):
+            since_us = (stamp_us - self._now_us + PERIOD // 2) % PERIOD - PERIOD // 2
+            self._theirs_us = since_us + frame.offset_us
+        return proved
+
+
+class AnyFrameBefore(_Credulous):
+    """Takes a follow-up for one of the last frame that it has heard of its sender, whichever that was."""
+
+    def counts(self, stored, last):
+        """Always."""
+        return True
+
+
+class UnprovedFrameBefore(_Credulous):
+    """Takes a follow-up also when nothing has proved the frame before it."""
+
+    def counts(self, stored, last):
+        """When it seems to be the frame before."""
+        return not stored and self.frame.sequence == last + 1
