@@ -9,7 +9,7 @@ import pytest
 from esp32_mock_bootloader import mock_bootloader
 
 from box import Box, describe, eventually
-from firmware_image import make_image
+from chips import make_image
 from requirements import require
 from swarm import cli
 from swarm.deploy import deployment

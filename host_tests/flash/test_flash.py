@@ -12,9 +12,9 @@ import pytest
 from esp32_mock_bootloader import mock_bootloader
 from rich.console import Console
 
+from chips import IMAGE_BYTES, make_image
 from fake_pico import INFO, RP2040, FakePico
 from fake_pico import uf2 as make_uf2
-from firmware_image import IMAGE_BYTES, make_image
 from swarm import boards, cli
 from swarm.description import project
 from swarm.flash import cache, esp, uf2

@@ -21,7 +21,7 @@ def test_every_target_has_a_corpus():
         assert len(corpora.inputs(target)) > 10, target
     kept = sorted(file.stem for file in corpora.CORPUS.iterdir())
     assert kept == sorted(corpora.TARGETS)
-    assert kept == sorted(file.stem[len("target_") :] for file in corpora.FOLDER.glob("target_*.py"))
+    assert kept == sorted(file.stem[len("target_") :] for file in corpora.TARGET_FOLDER.glob("target_*.py"))
 
 
 def test_no_input_raises_or_leaves_memory_behind(runtime):

@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of everything that takes bytes from outside, and the corpora of inputs that it has found.
 
-A target is a module target_NAME of host_tests/fuzz. Its corpus, corpus/NAME.txt, has an input a line, as Python writes
-bytes: what took the fuzzer to code that no other input reaches. Each was found from the target's SEEDS by
+A target is a module targets/target_NAME.py of host_tests/fuzz. Its corpus, corpus/NAME.txt, has an input a line, as
+Python writes bytes: what took the fuzzer to code that no other input reaches. Each was found from the target's SEEDS by
 
     python -m swarm.proof.fuzz --corpus 20 --seed 1
 
@@ -23,6 +23,7 @@ from pathlib import Path
 from swarm import paths, runtimes
 
 FOLDER = paths.ROOT / "host_tests" / "fuzz"
+TARGET_FOLDER = FOLDER / "targets"
 CORPUS = FOLDER / "corpus"
 ON_BOARDS = ("frame", "cobs", "uart", "espnow", "config")  # also replayed on MicroPython
 OF_TOOLS = ("toml", "trace", "vectors", "serial")
@@ -88,7 +89,7 @@ def _fuzz(target, seed, folder, options, code=()):
 def _program(target, folder, code):
     """The executable file that fuzzes the target."""
     program = folder / "program"
-    folders = [FOLDER, *code, paths.LIB, _FIRMWARE, _TOOLS]
+    folders = [FOLDER, TARGET_FOLDER, *code, paths.LIB, _FIRMWARE, _TOOLS]
     line, environment = runtimes.command(
         "cpython", FOLDER / "guided.py", [program, target, folder / "seeds"], paths=folders
     )
@@ -115,7 +116,7 @@ def replay(runtime, targets=None, code=()):
     files = [CORPUS / f"{target}.txt" for target in targets]
     device = paths.SHIMS / "device"
     wasm = [paths.SHIMS / "wasm"] if runtime == "wasm" else []
-    folders = [FOLDER, *code, *wasm, paths.LIB, _FIRMWARE, *([_TOOLS] if runtime == "cpython" else [])]
+    folders = [FOLDER, TARGET_FOLDER, *code, *wasm, paths.LIB, _FIRMWARE, *([_TOOLS] if runtime == "cpython" else [])]
     shown = [*files, *sorted(device.glob("*.py"))] if runtime == "wasm" else []
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         work = "/" if runtime == "wasm" else folder
