@@ -18,6 +18,7 @@ from rig_fixture import Table, lay_boards
 from swarm.serial import kept, port, targets
 from swarm.serial.port import BoardError
 from swarm.serial.prompt import raw_repl
+from swarm.verbs.options import add_targets
 
 SEED = 3
 SWARM = str(Path(sys.executable).with_name("swarm"))
@@ -148,11 +149,13 @@ def test_a_board_that_starts_or_runs_a_program_is_not_interrupted(tmp_path):
 def test_which_boards_are_meant_without_a_port(tmp_path, monkeypatch):
     """Those that run in the background, or the members of swarm.toml."""
     parser = argparse.ArgumentParser()
-    targets.add_options(parser)
+    add_targets(parser)
     monkeypatch.chdir(tmp_path)
 
     def chosen(*arguments):
-        return [(one.label, one.port, one.node) for one in targets.choose(parser.parse_args(arguments))]
+        options = parser.parse_args(arguments)
+        found = targets.choose(options.node, options.all, options.port, options.swarm)
+        return [(one.label, one.port, one.node) for one in found]
 
     with pytest.raises(targets.WrongUse, match="no demo is running"):
         chosen()

@@ -23,7 +23,6 @@ This is the one place that turns a swarm.toml into what its boards are given. A 
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import stat
@@ -264,8 +263,3 @@ def port_of(member: Member) -> str:
 def port_of_serial(serial: str) -> str | None:
     """The serial port of the board with this USB serial number; None when it is not plugged in."""
     return next((port.device for port in list_ports.comports() if port.serial_number == serial), None)
-
-
-def add_option(parser: argparse.ArgumentParser) -> None:
-    """Add --swarm FILE, which every verb about a described swarm has."""
-    parser.add_argument("--swarm", type=Path, default=Path(FILE), metavar="FILE", help="default: %(default)s")

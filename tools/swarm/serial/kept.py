@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -79,17 +77,3 @@ def stop() -> bool:
         time.sleep(0.02)
     _file().unlink(missing_ok=True)
     return True
-
-
-def stop_as_asked(options: argparse.Namespace, nothing: str) -> int:
-    """Do what --stop asks for, and say it; the exit status. nothing: what to say when nothing runs.
-
-    options.parser: the verb's parser, which ends the command as wrong use when other options stand beside --stop.
-    """
-    given = [name for name, value in vars(options).items() if value != options.parser.get_default(name)]
-    given.remove("stop")
-    if given:
-        options.parser.error(f"--stop stops what runs and does nothing else: leave --{given[0].replace('_', '-')} away")
-    stopped = stop()
-    print("stopped" if stopped else nothing, file=sys.stderr)
-    return 0 if stopped else 1

@@ -1,12 +1,12 @@
-"""Which boards a verb that looks at running nodes is about, and how several are read at once."""
+"""Which boards are meant when running nodes are looked at, and how several are read at once."""
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from mpremote.transport_serial import SerialTransport
 
@@ -65,40 +65,30 @@ class Target:
         return self.port or f"node {self.label}"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add NODE, --all, --port and --swarm."""
-    parser.add_argument("node", type=int, nargs="*", metavar="NODE", help="id of a member of swarm.toml")
-    parser.add_argument("--all", action="store_true", help="every member of swarm.toml")
-    parser.add_argument(
-        "--port", action="append", default=[], metavar="P", help="a board's serial port; may be given several times"
-    )
-    project.add_option(parser)
-
-
-def choose(options: argparse.Namespace) -> list[Target]:
+def choose(nodes: list[int], every: bool, ports: list[str], file: Path) -> list[Target]:
     """The boards that are meant: of ports, of members, or else those that run in the background, or else all members.
 
-    Raises WrongUse when the options name none, and ProjectError for a swarm.toml that is not valid.
+    every: all members of the swarm that file describes. Raises WrongUse when none is named, or in more than one way,
+    and ProjectError for a swarm.toml that is not valid.
     """
-    if bool(options.node) + bool(options.all) + bool(options.port) > 1:
+    if bool(nodes) + every + bool(ports) > 1:
         raise WrongUse("give one of NODE, --all and --port")
-    if options.port:
-        return [Target(port, port) for port in dict.fromkeys(options.port)]
-    described = options.swarm.exists()
-    running = kept.load() if not options.all and (not options.node or not described) else None
+    if ports:
+        return [Target(port, port) for port in dict.fromkeys(ports)]
+    described = file.exists()
+    running = kept.load() if not every and (not nodes or not described) else None
     if running is not None:
-        ports = {int(node): port for node, port in running["ports"].items()}
-        for node in options.node:
-            if node not in ports:
-                raise WrongUse(f"no board {node} runs in the background: choose one of {', '.join(map(str, ports))}")
-        return [Target(str(node), ports[node]) for node in dict.fromkeys(options.node or ports)]
-    if not described and not options.node and not options.all:
+        port_of = {int(node): port for node, port in running["ports"].items()}
+        for node in nodes:
+            if node not in port_of:
+                raise WrongUse(f"no board {node} runs in the background: choose one of {', '.join(map(str, port_of))}")
+        return [Target(str(node), port_of[node]) for node in dict.fromkeys(nodes or port_of)]
+    if not described and not nodes and not every:
         raise WrongUse(
-            f"no --port, no {options.swarm} here, and no demo is running; give --port /dev/..., or start "
-            "`swarm demo --keep`"
+            f"no --port, no {file} here, and no demo is running; give --port /dev/..., or start `swarm demo --keep`"
         )
-    swarm = project.load(options.swarm)
-    members = [swarm.member(node) for node in dict.fromkeys(options.node)] or swarm.members
+    swarm = project.load(file)
+    members = [swarm.member(node) for node in dict.fromkeys(nodes)] or swarm.members
     return [_of_member(member) for member in members]
 
 

@@ -20,6 +20,7 @@ from swarm.output.streams import fail
 from swarm.rig.standalone import Standalone, names_in
 from swarm.rig.virtual_board import unix_port_missing
 from swarm.serial import kept
+from swarm.verbs.options import stop
 
 COUNT_MAX = 100
 _EXAMPLES = """examples:
@@ -63,7 +64,7 @@ def register(subparsers) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.stop:
-        return kept.stop_as_asked(options, "no boards run in the background")
+        return stop(options, "no boards run in the background")
     try:
         nodes = _nodes(options)
         _check(options)

@@ -12,6 +12,7 @@ from rich.table import Table
 from swarm import boards
 from swarm.description import project
 from swarm.output.streams import fail, show
+from swarm.verbs.options import add_swarm
 
 _EXAMPLES = """examples:
   swarm check
@@ -28,7 +29,7 @@ def register(subparsers) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    project.add_option(parser)
+    add_swarm(parser)
     parser.set_defaults(run=_run)
 
 

@@ -14,6 +14,7 @@ from swarm.description.project import ProjectError
 from swarm.output import svg, writable
 from swarm.output.streams import fail
 from swarm.serial import targets
+from swarm.verbs.options import add_targets
 from swarm.watch import samples
 from swarm.watch.fetch import fetch
 from swarm.watch.samples import SamplesError
@@ -44,7 +45,7 @@ def register(subparsers) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    targets.add_options(parser)
+    add_targets(parser)
     parser.add_argument(
         "--out", type=Path, default=Path("samples.csv"), metavar="FILE", help="CSV to add to (default: %(default)s)"
     )
@@ -56,7 +57,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         svg.check(options.plot)
         writable.check(options.out)
-        chosen = targets.choose(options)
+        chosen = targets.choose(options.node, options.all, options.port, options.swarm)
         table = samples.load(options.out)
     except (targets.WrongUse, ProjectError, SamplesError, ValueError) as error:
         return fail("collect", error, 2)

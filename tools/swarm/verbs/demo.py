@@ -21,6 +21,7 @@ from swarm.rig.demo.plan import Settings
 from swarm.rig.demo.view import summary, table
 from swarm.rig.virtual_board import RUNTIMES, unix_port_missing
 from swarm.serial import kept
+from swarm.verbs.options import stop
 
 NODES_MAX = 32  # what an ordinary computer can run in real time
 LINKS = ("espnow", "uart", "mixed")
@@ -165,7 +166,7 @@ def _choose_runtime(options: argparse.Namespace) -> str:
 
 def _run(options: argparse.Namespace) -> int:
     if options.stop:
-        return kept.stop_as_asked(options, "no demo is running")
+        return stop(options, "no demo is running")
     settings = _settings(options)
     try:
         _check(options, settings)

@@ -22,6 +22,7 @@ from swarm.deploy.several import Display
 from swarm.description import project
 from swarm.description.project import Member, Project, ProjectError
 from swarm.output.streams import fail
+from swarm.verbs.options import add_swarm
 
 _EXAMPLES = """examples:
   swarm deploy --all                       every board of swarm.toml at once, each at the port listed there
@@ -47,7 +48,7 @@ def register(subparsers) -> None:
     parser.add_argument("--all", action="store_true", help="every member")
     parser.add_argument("--port", metavar="P", help="serial port of the board, for one NODE (default: the listed one)")
     parser.add_argument("--source", action="store_true", help="send .py files instead of compiled ones")
-    project.add_option(parser)
+    add_swarm(parser)
     parser.set_defaults(run=_run)
 
 

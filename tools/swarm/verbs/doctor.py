@@ -17,6 +17,7 @@ from swarm.doctor import places
 from swarm.doctor.examination import Board
 from swarm.doctor.findings import Finding, find
 from swarm.output.streams import fail
+from swarm.verbs.options import add_swarm
 
 _EXAMPLES = """examples:
   swarm doctor                                 every board of swarm.toml, each at the port listed there
@@ -43,7 +44,7 @@ def register(subparsers) -> None:
         "--port", nargs="+", action="extend", metavar="P", help="look at these ports (default: those of swarm.toml)"
     )
     parser.add_argument("--json", action="store_true", help="print one object: {looked_at, findings}")
-    project.add_option(parser)
+    add_swarm(parser)
     parser.set_defaults(run=_run)
 
 

@@ -20,6 +20,7 @@ from swarm.flash import board, cache, esp
 from swarm.flash.board import READ_BACK_KB, Settings, Target
 from swarm.flash.error import FlashError
 from swarm.output.streams import fail
+from swarm.verbs.options import add_swarm
 
 _EXAMPLES = """examples:
   swarm flash 1 2 3                                              members of swarm.toml, with official firmware
@@ -46,7 +47,7 @@ def register(subparsers) -> None:
     )
     parser.add_argument("nodes", nargs="*", type=int, metavar="NODE", help="members of swarm.toml")
     parser.add_argument("--all", action="store_true", help="all members of swarm.toml")
-    project.add_option(parser)
+    add_swarm(parser)
     parser.add_argument("--board", metavar="BOARD", help="without NODE: the board")
     parser.add_argument(
         "--port", metavar="P", help="without NODE: its serial port; with one NODE: instead of the listed one"

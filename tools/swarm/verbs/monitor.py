@@ -15,6 +15,7 @@ from rich.console import Group
 from swarm.description.project import ProjectError
 from swarm.output.streams import fail, show
 from swarm.serial import targets
+from swarm.verbs.options import add_targets
 from swarm.watch import keys, node_table
 from swarm.watch.changes import Watch
 from swarm.watch.live import Monitor, summary, title
@@ -45,7 +46,7 @@ def register(subparsers) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    targets.add_options(parser)
+    add_targets(parser)
     parser.add_argument("--once", action="store_true", help="print one look and end")
     parser.add_argument(
         "--every", type=float, default=_EVERY_S, metavar="S", help="ask each board so often (default: %(default)s s)"
@@ -59,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
             raise targets.WrongUse(f"--every {options.every} is below {_EVERY_MIN_S} s: boards have their own work")
         if not options.once and (keys.termios is None or not (sys.stdin.isatty() and sys.stdout.isatty())):
             raise targets.WrongUse("the live view needs a terminal; --once prints one look")
-        watch = Watch(targets.choose(options))
+        watch = Watch(targets.choose(options.node, options.all, options.port, options.swarm))
     except (targets.WrongUse, ProjectError) as error:
         return fail("monitor", error, 2)
     if options.once:

@@ -26,6 +26,7 @@ from swarm.flash.error import FlashError
 from swarm.output.streams import fail
 from swarm.serial.port import BoardError
 from swarm.verbs import deploy, flash
+from swarm.verbs.options import add_swarm
 
 _EXAMPLES = """examples:
   swarm replace 3 --port /dev/ttyUSB0                     flash, deploy, and note the new board
@@ -54,7 +55,7 @@ def register(subparsers) -> None:
     )
     parser.add_argument("--volume", type=Path, metavar="DIR", help="RP2040: where the loader's drive is or will be")
     parser.add_argument("--update-others", action="store_true", help="deploy the others where they are to be updated")
-    project.add_option(parser)
+    add_swarm(parser)
     parser.set_defaults(run=_run)
 
 

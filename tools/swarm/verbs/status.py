@@ -15,6 +15,7 @@ from swarm.description.project import ProjectError
 from swarm.output.streams import fail, show
 from swarm.serial import targets
 from swarm.serial.status import read_screen
+from swarm.verbs.options import add_targets
 from swarm.watch import node_table
 
 _EXAMPLES = """examples:
@@ -37,14 +38,14 @@ def register(subparsers) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    targets.add_options(parser)
+    add_targets(parser)
     parser.add_argument("--json", action="store_true", help="print one object: port -> status, or port -> {error}")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        chosen = targets.choose(options)
+        chosen = targets.choose(options.node, options.all, options.port, options.swarm)
     except (targets.WrongUse, ProjectError) as error:
         return fail("status", error, 2)
     alone = len(chosen) == 1 and not options.json
