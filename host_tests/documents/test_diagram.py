@@ -7,7 +7,7 @@ from swarm.documents import diagram
 
 
 def test_readme_shows_what_the_table_says():
-    text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+    text = (paths.LIB / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"<!-- diagram -->\n```mermaid\n(.*?)\n```\n<!-- /diagram -->", text, re.DOTALL)
     assert blocks == [diagram.draw(*diagram.machine())], "put what `swarm diagram` prints between the markers"
 

@@ -248,9 +248,9 @@ def test_a_number_has_one_table():
 
 
 def test_the_readme_holds_the_table():
-    readme = (paths.ROOT / "README.md").read_text()
+    readme = (paths.FIRMWARE / "README.md").read_text()
     parts = readme.split(MARK)
-    assert len(parts) == 3, f"README.md has the table once, between two lines {MARK}"
+    assert len(parts) == 3, f"firmware/README.md has the table once, between two lines {MARK}"
     assert parts[1].strip() == configuration.table(), "paste what `python -m swarm.documents.configuration` prints"
 
 

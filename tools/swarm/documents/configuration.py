@@ -1,4 +1,4 @@
-"""Prints the table of faction.json's keys for the README, ranges and defaults from what a board executes.
+"""Prints the table of faction.json's keys for firmware/README.md, ranges and defaults from what a board executes.
 
 python -m swarm.documents.configuration
 """

@@ -1,4 +1,4 @@
-"""Draws the readiness machine from the table that it executes, as Mermaid text for the README."""
+"""Draws the readiness machine from the table that it executes, as Mermaid text for lib/README.md."""
 
 from swarm.device import library
 

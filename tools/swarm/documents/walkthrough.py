@@ -1,7 +1,7 @@
 """Run the README's walk-through, from a box of boards to the first CSV, on virtual boards; compare it with the README.
 
 Every command of the text is run as a user would type it, in a folder of its own, and what it prints is what the README
-must show. What differs from run to run (ports, session numbers, samples, dates, sizes) is left out of the comparison.
+must show. What differs from run to run (ports, session numbers, samples, dates) is left out of the comparison.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def walk(todo: tuple[Step, ...], folder: Path, environment: dict[str, str]) -> s
     """Take the steps one after the other; the README's text of them. WalkthroughError when one fails."""
     lines = []
     for number, step in enumerate(todo, 1):
-        lines += [*textwrap.wrap(f"**{number}. {step.title}.** {step.words}", _WIDTH), "", "```console"]
+        lines += [*textwrap.wrap(f"**{number}. {step.title}.** {step.words}", _WIDTH), "```console"]
         for command in step.commands:
             lines += [f"$ {command}", *_sorted(execute(command, folder, environment))]
             if command.startswith("swarm deploy"):
@@ -176,8 +176,6 @@ _VARYING = tuple(
     for pattern, name in (
         (r"seed \d+", "seed N"),
         (r"/dev/(pts/|ttys)\d+", "PORT"),
-        (r"\d+ files uploaded \([\d.]+ KB\)", "FILES"),
-        (r"\d+ files uploaded", "FILES"),
         (r"session \d+", "session N"),
         (r"-?\d+(\.\d+)?, [-+]?\d+(\.\d+)? [mu]?s( late)?", "VALUE"),
         (r"skew \d+(\.\d+)? \w+", "skew N"),

@@ -1,4 +1,4 @@
-"""`swarm diagram`: the readiness machine from the table that it executes, as Mermaid text for the README."""
+"""`swarm diagram`: the readiness machine from the table that it executes, as Mermaid text for lib/README.md."""
 
 from __future__ import annotations
 
