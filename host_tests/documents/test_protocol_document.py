@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from faction import first_sample, frame, names, node, runner
+from faction import first_sample, frame, names, node, runner, sessions, trickle
 from faction.core import BOOTSTRAPPED, Faction
 from swarm.deploy import payload
 from swarm.paths import LIB, ROOT
@@ -265,7 +265,7 @@ def test_a_node_accepts_and_counts_frames_written_from_the_document():
         before = list(device.counters)
         device.receive(bytearray(data), len(data), now, 1000 * now, 1000 * now - 500)
         counted = [name for name, a, b in zip(names.COUNTERS, before, device.counters, strict=True) if b > a]
-        bitmaps, width = device.bitmaps, device.frame.width
+        bitmaps, width = device.knowledge.bitmaps, device.frame.width
         return (
             counted,
             set(names.members(members, bitmaps[:width])),
@@ -293,7 +293,8 @@ def number(text):
 
 @pytest.mark.parametrize("row", table("constants"), ids=lambda row: row["what"])
 def test_constant(row):
-    modules = {"frame": frame, "node": node, "first_sample": first_sample, "runner": runner, "config": config}
+    modules = {"frame": frame, "node": node, "sessions": sessions, "trickle": trickle, "first_sample": first_sample}
+    modules |= {"runner": runner, "config": config}
     assert eval(row["in the code"].strip("`"), modules) == number(row["value"])
 
 
@@ -309,11 +310,11 @@ def test_numbers_in_the_text_are_the_constants():
         f"it is held at -{first_sample.LIMIT_US // 1_000_000} s",
         f"more than {first_sample._TOLERANCE_US / 1000} ms later",
         f"by a follow-up more than {first_sample._EXACT_US / 1000} ms",
-        f"n * n / {2**node._DENSITY}, and at most {node._IMAX_MS}",
-        f"less than {node._FOLLOW_UP_US // 1_000_000} s ago",
-        f"a multiple of {node._ITSELF} counts from itself",
+        f"n * n / {2**trickle._DENSITY}, and at most {node._IMAX_MS}",
+        f"less than {first_sample._FOLLOW_UP_US // 1_000_000} s ago",
+        f"a multiple of {first_sample._ITSELF} counts from itself",
         f"more than {first_sample._EARLIER_US / 1000} ms earlier",
-        f"{node._QUEUE} slots",
+        f"{sessions._QUEUE} slots",
         f"has silenced it {node._SILENCES - 1} times since",
         f"a frame takes up to {frame.MAX_ECHOES} and forgets them",
         f"(k = {runner._TALKATIVE})",
@@ -327,8 +328,8 @@ def test_numbers_in_the_text_are_the_constants():
 def test_the_defaults_of_a_node_are_those_of_the_configuration():
     device = node.Node("s", [1], 1, 1, KEY, session=1)
     assert device._deadline_ms == config.NUMBERS["deadline_ms"][2]
-    trickle = device.trickle
-    assert (trickle.imin_ms, trickle.imax_ms, trickle.redundancy) == (node.IMIN_MS, node._IMAX_MS, node._REDUNDANCY)
+    timer = device.trickle
+    assert (timer.imin_ms, timer.imax_ms, timer.redundancy) == (node.IMIN_MS, node._IMAX_MS, node._REDUNDANCY)
     slow = node.Node("s", [1], 1, 1, KEY, session=1, imin_ms=5000).trickle
     assert slow.imin_ms == slow.imax_ms == 5000, "Imax is never below Imin"
 
@@ -341,8 +342,8 @@ def test_checks_are_named_in_their_order():
         assert counter in names.COUNTERS and f"`{counter}`" in TEXT
 
 
-def test_the_document_is_not_put_onto_boards():
-    assert not [*LIB.rglob("*.md")], "what lies in lib is copied by hand, with `cp -r lib :`"
+def test_documents_are_not_put_onto_boards():
+    assert not [*(LIB / "faction").rglob("*.md")], "it is copied by hand, with `cp -r lib/faction :lib`"
     assert {source.suffix for _, source in payload._sources()} == {".py"}
 
 
@@ -362,7 +363,7 @@ def test_a_withheld_frame_counts_until_its_senders_next_session_is_heard():
     board.hear(withheld)
     assert board.counter("replayed") == 1, "it counts once"
     board.hear(SWARM.frame(2, 6))
-    assert board.ready == set() and board.node.generation == 1
+    assert board.ready == set() and board.node.knowledge.generation == 1
     board.hear(SWARM.frame(2, 5, 10, ready=(2,)))
     assert board.ready == set() and board.counter("stale") == 1
 

@@ -39,7 +39,7 @@ def application(members=(1, 2, 3, 4, 5), heard=(), ready=(), **attributes):
     for start, ids in ((0, heard), (8 * node.frame.width, ready)):
         for peer in ids:
             at = start + node.machine.index(peer)
-            node.bitmaps[at >> 3] |= 1 << (at & 7)
+            node.knowledge.bitmaps[at >> 3] |= 1 << (at & 7)
     facts = {"open": True, "sample": None, "errors": [], "links": {"espnow": Link(sent=5, received=0)}}
     return SimpleNamespace(config={"swarm": "demo"}, node=node, **{**facts, **attributes})
 

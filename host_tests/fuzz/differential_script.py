@@ -107,7 +107,7 @@ def fold():
     record.fold(node.machine.outcome_count)
     record.fold(node.wait_ms(attacker.now, attacker.now_us))
     record.states[node.machine.state] += 1
-    record.generation = max(record.generation, node.generation)
+    record.generation = max(record.generation, node.knowledge.generation)
 
 
 def more():

@@ -146,7 +146,7 @@ class Attacker:
         self._sequences[sender] += kind > 2
         codec.session = self._sessions[sender]
         codec.sequence = max(1, self._sequences[sender])
-        codec.generation = self.node.generation
+        codec.generation = self.node.knowledge.generation
         if kind == 3:
             codec.session = max(1, codec.session - 1)
         elif kind == 4:
@@ -190,8 +190,8 @@ class Attacker:
         random = self.random
         kind = 0 if random.below(self._calm) else random.below(4)
         for i in range(width):
-            heard = self.node.bitmaps[i]
-            ready = self.node.bitmaps[width + i]
+            heard = self.node.knowledge.bitmaps[i]
+            ready = self.node.knowledge.bitmaps[width + i]
             if kind == 1:
                 heard |= 1 << random.below(8)
                 ready |= 1 << random.below(8)
@@ -268,15 +268,22 @@ class Attacker:
         self.length = random.below(251)
 
 
+# What a node remembers, by the part that does.
+_PARTS = {
+    "machine": ("state", "pinging", "collecting", "pinging_count", "collecting_count", "completed"),
+    "trickle": ("imin_ms", "interval_ms", "heard", "due", "repeat", "_end", "_waiting", "_random", "_near"),
+    "first_sample": ("known", "passed", "_old", "_instant_us", "_left", "_left_us"),
+    "knowledge": ("bitmaps", "generation", "ready", "doubts", "_doubted"),
+    "sessions": ("heard",),
+    "echoes": ("members", "sessions", "count"),
+}
 _NODE = (
     "session",
     "sequence",
-    "generation",
     "conflict",
     "sample_due",
     "sampled_late",
     "deadline",
-    "bitmaps",
     "_timed_out",
     "_started",
     "_busy",
@@ -284,32 +291,19 @@ _NODE = (
     "_concluded",
     "_silent",
     "_sampled",
-    "_ready",
-    "_near",
-    "_sessions",
-    "_sequences",
-    "_stamps",
-    "_left",
-    "_left_us",
-    "_doubted",
-    "_doubts",
-    "_echo_members",
-    "_echo_sessions",
-    "_echo_count",
     "_asks",
 )
-_MACHINE = ("state", "pinging", "collecting", "pinging_count", "collecting_count", "completed")
-_TRICKLE = ("imin_ms", "interval_ms", "heard", "due", "repeat", "_end", "_waiting", "_random")
-_FIRST_SAMPLE = ("known", "passed", "_old", "_instant_us")
 
 
 class Watch:
     """What a node remembers, counters apart: `names` and, in `holders`, whose they are."""
 
     def __init__(self, node):
-        self.names = _NODE + _MACHINE + _TRICKLE + _FIRST_SAMPLE
-        self.holders = [node] * len(_NODE) + [node.machine] * len(_MACHINE)
-        self.holders += [node.trickle] * len(_TRICKLE) + [node.first_sample] * len(_FIRST_SAMPLE)
+        self.names = list(_NODE)
+        self.holders = [node] * len(_NODE)
+        for part, names in _PARTS.items():
+            self.names += names
+            self.holders += [getattr(node, part)] * len(names)
         self._values = []
 
     def save(self):
@@ -334,5 +328,5 @@ def _copy(name, value):
     if isinstance(value, bytearray):
         return bytearray(value)
     if isinstance(value, array):
-        return array("H" if name == "_echo_members" else "I", value)
+        return array("H" if name == "members" else "I", value)
     return value

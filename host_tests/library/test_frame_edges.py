@@ -87,3 +87,16 @@ def test_less_than_the_shortest_frame_is_malformed(length):
     frame = Swarm([1]).frame(1, 5)
     assert len(frame) == 34
     assert COUNTERS[codec(Swarm([1])).decode(frame, length)] == "malformed"
+
+
+def test_an_echo_is_found_at_any_place_by_member_and_session():
+    decoder = codec(SWARM)
+    echoes = [(3, 7), (2, 7), (3, 8), (300, 9)]
+    frame = SWARM.frame(9, 5, echoes=echoes)
+    assert decoder.decode(frame, len(frame)) == frames.ACCEPTED
+    for member in (2, 3, 9, 300):
+        for session in (5, 7, 8, 9):
+            assert decoder.has_echo(frame, member, session) is ((member, session) in echoes)
+    frame = SWARM.frame(9, 6)
+    assert decoder.decode(frame, len(frame)) == frames.ACCEPTED
+    assert decoder.has_echo(frame, 3, 7) is False

@@ -155,8 +155,8 @@ def test_the_node_is_told_when_the_first_link_that_knows_began_to_send(told, alo
     run(alone, clock, 100)
     assert alone.node.sequence
     known = [left_us for left_us in told if left_us is not None]
-    assert (alone.node._left == alone.node.sequence) == bool(known)
-    assert not known or alone.node._left_us == known[0]
+    assert (alone.node.first_sample._left == alone.node.sequence) == bool(known)
+    assert not known or alone.node.first_sample._left_us == known[0]
 
 
 @pytest.mark.parametrize("method", ("warm_up", "changed", "take_sample", "tick"))

@@ -77,3 +77,29 @@ def test_an_interval_that_is_repeated_is_as_long_and_only_once(imin_ms):
     expected = [imin_ms] * (2 * imin_ms) + [2 * imin_ms] * (2 * imin_ms) + [4 * imin_ms] * (imin_ms + 2)
     assert lengths == expected
     assert trickle.repeat is False
+
+
+def test_the_shortest_interval_grows_with_the_square_of_the_nodes_in_range_up_to_the_longest():
+    trickle = Trickle(16, 2048, 2, 3)
+    for met in range(1, 400):
+        trickle.meet(400)
+        assert trickle.imin_ms == min(max(16, met * met // 64), 2048), met
+    assert trickle.imin_ms == 2048
+
+
+def test_a_shortest_interval_that_is_longer_stays():
+    trickle = Trickle(300, 2048, 2, 3)
+    for _ in range(100):
+        trickle.meet(100)
+    assert trickle.imin_ms == 300
+    slow = Trickle(5000, 5000, 2, 3)
+    for _ in range(680):
+        slow.meet(680)
+    assert slow.imin_ms == 5000
+
+
+def test_no_more_nodes_are_met_than_there_are():
+    trickle = Trickle(16, 2048, 2, 3)
+    for _ in range(200):
+        trickle.meet(80)
+    assert trickle.imin_ms == 100

@@ -40,7 +40,7 @@ def test_the_steps_lead_everywhere(on_cpython):
     (
         ("node.py", "_IMAX_MS = const(2048)", "_IMAX_MS = const(2049)"),
         ("first_sample.py", "_EARLIER_US = const(200)", "_EARLIER_US = const(201)"),
-        ("node.py", "self._count(_STALE)", "self._count(_REPLAYED)"),
+        ("sessions.py", "return _STALE", "return _REPLAYED"),
     ),
 )
 def test_the_least_difference_shows(tmp_path, on_cpython, module, here, there):

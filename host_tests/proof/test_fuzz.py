@@ -26,14 +26,14 @@ def test_nothing_happens(runtime):
 
 
 SKIP = "            self._at += 1\n"
-REPLAYED = "            self._count(_REPLAYED)\n            return -1\n"
+DROPPED = "            if verdict < _UNPROVED:\n                return\n"
 # What is changed in which module, and which of the totals must show it.
 DEFECTS = {
     "a tag that is not looked at": ("frame.py", "if self._cmac.differs(buffer, length):", "if False:", "changes"),
     "half a tag": ("cmac.py", "        i = at + 8\n", "        i = at + 4\n", "changes"),
-    "recordings that count": ("node.py", REPLAYED, REPLAYED.replace("return -1", "pass"), "changes"),
+    "recordings that count": ("node.py", DROPPED, "", "changes"),
     "a length that is believed": ("frame.py", " or length > len(buffer):", ":", "exceptions"),
-    "memory for each frame": ("node.py", "        if verdict:\n", "        if [verdict][0]:\n", "grown"),
+    "memory for each frame": ("node.py", "if not verdict:\n", "if not [verdict][0]:\n", "grown"),
     "a code misread": ("cobs.py", "code = buffer[-1] - 1", "code = buffer[-1]", "lost"),
     "noise that costs two frames": ("links/uart.py", SKIP, SKIP[:-2] + "1 + (self._fill >= len(buffer))\n", "lost"),
 }
@@ -59,10 +59,10 @@ def test_all_that_a_node_remembers_is_watched(monkeypatch):
     watched = set(zip(map(id, watch.holders), watch.names, strict=True))
     node = attacker.node
     # What no call changes is not worth a look at each frame.
-    settings = {"_retry", "_deadline_ms", "_linger_ms", "_me", "imax_ms", "redundancy", "lead_ms"}
+    settings = {"_retry", "_deadline_ms", "_linger_ms", "me", "_width", "imax_ms", "redundancy", "lead_ms", "_session"}
     settings |= {"peer_id", "required_count", "ids", "_ids", "outcomes", "outcome_count"}
     parts = swarm_fixture.memory(node)
-    holders = (node, node.machine, node.trickle, node.first_sample)
+    holders = (node, node.machine, *(getattr(node, part) for part in swarm_fixture.PARTS[2:]))
     for holder, part in zip(holders, parts, strict=True):
         for name in part.keys() - settings:
             assert (id(holder), name) in watched, f"{name} of {type(holder).__name__}"

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from swarm.device.library import BOOTSTRAPPED, PARTICIPATION_OBSERVED, Node
+from swarm.device.library import BOOTSTRAPPED, PARTICIPATION_OBSERVED, Echoes, Knowledge, Node, Sessions, altered
 from swarm.proof.model import __main__ as check
 from swarm.proof.model.end import ROUNDS, STRANDED
 from swarm.proof.model.keeper import SCRATCH
@@ -36,67 +36,75 @@ from swarm.proof.model.search import Bounds, Search
 class Trusting(Node):
     """Takes any session for live: the session proof is gone."""
 
-    def _echoes(self, buffer, peer_id, session):
-        return peer_id == self.machine.peer_id or super()._echoes(buffer, peer_id, session)
+    def start(self, now, now_us):
+        has_echo = self.frame.has_echo
+        self.frame.has_echo = lambda buffer, member_id, session: (
+            member_id == self.machine.peer_id or has_echo(buffer, member_id, session)
+        )
+        super().start(now, now_us)
 
 
-class Forgiving(Node):
+class Forgiving(Sessions):
     """Takes a lower session for as good as a higher: the order of sessions is gone."""
 
-    def _prove(self, buffer):
-        if self._sessions[self.frame.sender] > self.frame.session:
-            self._sessions[self.frame.sender] = self.frame.session
-            self._sequences[self.frame.sender] = 0
-        return super()._prove(buffer)
+    def prove(self, buffer, sent_us):
+        at = 3 * self._frame.sender
+        if self.heard[at] > self._frame.session:
+            self.heard[at] = self._frame.session
+            self.heard[at + 1] = 0
+        return super().prove(buffer, sent_us)
 
 
-class Repeating(Node):
+class Repeating(Sessions):
     """Takes a frame as often as it comes: the order of sequences is gone."""
 
-    def _prove(self, buffer):
-        self._sequences[self.frame.sender] = 0
-        return super()._prove(buffer)
+    def prove(self, buffer, sent_us):
+        self.heard[3 * self._frame.sender + 1] = 0
+        return super().prove(buffer, sent_us)
 
 
-class Unmoved(Node):
+class Unmoved(Knowledge):
     """Begins no new generation when a PING shows that a ready member has rebooted."""
 
-    def _has(self, at):
-        return False
+    def doubt(self, i):
+        bitmaps = bytes(self.bitmaps)
+        self.bitmaps[self._width :] = bytes(self._width)
+        super().doubt(i)
+        self.bitmaps[:] = bitmaps
 
 
-class Undoubting(Node):
+class Undoubting(Knowledge):
     """Believes others about a member that has rebooted."""
 
     def _stale(self, buffer, i):
         return 0
 
 
-class Agreeable(Node):
+class Agreeable(Knowledge):
     """Does not contradict who says that it is ready."""
 
-    def _contradicts(self, buffer):
+    def contradicts(self, buffer):
         said = bytearray(buffer)
-        said[24 + self.frame.width + (self._me >> 3)] &= ~(1 << (self._me & 7))
-        return super()._contradicts(said)
+        said[24 + self._width + (self.me >> 3)] &= ~(1 << (self.me & 7))
+        return super().contradicts(said)
 
 
-class Clinging(Node):
+class Clinging(Knowledge):
     """Keeps what it knows when it adopts a newer generation."""
 
-    def _start_over(self, generation):
+    def start_over(self, generation):
         known = bytes(self.bitmaps)
-        super()._start_over(generation)
-        if generation == self.frame.generation:
+        super().start_over(generation)
+        if generation == self._frame.generation:
             for i in range(len(known)):
                 self.bitmaps[i] |= known[i]
 
 
-class Stuck(Node):
+class Stuck(Knowledge):
     """Ignores newer generations."""
 
-    def _start_over(self, generation):
-        super()._start_over(self.generation)
+    def start_over(self, generation):
+        super().start_over(self.generation)
 
 
 class Silent(Node):
@@ -106,10 +114,10 @@ class Silent(Node):
         return 0 if self.machine.state == BOOTSTRAPPED else super().poll(now, now_us, buffer)
 
 
-class Deaf(Node):
+class Deaf(Echoes):
     """Never echoes, so that nobody is proved to it or by it."""
 
-    def _queue_echo(self, member, session):
+    def add(self, member, session):
         pass
 
 
@@ -122,58 +130,58 @@ class Hasty(Node):
         super()._settle()
 
 
-class Unready(Node):
+class Unready(Knowledge):
     """Concludes when enough others are ready, whether it is or not."""
 
-    def _merge(self, buffer):
-        super()._merge(buffer)
+    def merge(self, buffer):
+        super().merge(buffer)
         if self.machine.collecting_count >= self.machine.required_count:
             self.machine.state = BOOTSTRAPPED
 
 
-class Optimist(Node):
+class Optimist(Knowledge):
     """Counts whoever takes part as ready."""
 
     def _feed(self, at, bits):
-        super()._feed(at % self.frame.width + self.frame.width, bits)
+        super()._feed(at % self._width + self._width, bits)
 
 
 class Fickle(Node):
     """Gives its conclusion up when it hears a frame."""
 
-    def _hear(self, buffer):
-        super()._hear(buffer)
+    def _hear(self, buffer, sent_us):
+        super()._hear(buffer, sent_us)
         if self._concluded:
             self.machine.reset()
             self.machine.process(PARTICIPATION_OBSERVED, self.machine.peer_id)
 
 
-class Forgetful(Node):
+class Forgetful(Knowledge):
     """Keeps what the last frame said, and not what those before it did."""
 
-    def _merge(self, buffer):
+    def merge(self, buffer):
         for i in range(len(self.bitmaps)):
             self.bitmaps[i] = 0
-        self._add_own()
+        self.add_own()
         self._news = 0
-        super()._merge(buffer)
+        super().merge(buffer)
 
 
 class Backward(Node):
     """Adopts older generations as it does newer ones."""
 
-    def _hear(self, buffer):
-        if self.frame.generation < self.generation:
-            self._start_over(self.frame.generation)
-        super()._hear(buffer)
+    def _hear(self, buffer, sent_us):
+        if self.frame.generation < self.knowledge.generation:
+            self.knowledge.start_over(self.frame.generation)
+        super()._hear(buffer, sent_us)
 
 
 class Clashing(Node):
     """Takes any old frame of its own for one of a second board."""
 
-    def _receive(self, buffer, length):
-        super()._receive(buffer, length)
-        self.conflict = self.frame.sender == self._me
+    def _hear(self, buffer, sent_us):
+        super()._hear(buffer, sent_us)
+        self.conflict = self.frame.sender == self.knowledge.me
 
 
 class Suspicious(Node):
@@ -194,27 +202,27 @@ class Leaderless(Node):
         self.first_sample.known = False
 
 
-class Credulous(Node):
+class Credulous(Sessions):
     """Learns who takes part from frames that nothing has proved."""
 
-    def _hear_unproved(self):
-        self.bitmaps[0] |= 1 << self.frame.sender
-        super()._hear_unproved()
+    def prove(self, buffer, sent_us):
+        self._knowledge.bitmaps[0] |= 1 << self._frame.sender
+        return super().prove(buffer, sent_us)
 
 
 class Hoarder(Node):
     """Remembers every frame."""
 
-    def _hear(self, buffer):
-        super()._hear(buffer)
-        self._doubted.append(0)
+    def _hear(self, buffer, sent_us):
+        super()._hear(buffer, sent_us)
+        self.knowledge._doubted.append(0)
 
 
-class Fragile(Node):
+class Fragile(Echoes):
     """Fails when it is to queue an echo."""
 
-    def _queue_echo(self, member, session):
-        self._echo_members[len(self._echo_members)] = member
+    def add(self, member, session):
+        self.members[len(self.members)] = member
 
 
 PAIR = Bounds(nodes=2, required=2, speaks=2, reboots=0)
@@ -224,27 +232,27 @@ ONCE_OF_THREE = Bounds(nodes=3, required=3, speaks=1, reboots=1, flight=1, reboo
 TWICE = Bounds(nodes=3, required=3, speaks=2, reboots=2, flight=1, rebooting=(1, 3), settled=(1, 2, 3))
 RULES = (
     (Trusting, REBOOT, OLD_FRAME),
-    (Forgiving, REBOOT, ONCE),
-    (Repeating, PAIR, ONCE),
-    (Unmoved, REBOOT, REBOOT_COUNTS),
-    (Undoubting, TWICE, REBOOT_COUNTS),
-    (Agreeable, REBOOT, OWN_READINESS),
-    (Clinging, ONCE_OF_THREE, ADOPTION),
-    (Stuck, REBOOT, BITS_FALL),
+    (altered(sessions=Forgiving), REBOOT, ONCE),
+    (altered(sessions=Repeating), PAIR, ONCE),
+    (altered(knowledge=Unmoved), REBOOT, REBOOT_COUNTS),
+    (altered(knowledge=Undoubting), TWICE, REBOOT_COUNTS),
+    (altered(knowledge=Agreeable), REBOOT, OWN_READINESS),
+    (altered(knowledge=Clinging), ONCE_OF_THREE, ADOPTION),
+    (altered(knowledge=Stuck), REBOOT, BITS_FALL),
     (Backward, REBOOT, GENERATION_FALLS),
     (Silent, PAIR, STRANDED),
-    (Deaf, PAIR, STRANDED),
+    (altered(echoes=Deaf), PAIR, STRANDED),
     (Hasty, PAIR, FALSE_CONCLUSION),
-    (Unready, THREE, FALSE_CONCLUSION),
-    (Optimist, PAIR, COUNTING),
+    (altered(knowledge=Unready), THREE, FALSE_CONCLUSION),
+    (altered(knowledge=Optimist), PAIR, COUNTING),
     (Fickle, PAIR, CONCLUSION_CHANGES),
-    (Forgetful, THREE, BITS_FALL),
+    (altered(knowledge=Forgetful), THREE, BITS_FALL),
     (Clashing, PAIR, CONFLICT),
     (Suspicious, PAIR, REFUSED),
     (Leaderless, PAIR, INSTANT),
-    (Credulous, PAIR, UNPROVED),
+    (altered(sessions=Credulous), PAIR, UNPROVED),
     (Hoarder, PAIR, GROWS),
-    (Fragile, PAIR, EXCEPTION),
+    (altered(echoes=Fragile), PAIR, EXCEPTION),
 )
 
 
@@ -308,8 +316,9 @@ def test_what_is_left_out_of_a_state_does_not_matter():
         """Begins each call with nonsense in all that a state leaves out."""
 
         def _enter(self, now, now_us):
-            for name in SCRATCH - {"counters", "_busy"}:
-                setattr(self, name, 77)
+            for part in (self, self.knowledge, self.sessions, self.first_sample):
+                for name in SCRATCH & vars(part).keys() - {"counters", "_busy"}:
+                    setattr(part, name, 77)
             self.frame.ready = True
             self.frame.flags = self.frame.echo_count = self.frame.sender = self.frame.session = 1
             self.frame.sequence = self.frame.generation = self.frame.offset_us = 99
@@ -327,7 +336,7 @@ def test_a_state_is_restored_whole():
     fresh = member.boot(1)
     _, said = other.speak(other.complete(other.boot(1)))
     heard, _ = member.hear(fresh, said)
-    assert member.value(heard, "_echo_count") == 1
+    assert member.value(heard, "echoes.count") == 1
     again, frame = member.speak(heard)
     assert frame.data[1] >> 4 == 1, "it echoes what it heard"
     assert member.speak(fresh)[1].data[1] >> 4 == 0, "and not from a state before that"
@@ -350,8 +359,8 @@ def test_an_attribute_that_is_new_is_kept():
             super().start(now, now_us)
             self.frames_heard = 0
 
-        def _hear(self, buffer):
-            super()._hear(buffer)
+        def _hear(self, buffer, sent_us):
+            super()._hear(buffer, sent_us)
             self.frames_heard += 1
 
     member = Member(0, 2, 2, True, Counting, {})

@@ -78,7 +78,11 @@ KNOWN = "hear(frames.pop(0))\n"  # the first frame of a series tells the node wh
 EVERYBODY = SWARM.members
 EVERYTHING = {"heard": EVERYBODY, "ready": EVERYBODY[1:], "generation": LAST}
 BELIEVED = {
-    "participation": (series(lambda i: frame(i, heard=range(1, i + 3))), "", "assert n._has(at[0])"),
+    "participation": (
+        series(lambda i: frame(i, heard=range(1, i + 3))),
+        "",
+        "assert n.knowledge.bitmaps[at[0] >> 3] >> (at[0] & 7) & 1",
+    ),
     "readiness, pinging": (series(lambda i: frame(i, ready=range(2, i + 3))), "", "assert n.machine.state == 1"),
     "readiness, collecting": (
         series(lambda i: frame(i, ready=range(2, i + 3))),
@@ -106,29 +110,29 @@ BELIEVED = {
         KNOWN,
         "assert not n.first_sample.known",
     ),
-    "lacking": (series(lambda i: frame(i, **(EVERYTHING if not i else {}))), KNOWN, "assert n._echo_count == 1"),
+    "lacking": (series(lambda i: frame(i, **(EVERYTHING if not i else {}))), KNOWN, "assert n.echoes.count == 1"),
     "an older generation": (
         series(lambda i: frame(i, generation=LAST if not i else 7)),
         KNOWN,
-        "assert n.generation == MAX_NUMBER",
+        "assert n.knowledge.generation == MAX_NUMBER",
     ),
-    "a proof": (series(lambda i: frame(i, sender=2 + i)), "", "assert n._sessions[at[0]]"),
+    "a proof": (series(lambda i: frame(i, sender=2 + i)), "", "assert n.sessions.heard[3 * at[0]]"),
     "a proof beside seven echoes": (
         series(lambda i: frame(i, sender=2 + i, echoes=[(9, LAST)] * 7 + ME)),
         "",
-        "assert n._sessions[at[0]]",
+        "assert n.sessions.heard[3 * at[0]]",
     ),
     "this node's reboot, unseen": (
         series(lambda i: frame(i, ready=(1, 2), generation=LAST - FRAMES + i)),
         "",
-        f"assert n.generation == at[0] + {LAST - FRAMES}",
+        f"assert n.knowledge.generation == at[0] + {LAST - FRAMES}",
     ),
     "echoes answered": (
         series(lambda i: frame(i, **EVERYTHING, echoes=[*ME, *((member, LAST) for member in range(3, 10))])),
         KNOWN + "def fill():\n"
-        "    for i in range(16):\n        n._echo_members[i] = i + 1\n        n._echo_sessions[i] = MAX_NUMBER\n"
-        "    n._echo_count = 16\n",
-        "assert n._echo_count < 10\nfill()",
+        "    for i in range(16):\n        n.echoes.members[i] = i + 1\n        n.echoes.sessions[i] = MAX_NUMBER\n"
+        "    n.echoes.count = 16\n",
+        "assert n.echoes.count < 10\nfill()",
     ),
 }
 
@@ -147,7 +151,7 @@ def rebooting(i):
 
 case(
     "believed: reboot of a member that was ready",
-    TWO + "assert n.generation == at[0] and n.counters[13]",
+    TWO + "assert n.knowledge.generation == at[0] and n.counters[13]",
     sum(series(rebooting), []),
 )
 
@@ -159,7 +163,7 @@ def doubting(i):
 
 case(
     "believed: readiness from before a reboot",
-    TWO + "assert n.generation == at[0]",
+    TWO + "assert n.knowledge.generation == at[0]",
     [SWARM.frame(3, 1, echoes=ME), *sum(series(doubting), [])],
     more=KNOWN,
 )
@@ -256,18 +260,18 @@ case(
 def sending(echoes, swarm=SWARM):
     """(hot, more) of a poll that sends a frame of the largest numbers, and one that begins the next interval."""
     hot = f"""
-n._echo_count = {echoes}
+n.echoes.count = {echoes}
 n.trickle.reset(clock[0])
 clock[0] = ticks_add(clock[0], 16)
 assert n.poll(clock[0], clock[0], b) == {24 + 2 * swarm.width + 6 * echoes + 8}
 assert not n.poll(clock[0], clock[0], b)
-assert n._echo_count == 0
+assert n.echoes.count == 0
 """
     more = f"""
 {KNOWN}
 for i in range(8):
-    n._echo_members[i] = i
-    n._echo_sessions[i] = MAX_NUMBER
+    n.echoes.members[i] = i
+    n.echoes.sessions[i] = MAX_NUMBER
 n.complete_local(NOW, NOW)
 n.sequence = MAX_NUMBER - 200
 """
@@ -304,14 +308,14 @@ def test_takes_no_memory(name, taken):
 
 def test_the_measurement_sees_what_allocates():
     setup = SETUP.format(swarm=PAIR, session=SESSION, frames=[], more="")
-    cases = {"node": (setup, "node()"), "view": (setup, "bytes(n.bitmaps)"), "fails": (setup, "missing")}
+    cases = {"node": (setup, "node()"), "view": (setup, "bytes(n.knowledge.bitmaps)"), "fails": (setup, "missing")}
     taken = allocation.each("wasm", cases, calls=5)
     assert taken["node"] > 500
     assert taken["view"] >= 16
     assert "missing" in taken["fails"]
 
 
-@pytest.mark.parametrize("module", ("cmac", "first_sample", "frame", "node", "trickle"))
+@pytest.mark.parametrize("module", ("cmac", "first_sample", "frame", "knowledge", "node", "sessions", "trickle"))
 def test_no_function_takes_its_frame_from_the_heap(module):
     words = frames_on_stack.words(paths.LIB / "faction" / f"{module}.py")
     # What is called once, or on request, may take memory.

@@ -1,6 +1,7 @@
 """What the device code takes stays within the budgets; `swarm size` prints it, fails above a limit, and is honest."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -47,6 +48,16 @@ def test_the_figures_are_of_something(figures):
         assert values[f"{board}, frozen"] > 12_000
         assert values[f"heap that the status keeps once it was asked for, {link}"] > 100, "its names"
     assert values["receiving a 46-byte frame"] > 2
+
+
+def test_the_librarys_document_tells_them(figures):
+    text = (paths.LIB / "README.md").read_text()
+    for link, row in (("uart", "with a UART"), ("espnow", "with ESP-NOW")):
+        (told,) = re.findall(rf"^\| {row}.*", text, re.MULTILINE)
+        numbers = [float(number) for number in re.findall(r"([\d.]+) of (\d+) KB", told) for number in number]
+        board = f"heap of a board in all, 20 members, {link}"
+        deployed, frozen = figures[f"{board}, deployed as .mpy"], figures[f"{board}, frozen"]
+        assert numbers == [round(n / 1024, 1) for f in (deployed, frozen) for n in (f.value, f.limit)]
 
 
 def test_a_larger_link_or_a_module_more_shows(tmp_path, monkeypatch):

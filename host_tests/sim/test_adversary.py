@@ -184,7 +184,7 @@ def test_what_it_brought_is_forgotten_when_the_next_session_is_heard():
     run.kernel.at(500_000, setattr, run, "hears_back", True)
     result = run.run()
     assert run.boards[0].node.machine.state != BOOTSTRAPPED
-    assert not result.words and run.boards[0].node.generation == 1
+    assert not result.words and run.boards[0].node.knowledge.generation == 1
 
 
 def test_a_judge_that_is_told_otherwise_objects():

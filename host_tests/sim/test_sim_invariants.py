@@ -6,18 +6,22 @@ from swarm.device.library import (
     BOOTSTRAPPED,
     LOCAL_PARTICIPATION_COMPLETED,
     READY_OBSERVED,
+    Knowledge,
     Node,
+    Sessions,
+    altered,
 )
 from swarm.sim import invariants
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
 
 
-class Gullible(Node):
+class Gullible(Sessions):
     """Takes a frame's word for it that its sender is alive."""
 
-    def _prove(self, buffer):
-        return max(1, super()._prove(buffer))
+    def prove(self, buffer, sent_us):
+        super().prove(buffer, sent_us)
+        return 0
 
 
 class Hasty(Node):
@@ -28,19 +32,19 @@ class Hasty(Node):
         self.machine.process(LOCAL_PARTICIPATION_COMPLETED)
 
 
-class Optimist(Node):
+class Optimist(Knowledge):
     """Counts whoever participates as ready."""
 
     def _feed(self, at, bits):
         super()._feed(at, bits)
-        super()._feed(at % self.frame.width + self.frame.width, bits)
+        super()._feed(at % self._width + self._width, bits)
 
 
 class Fickle(Node):
     """Gives its conclusion up after a while."""
 
-    def _hear(self, buffer):
-        super()._hear(buffer)
+    def _hear(self, buffer, sent_us):
+        super()._hear(buffer, sent_us)
         if self.machine.state == BOOTSTRAPPED and self.sequence > 20:
             self.machine.reset()
 
@@ -48,10 +52,10 @@ class Fickle(Node):
 class Forgetful(Node):
     """Forgets a member now and then."""
 
-    def _hear(self, buffer):
-        super()._hear(buffer)
+    def _hear(self, buffer, sent_us):
+        super()._hear(buffer, sent_us)
         if self.sequence % 8 == 7:
-            self.bitmaps[0] &= self.bitmaps[0] - 1
+            self.knowledge.bitmaps[0] &= self.knowledge.bitmaps[0] - 1
 
 
 class Silent(Node):
@@ -108,16 +112,16 @@ class Stubborn(Node):
 class Hoarder(Node):
     """Remembers every frame."""
 
-    def _hear(self, buffer):
-        super()._hear(buffer)
-        self._doubted.append(0)
+    def _hear(self, buffer, sent_us):
+        super()._hear(buffer, sent_us)
+        self.knowledge._doubted.append(0)
 
 
 class Collector(Node):
     """Grows by an attribute with every restart it hears of."""
 
-    def _hear(self, buffer):
-        super()._hear(buffer)
+    def _hear(self, buffer, sent_us):
+        super()._hear(buffer, sent_us)
         setattr(self, f"frame_{self.frame.sender}", 1)
 
 
@@ -132,25 +136,25 @@ class Careless(Node):
 class Fragile(Node):
     """Fails on a frame with an echo."""
 
-    def _hear(self, buffer):
+    def _hear(self, buffer, sent_us):
         if self.frame.echo_count > 1:
             raise IndexError("echo")
-        super()._hear(buffer)
+        super()._hear(buffer, sent_us)
 
 
 class Parrot(Node):
     """Believes a member that has been heard before whatever the session."""
 
-    def _receive(self, buffer, length):
-        if not self.frame.decode(buffer, length) and not self.frame.ready:
+    def _hear(self, buffer, sent_us):
+        if not self.frame.ready:
             self.machine.process(READY_OBSERVED, self.machine.ids[self.frame.sender])
-        super()._receive(buffer, length)
+        super()._hear(buffer, sent_us)
 
 
 CASES = (
-    (invariants.FALSE_CONCLUSION, Gullible, {"faults": ("replay", "absent"), "quorum": 4}),
+    (invariants.FALSE_CONCLUSION, altered(sessions=Gullible), {"faults": ("replay", "absent"), "quorum": 4}),
     (invariants.FALSE_CONCLUSION, Hasty, {"quorum": 1}),
-    (invariants.FALSE_CONCLUSION, Optimist, {"faults": ("unready",)}),
+    (invariants.FALSE_CONCLUSION, altered(knowledge=Optimist), {"faults": ("unready",)}),
     (invariants.FALSE_CONCLUSION, Parrot, {"faults": ("unready",)}),
     (invariants.CONCLUSION_CHANGES, Fickle, {}),
     (invariants.COUNTS_FALL, Forgetful, {}),
@@ -163,7 +167,7 @@ CASES = (
     (invariants.GROWS, Hoarder, {}),
     (invariants.GROWS, Collector, {}),
     (invariants.INVALID, Careless, {"faults": ("corrupt",)}),
-    (invariants.INVALID, Gullible, {"faults": ("replay",)}),
+    (invariants.INVALID, altered(sessions=Gullible), {"faults": ("replay",)}),
     (invariants.EXCEPTION, Fragile, {}),
 )
 SEEDS = range(1, 13)

@@ -170,6 +170,15 @@ class Frame:
         """Session of the i-th echo of a decoded frame."""
         return _number(buffer, self.echoes + i * _ECHO + 2)
 
+    def has_echo(self, buffer, member_id, session):
+        """Whether a decoded frame echoes that session of that member."""
+        i = self.echo_count
+        while i:
+            i -= 1
+            if self.echo_id(buffer, i) == member_id and self.echo_session(buffer, i) == session:
+                return True
+        return False
+
     def put_echo(self, buffer, i, member_id, session):
         """Write the i-th echo of a frame that is about to be encoded."""
         pack_into("<HI", buffer, self.echoes + i * _ECHO, member_id, session)

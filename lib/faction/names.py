@@ -53,7 +53,7 @@ def members(ids, bitmap):
 
 def missing(node):
     """Ids of the members that a node does not know to be ready, as a list."""
-    return members(node.machine.ids, bytes([byte ^ 0xFF for byte in node.bitmaps[node.frame.width :]]))
+    return members(node.machine.ids, bytes([byte ^ 0xFF for byte in node.knowledge.bitmaps[node.frame.width :]]))
 
 
 def view(machine):

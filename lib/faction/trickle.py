@@ -5,6 +5,7 @@ from time import ticks_add, ticks_diff
 from micropython import const
 
 _MASK = const(0x3FFFFFFF)
+_DENSITY = const(6)  # Imin in ms is at least the square of the nodes in range over 2 to the power of this
 
 
 class Trickle:
@@ -27,6 +28,7 @@ class Trickle:
         self._waiting = True
         self.repeat = False
         self._random = seed
+        self._near = 0  # nodes heard at all: they share the channel
 
     def start(self, now):
         """Begin with the shortest interval."""
@@ -42,6 +44,13 @@ class Trickle:
         """Count a frame that told nothing new and lacked nothing."""
         if self.heard < self.redundancy:
             self.heard += 1
+
+    def meet(self, most):
+        """Count one more node in range, of at most so many. An interval has to hold a frame of each of them, and
+        collisions grow with their pairs, so that from 33 on Imin does, up to Imax."""
+        if self._near < most:
+            self._near += 1
+            self.imin_ms = max(self.imin_ms, min(self._near * self._near >> _DENSITY, self.imax_ms))
 
     def poll(self, now):
         """Whether this is the moment to speak in this interval; the caller asks suppressed() whether it should."""

@@ -582,7 +582,7 @@ def test_a_node_that_hears_only_itself_hears_nobody():
     run = NodeBoard(board, 2, random.Random(1))
     line.run(5000, lambda _: run.tick())
     assert not run.node.conflict and board.link.counters()["received"] > 0
-    assert list(run.node.bitmaps) == [1, 1]
+    assert list(run.node.knowledge.bitmaps) == [1, 1]
 
 
 # Memory

@@ -77,7 +77,7 @@ def test_halt_keeps_its_machine_in_a_new_generation():
     board.pass_ms(1000)
     board.prove(2, 5, generation=4, ready=(2, 4, A))
     assert board.state == "TimedOut"
-    assert board.node.generation == 4
+    assert board.node.knowledge.generation == 4
     assert board.ready == {A, 2, 4}
 
 

@@ -77,10 +77,10 @@ def test_every_node_has_a_seed_that_the_timer_takes():
 
 def test_a_new_node_has_taken_no_part_yet():
     new = made()
-    assert (new.session, new.sequence, new.generation, new.deadline) == (SESSION, 0, 0, 0)
+    assert (new.session, new.sequence, new.knowledge.generation, new.deadline) == (SESSION, 0, 0, 0)
     assert new.conflict is False and new.sample_due is False and new.sampled_late is False
     assert new.ready() is False
-    assert not any(new.counters) and not any(new.bitmaps)
+    assert not any(new.counters) and not any(new.knowledge.bitmaps)
     assert new.tick(5, 5) is None
     assert names.STATES[new.machine.state] == "Initial"
     assert new.deadline == 0
@@ -108,11 +108,12 @@ def test_all_attributes_are_made_with_the_node():
 def test_a_node_takes_the_memory_that_its_members_need(members):
     board = Board(Swarm(range(members)), 0, SESSION)
     width = -(-members // 8)
-    assert len(board.node.bitmaps) == 2 * width
-    assert len(board.node._doubted) == width
-    assert {len(each) for each in (board.node._sessions, board.node._sequences, board.node._stamps)} == {members}
-    assert len(board.node._echo_members) == len(board.node._echo_sessions) == min(16, members)
-    assert board.node._sessions.itemsize >= 4 and board.node._echo_members.itemsize == 2
+    assert len(board.node.knowledge.bitmaps) == 2 * width
+    assert len(board.node.knowledge._doubted) == width
+    heard, echoes = board.node.sessions.heard, board.node.echoes
+    assert len(heard) == 3 * members
+    assert len(echoes.members) == len(echoes.sessions) == min(16, members)
+    assert heard.itemsize >= 4 and echoes.sessions.itemsize >= 4 and echoes.members.itemsize == 2
 
 
 # Time
@@ -259,18 +260,18 @@ def test_a_reboot_of_any_member_of_a_hundred_is_doubted(member):
     board.prove(other, 5)
     board.hear(MANY.frame(member, 6))
     board.hear(MANY.frame(other, 5, 2, ready={*range(1, 100)} - {member, other}))
-    assert board.node.generation == 0
+    assert board.node.knowledge.generation == 0
     board.hear(MANY.frame(other, 5, 3, ready=(member,)))
-    assert board.node.generation == 1, "who says that it is ready has not seen its reboot"
+    assert board.node.knowledge.generation == 1, "who says that it is ready has not seen its reboot"
     board.hear(MANY.frame(other, 5, 4, generation=1, ready=(member,)))
-    assert (board.node.generation, board.ready) == (1, {member}), "each reboot counts once"
+    assert (board.node.knowledge.generation, board.ready) == (1, {member}), "each reboot counts once"
 
 
 def test_own_bits_stay_in_their_places_in_a_new_generation():
     board = Board(WIDE, MIDDLE, SESSION)
     board.complete()
     board.prove(100, 5, generation=3, heard=WIDE.members, ready=(100,))
-    assert board.node.generation == 3
+    assert board.node.knowledge.generation == 3
     assert board.ready == {100, MIDDLE}
     board.hear(WIDE.frame(100, 5, 2, generation=4))
     assert board.heard == {100, MIDDLE}
@@ -363,7 +364,7 @@ def test_after_an_interrupt_even_the_first_frame_of_a_session_is_heard_again():
 def test_only_an_unproved_sender_that_claims_something_is_asked_for_a_proof(fields, asks):
     board = Board(SWARM, A, SESSION)
     board.prove(2, 5, generation=1, heard=(1, A, 5))
-    assert board.node.generation == 1
+    assert board.node.knowledge.generation == 1
     board.hear(SWARM.frame(5, 7, **{"generation": 1, **fields}))
     assert board.counter("unproved") == 1
     assert board.node._asks == asks

@@ -128,7 +128,7 @@ def test_two_members_reboot_unseen_by_each_others_witnesses(seed):
         air.run(200)
         air.boot(2 if half == 0 else 5, 2)
         air.run(200)
-    generations = {board.node.generation for air in halves for board in air.boards.values()}
+    generations = {board.node.knowledge.generation for air in halves for board in air.boards.values()}
     assert generations == {1}
     whole = Air(swarm, seed, 0.1)
     whole.join(*(board for air in halves for board in air.boards.values()))

@@ -93,7 +93,7 @@ def test_a_follow_up_is_compared_more_strictly(later_us, reaction, echoed):
     board.prove(2, 5, 7, **ALL)
     board.settle()
     hear(board, 8, remaining(board), ready=(2, 3, 4))
-    board.node._echo_count = 0
+    board.node.echoes.count = 0
     frame = SWARM.frame(2, 5, 9, flags=FOLLOW_UP, ready=(2, 3, 4), heard=(1, 5), offset_us=remaining(board) + later_us)
     board.node.trickle.interval_ms = IMAX_MS
     board.node.trickle.heard = 0
@@ -110,7 +110,7 @@ def test_an_unproved_follow_up_makes_nodes_speak_and_is_not_taken():
     fields = {"heard": SWARM.members, "ready": (2, 3, 4)}
     for later_us, reaction, echoed in ((5000, "reset", True), (-5000, "reset", False), (1000, "consistent", False)):
         board.settle()
-        board.node._echo_count = 0
+        board.node.echoes.count = 0
         board.hear(SWARM.frame(4, 9, 20, offset_us=remaining(board), **fields))
         before = board.node.first_sample._instant_us
         board.node.trickle.interval_ms = IMAX_MS

@@ -22,7 +22,7 @@ def test_a_newer_generation_is_adopted_with_own_bits_only_and_the_frame_is_merge
     board.complete()
     board.prove(2, 5, heard=(2, 7), ready=(8,))
     assert board.reaction(SWARM.frame(2, 5, 2, generation=4, heard=(9,))) == "reset"
-    assert board.node.generation == 4
+    assert board.node.knowledge.generation == 4
     assert board.heard == {2, 9, A}
     assert board.ready == {A}
 
@@ -37,7 +37,7 @@ def test_all_of_the_frame_is_merged_whatever_was_news_before(board):
 
 def test_adopting_while_not_ready_keeps_participation(board):
     board.prove(2, 5, generation=LAST, ready=(2,))
-    assert board.node.generation == LAST
+    assert board.node.knowledge.generation == LAST
     assert board.heard == {A, 2}
     assert board.state == "Pinging"
 
@@ -46,7 +46,7 @@ def test_an_older_generation_resets_trickle_and_is_not_merged(board):
     board.prove(2, 5, generation=4)
     frame = SWARM.frame(2, 5, 2, generation=3, ready=(2, 7), offset_us=1000)
     assert board.reaction(frame) == "reset"
-    assert board.node.generation == 4
+    assert board.node.knowledge.generation == 4
     assert board.heard == {A, 2}
     assert board.ready == set()
     assert not board.node.first_sample.known
@@ -99,7 +99,7 @@ def test_who_says_that_this_node_is_ready_while_it_is_not_has_not_seen_its_reboo
     board.prove(2, 5, ready=(2,))
     frame = SWARM.frame(2, 5, 2, ready=(2, node_id, 7), offset_us=50_000)
     assert board.reaction(frame) == "reset"
-    assert board.node.generation == 1
+    assert board.node.knowledge.generation == 1
     assert board.heard == {node_id}
     assert board.ready == set()
     assert not board.node.first_sample.known, "nothing more of that frame is used"
@@ -107,35 +107,35 @@ def test_who_says_that_this_node_is_ready_while_it_is_not_has_not_seen_its_reboo
 
 def test_the_same_in_a_newer_generation(board):
     board.prove(2, 5, generation=8, ready=(A,))
-    assert board.node.generation == 9
+    assert board.node.knowledge.generation == 9
     assert board.heard == {A}
 
 
 def test_the_same_in_an_older_generation_only_lacks(board):
     board.prove(2, 5, generation=8)
     hear(board, 2, 5, 2, generation=7, ready=(A,))
-    assert board.node.generation == 8
+    assert board.node.knowledge.generation == 8
     assert board.heard == {A, 2}
 
 
 def test_a_node_that_is_ready_agrees_that_it_is(board):
     board.complete()
     board.prove(2, 5, ready=(2, A))
-    assert board.node.generation == 0
+    assert board.node.knowledge.generation == 0
     assert board.ready == {2, A}
 
 
 def test_it_takes_part_is_no_contradiction(board):
     board.prove(2, 5, heard=(A,))
-    assert board.node.generation == 0
+    assert board.node.knowledge.generation == 0
 
 
 def test_the_last_generation_goes_on(board):
     board.prove(2, 5, generation=LAST, ready=(2, A))
-    assert board.node.generation == LAST
+    assert board.node.knowledge.generation == LAST
     assert board.ready == set()
     hear(board, 2, 6, generation=LAST)
-    assert board.node.generation == LAST
+    assert board.node.knowledge.generation == LAST
     assert board.speak().generation == LAST
 
 

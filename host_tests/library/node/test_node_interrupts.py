@@ -467,7 +467,7 @@ def test_no_interrupt_carries_readiness_into_a_newer_generation():
         board.prove(2, ready=(2, 4))
         came = interrupt(received_by(board, SWARM.frame(2, 1, 2, generation=5, ready=(3,))), at)
         board.poll()
-        assert board.node.generation == 0 or board.ready <= {1, 3}, at
+        assert board.node.knowledge.generation == 0 or board.ready <= {1, 3}, at
         assert SWARM.ids(board.node.machine.collecting) <= board.ready, at
         if not came:
             break
@@ -477,8 +477,8 @@ def test_no_interrupt_carries_readiness_into_a_newer_generation():
 def test_the_repair_after_a_frame_of_no_member_touches_no_members_sequence():
     air = calm()
     node = air.boards[1].node
-    before = list(node._sequences)
+    before = list(node.sessions.heard)
     node.frame.sender = -1  # as decode() leaves it for a sender that is not a member
     node._busy = True  # as an interrupted call leaves it
     node.tick(*air.boards[1].now)
-    assert list(node._sequences) == before and before[-1] > 0
+    assert list(node.sessions.heard) == before and before[-1] > 0

@@ -58,7 +58,7 @@ def test_no_recorded_frame_counts_for_a_node_that_has_booted_since(receiver, rea
             board.complete()
         board.hear(frame)
         assert knows_nothing(board)
-        assert board.node.generation == 0
+        assert board.node.knowledge.generation == 0
         assert not board.node.conflict
         assert board.state == ("Collecting" if ready else "Pinging")
 
@@ -90,7 +90,7 @@ def test_a_flood_of_recordings_neither_counts_nor_holds_up(seed):
     air.run(1500)
     for board in air.boards.values():
         assert board.ready == {first, second}
-        assert board.node.generation == 0
+        assert board.node.knowledge.generation == 0
         assert board.counter("restarts") == 0
         assert board.state in ("Pinging", "Collecting")
     # ... and the flood goes on while the others become ready.

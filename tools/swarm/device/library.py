@@ -13,7 +13,7 @@ from shims import cpython  # noqa: E402
 cpython.install()
 
 from faction import names  # noqa: E402
-from faction import node as _node  # noqa: E402
+from faction import sessions as _sessions  # noqa: E402
 from faction.cmac import Cmac  # noqa: E402
 from faction.core import (  # noqa: E402
     ACCEPTED,
@@ -31,8 +31,10 @@ from faction.core import (  # noqa: E402
 )
 from faction.first_sample import LIMIT_US  # noqa: E402
 from faction.frame import DEMONSTRATION_KEY, FOLLOW_UP_FLAG, INSTANT_FLAG, MAX_ECHOES  # noqa: E402
+from faction.knowledge import Knowledge  # noqa: E402
 from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402
 from faction.node import IMIN_MS, Node, default_lead_ms  # noqa: E402
+from faction.sessions import Echoes, Sessions  # noqa: E402
 
 __all__ = [
     "ACCEPTED",
@@ -55,9 +57,13 @@ __all__ = [
     "TABLE",
     "TIMED_OUT",
     "Cmac",
+    "Echoes",
     "Faction",
+    "Knowledge",
     "Node",
+    "Sessions",
     "SharedCmac",
+    "altered",
     "default_lead_ms",
     "limit_echoes",
     "names",
@@ -66,7 +72,18 @@ __all__ = [
 
 def limit_echoes(count: int | None) -> None:
     """Let every node of this process put at most count echoes in a frame; None: as many as fit, as on a board."""
-    _node.MAX_ECHOES = MAX_ECHOES if count is None else count
+    _sessions.MAX_ECHOES = MAX_ECHOES if count is None else count
+
+
+def altered(**classes: type) -> type[Node]:
+    """A Node of which some parts, by their attributes, are of other classes, from which it has its name too."""
+
+    def __init__(self, *args, **kwargs):
+        Node.__init__(self, *args, **kwargs)
+        for part, part_class in classes.items():
+            getattr(self, part).__class__ = part_class
+
+    return type("".join(part_class.__name__ for part_class in classes.values()), (Node,), {"__init__": __init__})
 
 
 class SharedCmac(Cmac):

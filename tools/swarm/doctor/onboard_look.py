@@ -34,7 +34,8 @@ def look(salt):
         facts["ids"] = ids
         facts["required"] = node.machine.required_count
         facts["channel"] = app.config["channel"]
-        facts["sessions"] = [[ids[i], node._sessions[i]] for i in range(len(ids)) if node._sessions[i]]
+        live = [node.sessions.heard[3 * i] for i in range(len(ids))]
+        facts["sessions"] = [[ids[i], live[i]] for i in range(len(ids)) if live[i]]
         facts["key"] = _key(faction.__file__.rpartition("lib/faction/")[0], salt)
         if "espnow" in app.links:
             facts["radio"] = _radio()

@@ -27,7 +27,7 @@ def prepare(
     for source in sorted(firmware.glob("*.py")):
         shutil.copy(source, directory / source.name)
     shutil.copy(BOARD / "board.py", directory / "board.py")
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "package.json", "manifest.py")
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "*.md")
     shutil.copytree(library, directory / "lib", dirs_exist_ok=True, ignore=ignore)
     (directory / "faction.json").write_text(json.dumps(config) + "\n")
     if key is not None:

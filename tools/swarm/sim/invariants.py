@@ -35,17 +35,15 @@ _SCRATCH = (
     "counters",
     "_now",
     "_now_us",
-    "_sent_us",
-    "_lacks",
-    "_claims",
-    "_news",
-    "_theirs_us",
     "_busy",
+    "_news",
+    "since_us",
+    "theirs_us",
     "sampled_late",
 )
-# Beginnings of the names of what makes a node speak, or keep silent for longer; the last two are noted of any sender.
-_SPEAKS = ("_asks", "_echo", "_near", "_sequences", "_stamps")
-_KEPT = 5  # violations of one name that are kept in words
+_ASKS = "_asks"  # makes a node speak, as its echoes and its Trickle timer do
+_KEPT = 3  # numbers that sessions.heard has of each member: first its live session, then what is noted of any sender
+_TOLD = 5  # violations of one name that are kept in words
 
 
 class Damaged:
@@ -103,7 +101,7 @@ class Invariants:
     def fail(self, name: str, board: Board | None, message: str) -> None:
         """Note a violation."""
         self.violations[name] += 1
-        if self.violations[name] <= _KEPT:
+        if self.violations[name] <= _TOLD:
             node = f"node {board.number}: " if board else ""
             self.words.append(f"{name}: {node}{message}, at {self._kernel.now / 1000:.3f} ms of seed {self._plan.seed}")
 
@@ -183,15 +181,15 @@ class Invariants:
             elif state == BOOTSTRAPPED:
                 self._concluded(board, known)
             known.state = state
-        bitmaps = int.from_bytes(node.bitmaps, "little")
+        bitmaps = int.from_bytes(node.knowledge.bitmaps, "little")
         if bitmaps != known.bitmaps:
-            if node.generation == known.generation and known.bitmaps & ~bitmaps:
-                self.fail(COUNTS_FALL, board, f"in generation {node.generation}")
+            if node.knowledge.generation == known.generation and known.bitmaps & ~bitmaps:
+                self.fail(COUNTS_FALL, board, f"in generation {node.knowledge.generation}")
             known.bitmaps = bitmaps
-        if node.generation != known.generation:
-            if node.generation < known.generation:
-                self.fail(COUNTS_FALL, board, f"generation {known.generation} became {node.generation}")
-            known.generation = node.generation
+        if node.knowledge.generation != known.generation:
+            if node.knowledge.generation < known.generation:
+                self.fail(COUNTS_FALL, board, f"generation {known.generation} became {node.knowledge.generation}")
+            known.generation = node.knowledge.generation
         for values, name, size in known.sizes:
             if len(values[name]) != size:
                 self.fail(GROWS, board, f"{name} from {size} to {len(values[name])}")
@@ -210,7 +208,8 @@ class Invariants:
 def _sizes(node) -> list[tuple[dict, str, int]]:
     """Every container of a node and its parts, as (attributes, name, length), the attributes themselves included."""
     sizes = []
-    for part in (node, node.machine, node.frame, node.trickle, node.first_sample):
+    parts = (node.machine, node.frame, node.trickle, node.first_sample, node.knowledge, node.sessions, node.echoes)
+    for part in (node, *parts):
         values = vars(part)
         sizes += [(values, name, len(value)) for name, value in values.items() if isinstance(value, Sized)]
         sizes.append(({"attributes": values}, "attributes", len(values)))
@@ -230,12 +229,12 @@ class _State:
     def __init__(self, node) -> None:
         self._knows: list[tuple] = []
         self._speaks: list[tuple] = []
-        for part in (node, node.machine, node.first_sample):
-            values = vars(part)
-            names = [name for name in values if name not in _SCRATCH]
-            self._add(self._knows, values, [name for name in names if not name.startswith(_SPEAKS)])
-            self._add(self._speaks, values, [name for name in names if name.startswith(_SPEAKS)])
-        self._add(self._speaks, vars(node.trickle), list(vars(node.trickle)))
+        for part in (node, node.machine, node.first_sample, node.knowledge):
+            self._add(self._knows, vars(part), [name for name in vars(part) if name not in (*_SCRATCH, _ASKS)])
+        self._knows.append((vars(node.sessions), _getter([]), lambda values: (values["heard"][::_KEPT],)))
+        self._add(self._speaks, vars(node), [_ASKS])
+        for part in (node.sessions, node.echoes, node.trickle):
+            self._add(self._speaks, vars(part), [name for name in vars(part) if name not in _SCRATCH])
 
     def _add(self, to: list[tuple], values: dict, names: list[str]) -> None:
         numbers = _getter([name for name in names if isinstance(values[name], int)])

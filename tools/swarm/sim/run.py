@@ -119,15 +119,15 @@ class Run(Swarm):
     def _show(self, board: Board, trace: Callable) -> None:
         """Tell the trace what a node has come to know."""
         node = board.node
-        heard = sum(byte.bit_count() for byte in node.bitmaps[: node.frame.width])
-        ready = sum(byte.bit_count() for byte in node.bitmaps[node.frame.width :])
-        shown = heard, ready, node.generation, node.conflict, node.counters[_TIMEOUTS]
+        heard = sum(byte.bit_count() for byte in node.knowledge.bitmaps[: node.frame.width])
+        ready = sum(byte.bit_count() for byte in node.knowledge.bitmaps[node.frame.width :])
+        shown = heard, ready, node.knowledge.generation, node.conflict, node.counters[_TIMEOUTS]
         before = self._shown.get(board, (1, 0, 0, False, 0))
         self._shown[board] = shown
         if shown[:2] != before[:2]:
             trace(self.kernel.now, board.number, "knows", f"{heard} members, {ready} of them ready")
         if shown[2] != before[2]:
-            trace(self.kernel.now, board.number, "starts over", f"generation {node.generation}")
+            trace(self.kernel.now, board.number, "starts over", f"generation {node.knowledge.generation}")
         if shown[3] and not before[3]:
             trace(self.kernel.now, board.number, "stops", "another board has its id")
         if shown[4] != before[4]:

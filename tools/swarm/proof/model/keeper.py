@@ -11,9 +11,9 @@ from array import array
 from collections.abc import Sized
 from typing import Any
 
-# Attributes that a node writes anew in each call, and the counters, which it never reads.
+# Attributes that a node or a part of it writes anew in each call, and the counters, which it never reads.
 SCRATCH = {
-    "counters", "sampled_late", "_now", "_now_us", "_sent_us", "_theirs_us", "_lacks", "_claims", "_news", "_busy",
+    "counters", "sampled_late", "_now", "_now_us", "_busy", "_news", "since_us", "theirs_us",
 }  # fmt: skip
 _LEFT_OUT = ("frame", "trickle")
 

@@ -120,7 +120,7 @@ class Memory:
             self.places.append(place)
             member = self.members[place]
             concluded = member.value(state, "machine.state") in (BOOTSTRAPPED, TIMED_OUT)
-            generation = member.value(state, "generation")
+            generation = member.generation(state)
             self.truths.append(Truth(state.life, member.bitmaps(state), generation, member.ready(state), concluded))
         return number
 

@@ -8,6 +8,7 @@ at once.
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 from swarm.device.library import (
@@ -44,7 +45,8 @@ from swarm.proof.model.state import HEADER, MOST, TAG, Said, State, ids, words
 _NOW = 1000  # what all clocks say, in ms and in us
 _LEAD_MS = 500
 # So begin the names of what is not what a node knows, but makes it speak, or is noted of any sender.
-_NOTED = ("_asks", "_echo", "_near", "_sequences", "_stamps")
+_NOTED = ("_asks", "echoes.", "sessions.heard")
+_KEPT = 3  # numbers that sessions.heard has of each member: only the first, its live session, is what a node knows
 _FAILED = range(1, COUNTERS.index("forged") + 1)
 _IGNORED = {COUNTERS.index(name) for name in ("replayed", "stale", "unproved", "own")}
 
@@ -93,9 +95,13 @@ class Member:
         """An attribute of the node or, as "machine.state", of a part; buffers are bytes."""
         return state.kept[self._at[name]]
 
+    def generation(self, state: State) -> int:
+        """Its generation."""
+        return self.value(state, "knowledge.generation")
+
     def bitmaps(self, state: State) -> int:
         """Participation and, 8 bits up, readiness."""
-        return int.from_bytes(self.value(state, "bitmaps"), "little")
+        return int.from_bytes(self.value(state, "knowledge.bitmaps"), "little")
 
     def ready(self, state: State) -> bool:
         """Whether it truly is ready in this life."""
@@ -106,7 +112,7 @@ class Member:
         return (
             f"{STATES[self.value(state, 'machine.state')]} in session {state.life}, "
             f"{'ready' if self.ready(state) else 'not ready'}; "
-            f"knows generation {self.value(state, 'generation')}, {words(self.bitmaps(state))}"
+            f"knows generation {self.generation(state)}, {words(self.bitmaps(state))}"
         )
 
     # Steps
@@ -200,11 +206,11 @@ class Member:
         was, now = self.value(before, "machine.state"), self.value(after, "machine.state")
         if was >= BOOTSTRAPPED and now != was:
             raise Violation(CONCLUSION_CHANGES, f"{me} went from {STATES[was]} to {STATES[now]}")
-        generation = self.value(before, "generation")
-        if self.value(after, "generation") < generation:
-            raise Violation(GENERATION_FALLS, f"{me} went from {generation} to {self.value(after, 'generation')}")
+        generation = self.generation(before)
+        if self.generation(after) < generation:
+            raise Violation(GENERATION_FALLS, f"{me} went from {generation} to {self.generation(after)}")
         lost = self.bitmaps(before) & ~self.bitmaps(after)
-        if lost and self.value(after, "generation") == generation:
+        if lost and self.generation(after) == generation:
             raise Violation(BITS_FALL, f"{me} forgot {words(lost)} in generation {generation}")
         if bool(self.bitmaps(after) >> 8 & self._bit) != self.ready(after):
             raise Violation(OWN_READINESS, f"{me} knows: {words(self.bitmaps(after))}")
@@ -253,15 +259,18 @@ class Member:
             for at, name in enumerate(self._keeper.names)
             if before.kept[at] != after.kept[at] and (self._knows[at] or broken == ONCE)
         ]
+        live = [array("I", self.value(state, "sessions.heard"))[::_KEPT] for state in (before, after)]
+        if live[0] != live[1] and not changed:
+            changed.append("sessions.heard")
         if changed:
             raise Violation(broken, f"it changed node {self.place + 1}'s {', '.join(changed)}")
 
     def _check_heard(self, before: State, after: State, said: Said) -> None:
         """A frame has counted."""
         me = f"node {self.place + 1}"
-        if self.value(after, "generation") > self.value(before, "generation"):
+        if self.generation(after) > self.generation(before):
             allowed = self._bit | self._bit << 8
-            if self.value(after, "generation") == said.generation:
+            if self.generation(after) == said.generation:
                 allowed |= said.bitmaps
             if self.bitmaps(after) & ~allowed:
                 raise Violation(ADOPTION, f"{me} knows: {words(self.bitmaps(after))}")

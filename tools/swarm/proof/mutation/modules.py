@@ -11,10 +11,12 @@ LIB = ROOT / "lib" / "faction"
 MODULES = {
     "core": ("test_core*.py",),
     "node": ("test_node_*.py",),
+    "knowledge": ("test_node_*.py",),
+    "sessions": ("test_node_*.py",),
     "frame": ("test_frame*.py", "test_protocol_document.py"),
     "cmac": ("test_cmac*.py",),
     "trickle": ("test_trickle*.py",),
-    "first_sample": ("test_first_sample*.py",),
+    "first_sample": ("test_first_sample*.py", "test_node_follow_up.py", "test_node_edges.py"),
 }
 
 

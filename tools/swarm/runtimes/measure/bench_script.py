@@ -130,10 +130,10 @@ def recorded():
     width = sender.frame.width
     for half in (0, width):
         for i in range(2, len(MEMBERS)):
-            sender.bitmaps[half + (i >> 3)] |= 1 << (i & 7)
+            sender.knowledge.bitmaps[half + (i >> 3)] |= 1 << (i & 7)
             if half:
-                sender.bitmaps[i >> 3] |= 1 << (i & 7)
-            sender._queue_echo(0, 1000)
+                sender.knowledge.bitmaps[i >> 3] |= 1 << (i & 7)
+            sender.echoes.add(0, 1000)
             buffer = bytearray(250)
             length = sender._build(buffer)
             frames.append(bytes(buffer[:length]))
@@ -150,7 +150,7 @@ def build_all(node, count):
     """Have a node build that many frames, each with an echo, in its buffer `spare`."""
     buffer = node.spare
     while count:
-        node._queue_echo(1, 1000)
+        node.echoes.add(1, 1000)
         node._build(buffer)
         count -= 1
 

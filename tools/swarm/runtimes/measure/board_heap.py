@@ -63,6 +63,9 @@ def run():
 _FROZEN = """
 _held = [__import__(name) and sys.modules[name] for name in {modules}]
 _code = [module.unrun for module in _held]
+for module in _held:
+    if module.__name__ != "frozen_sensor":
+        del module.unrun
 for name, bound in {let_go}.items():  # the room that their names take is theirs before
     for each in bound:
         setattr(sys.modules[name], each, None)
@@ -76,7 +79,7 @@ def _let_go():
     for module in _held:
         if module.__name__ not in sys.modules:
             for name in dir(module):
-                if name[:2] != "__" and name != "unrun":
+                if name[:2] != "__":
                     delattr(module, name)
 """
 _SENSOR = """

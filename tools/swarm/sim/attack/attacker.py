@@ -138,11 +138,11 @@ class Attacker:
         node.start(0, 0)
         node.complete_local(0, 0)
         everybody = (1 << len(swarm.plan.ids)) - 1
-        node.bitmaps[:] = everybody.to_bytes(node.frame.width, "little") * 2
+        node.knowledge.bitmaps[:] = everybody.to_bytes(node.frame.width, "little") * 2
         buffer = bytearray(250)
         said = []
         for number in swarm.plan.ids:  # each of that swarm, in the name of the member with that id
-            node._me = node.machine.index(number)
+            node.knowledge.me = node.machine.index(number)
             node.trickle.start(0)
             length = next(length for now in range(200) if (length := node.poll(now, now * 1000, buffer)))
             said.append(bytes(buffer[:length]))

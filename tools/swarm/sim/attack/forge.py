@@ -135,6 +135,7 @@ class Liar:
         if sender == target.number and chance.random() < 0.9:  # else the target stops at once, as it should
             sender = self._ids[(self._ids.index(sender) + 1) % len(self._ids)]
         session = sessions.get(sender, 1000)
+        generation = target.node.knowledge.generation
         values = {
             "kind": chance.choice((0x11, 0x12)),
             "flags": chance.choice((0, 1, 2, 2, 3, 7, 10, 11)),
@@ -142,7 +143,7 @@ class Liar:
             "sender": sender,
             "session": chance.choice((session, session, session, session + 1, session + 50)),
             "sequence": chance.choice((1, chance.randrange(1, 5000), chance.randrange(1, _LIMIT))),
-            "generation": chance.choice((target.node.generation, target.node.generation, chance.randrange(12))),
+            "generation": chance.choice((generation, generation, chance.randrange(12))),
             "offset": chance.choice((0, -1, 1000, 30_000, 400_000, 3_000_000, -500_000_000, 500_000_000,
                                      500_000_001, -500_000_001, (1 << 30) - 1, (1 << 31) - 1, -(1 << 31))),
             "participation": self._everybody,

@@ -126,8 +126,8 @@ class Truth(Invariants):
         word.number = board.number
         word.session = node.session
         word.sequence = node.sequence
-        word.generation = node.generation
-        word.bits = int.from_bytes(node.bitmaps, "little")
+        word.generation = node.knowledge.generation
+        word.bits = int.from_bytes(node.knowledge.bitmaps, "little")
         ready = word.bits >> 8 * node.frame.width
         word.tokens = {place: session for place, session in truth.tokens.items() if ready >> place & 1}
         frame, buffer = node.frame, board._buffer
@@ -193,10 +193,10 @@ class Truth(Invariants):
         elif last and last[0] < word.session:
             truth.rebooted[place] = word.session
         truth.last[word.number] = word.session, word.sequence
-        if board.node.generation != truth.generation:
-            if board.node.generation == word.generation + 1:
+        if board.node.knowledge.generation != truth.generation:
+            if board.node.knowledge.generation == word.generation + 1:
                 self._objected(board, truth, word)
-            truth.generation = board.node.generation
+            truth.generation = board.node.knowledge.generation
             truth.bits = self._own(board)
             me = self._index[board.number]
             truth.tokens = {me: board.node.session} if board.ready_at is not None else {}
@@ -244,9 +244,9 @@ class Truth(Invariants):
             return self._check_instant(board, truth)
         if node.conflict:
             self.fail(STOPPED, board, "believes that its id is used twice")
-        bits = int.from_bytes(node.bitmaps, "little")
+        bits = int.from_bytes(node.knowledge.bitmaps, "little")
         if bits & ~truth.bits:
-            self.fail(UNTOLD, board, f"bits {bits & ~truth.bits:#x} in generation {node.generation}")
+            self.fail(UNTOLD, board, f"bits {bits & ~truth.bits:#x} in generation {node.knowledge.generation}")
         ready = bits >> 8 * node.frame.width
         for place, session in truth.rebooted.items():
             if ready >> place & 1 and truth.tokens.get(place, 0) < session:

@@ -1,4 +1,4 @@
-"""The defences of a node, each as a node that lacks it: the adversary campaign must then succeed.
+"""The defences of a node, each as a node, or a part of one, that lacks it: the adversary campaign must then succeed.
 
 Each is taken out by what it does and not by its place in the source, so that the node may be written otherwise.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from swarm.device.library import altered
 from swarm.sim.attack.defences import frames, generations, instants, proofs, speaking
 from swarm.sim.attack.run import BABBLER, LIAR, LOOPER, OUTSIDER
 
@@ -23,33 +24,33 @@ _BOTH = (OUTSIDER, LIAR)
 DEFENCES = {
     "tag": Defence(frames.NoTag),
     "digest": Defence(frames.NoDigest, _BOTH),
-    "proof": Defence(proofs.NoProof),
+    "proof": Defence(altered(sessions=proofs.NoProof)),
     "echoed-session": Defence(proofs.AnyEcho),
-    "sequence": Defence(proofs.NoSequenceCheck),
-    "session-order": Defence(proofs.NoSessionOrder),
-    "new-generation": Defence(generations.NoNewGeneration),
-    "doubts": Defence(generations.NoDoubts),
-    "older-generation": Defence(generations.AnyGeneration),
-    "starting-over": Defence(generations.NoStartingOver),
-    "own-contradiction": Defence(generations.NoOwnContradiction),
+    "sequence": Defence(altered(sessions=proofs.NoSequenceCheck)),
+    "session-order": Defence(altered(sessions=proofs.NoSessionOrder)),
+    "new-generation": Defence(altered(knowledge=generations.NoNewGeneration)),
+    "doubts": Defence(altered(knowledge=generations.NoDoubts)),
+    "older-generation": Defence(altered(knowledge=generations.AnyGeneration)),
+    "starting-over": Defence(altered(knowledge=generations.NoStartingOver)),
+    "own-contradiction": Defence(altered(knowledge=generations.NoOwnContradiction)),
     "own-frames": Defence(proofs.AnyOwnFrame),
     "latest-moment": Defence(instants.InstantFromArrival),
-    "frame-before": Defence(instants.AnyFrameBefore),
-    "frame-before-proved": Defence(instants.UnprovedFrameBefore),
+    "frame-before": Defence(altered(sessions=instants.AnyFrameBefore)),
+    "frame-before-proved": Defence(altered(sessions=instants.UnprovedFrameBefore)),
     "earliest-instant": Defence(instants.LatestInstant, _BOTH),
     "never-silent": Defence(speaking.FallsSilent),
     "trickle": Defence(speaking.Answers),
-    "queue": Defence(speaking.UnboundedQueue, _BOTH),
+    "queue": Defence(altered(echoes=speaking.UnboundedQueue), _BOTH),
     "length": Defence(frames.NoLengthCheck, _BOTH),
     "members": Defence(frames.NoMemberCheck, (LIAR,)),
     "padding": Defence(frames.NoPaddingCheck, (LIAR,)),
     "numbers": Defence(frames.NoNumberCheck, (LIAR,)),
     "subset": Defence(frames.NoSubsetCheck, (LIAR,)),
     "offset-range": Defence(frames.NoOffsetRange, (LIAR,)),
-    "own-readiness": Defence(generations.ConcludesUnready, (LIAR,)),
-    "final-conclusion": Defence(generations.TakesConclusionsBack, (LIAR,)),
+    "own-readiness": Defence(altered(knowledge=generations.ConcludesUnready), (LIAR,)),
+    "final-conclusion": Defence(altered(knowledge=generations.TakesConclusionsBack), (LIAR,)),
     "fixed-instant": Defence(instants.InstantNotFixed, (LIAR,)),
     "echoes-go-out": Defence(speaking.KeepsEchoes, (BABBLER,)),
     "asking": Defence(speaking.NeverAsks, (BABBLER,)),
-    "own-bits": Defence(generations.ForgetsItself, (LOOPER,)),
+    "own-bits": Defence(altered(knowledge=generations.ForgetsItself), (LOOPER,)),
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from swarm.device.library import FOLLOW_UP_FLAG, INSTANT_FLAG, Node
+from swarm.device.library import COUNTERS, FOLLOW_UP_FLAG, INSTANT_FLAG, Node, Sessions
 from swarm.sim.kernel import PERIOD
+
+_REPLAYED, _STALE = map(COUNTERS.index, ("replayed", "stale"))
 
 
 class LatestInstant(Node):
@@ -48,7 +50,7 @@ class InstantFromArrival(Node):
         super().receive(buffer, length, now, now_us, sent_us - 5_000 & PERIOD - 1)
 
 
-class _Credulous(Node, ABC):
+class _Credulous(Sessions, ABC):
     """Reckons a follow-up from the last frame that it has heard of its sender: counts(stored, last) says when, by the
     session and sequence that it had stored of that sender."""
 
@@ -56,16 +58,15 @@ class _Credulous(Node, ABC):
     def counts(self, stored, last):
         """Whether to reckon from the last frame heard."""
 
-    def _prove(self, buffer):
-        frame = self.frame
-        i = frame.sender
-        stored, last, stamp_us = self._sessions[i], self._sequences[i], self._stamps[i]
-        proved = super()._prove(buffer)
-        follows = frame.flags & INSTANT_FLAG and frame.flags & FOLLOW_UP_FLAG
-        if proved >= 0 and follows and self.counts(stored, last):
-            since_us = (stamp_us - self._now_us + PERIOD // 2) % PERIOD - PERIOD // 2
-            self._theirs_us = since_us + frame.offset_us
-        return proved
+    def prove(self, buffer, sent_us):
+        """The offset counts from a frame from which it should not."""
+        flags = self._frame.flags
+        stored, last, stamp_us = self.heard[3 * self._frame.sender :][:3]
+        verdict = super().prove(buffer, sent_us)
+        follows = flags & INSTANT_FLAG and flags & FOLLOW_UP_FLAG
+        if verdict not in (_REPLAYED, _STALE) and follows and self.counts(stored, last):
+            self.since_us = stamp_us
+        return verdict
 
 
 class AnyFrameBefore(_Credulous):
@@ -81,4 +82,4 @@ class UnprovedFrameBefore(_Credulous):
 
     def counts(self, stored, last):
         """When it seems to be the frame before."""
-        return not stored and self.frame.sequence == last + 1
+        return not stored and self._frame.sequence == last + 1

@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
-from swarm.device.library import COUNTERS, Node
+from swarm.device.library import COUNTERS, Node, Sessions
 
-_OWN = COUNTERS.index("own")
+_OWN, _UNPROVED = map(COUNTERS.index, ("own", "unproved"))
+_PROVED = 0  # a verdict of Sessions.prove()
 
 
-class NoProof(Node):
+class NoProof(Sessions):
     """Takes a frame's word for it that its sender is alive."""
 
-    def _prove(self, buffer):
-        proved = super()._prove(buffer)
-        if not proved:
-            self._sessions[self.frame.sender] = self.frame.session
-            self._sequences[self.frame.sender] = self.frame.sequence
-        return proved or 1
+    def prove(self, buffer, sent_us):
+        """What nothing proves is proved."""
+        verdict = super().prove(buffer, sent_us)
+        if verdict != _UNPROVED:
+            return verdict
+        self.heard[3 * self._frame.sender] = self._frame.session
+        return _PROVED
 
 
 class AnyEcho(Node):
     """Takes an echo of any session of its own for a proof."""
 
-    def _echoes(self, buffer, peer_id, session):
-        return any(self.frame.echo_id(buffer, i) == peer_id for i in range(self.frame.echo_count))
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        frame = self.frame
+        frame.has_echo = lambda buffer, member_id, session: any(
+            frame.echo_id(buffer, i) == member_id for i in range(frame.echo_count)
+        )
 
 
-class NoSequenceCheck(Node):
+class NoSequenceCheck(Sessions):
     """Takes a frame of a live session again and again."""
 
-    def _prove(self, buffer):
-        frame = self.frame
-        last = self._sequences[frame.sender]
-        if self._sessions[frame.sender] == frame.session and frame.sequence <= last:
-            return 1
-        return super()._prove(buffer)
+    def prove(self, buffer, sent_us):
+        """No frame is a replayed one."""
+        live, last, _ = self.heard[3 * self._frame.sender :][:3]
+        if live == self._frame.session and self._frame.sequence <= last:
+            return _PROVED
+        return super().prove(buffer, sent_us)
 
 
-class NoSessionOrder(Node):
+class NoSessionOrder(Sessions):
     """Takes an earlier session of a member for as good as the one that it has heard."""
 
-    def _prove(self, buffer):
-        if self._sessions[self.frame.sender] > self.frame.session:
-            return 1
-        return super()._prove(buffer)
+    def prove(self, buffer, sent_us):
+        """No frame is a stale one."""
+        if self.heard[3 * self._frame.sender] > self._frame.session:
+            return _PROVED
+        return super().prove(buffer, sent_us)
 
 
 class AnyOwnFrame(Node):
     """Takes its own recorded frames for those of a second board."""
 
-    def _receive(self, buffer, length):
+    def _hear(self, buffer, sent_us):
         owned = self.counters[_OWN]
-        super()._receive(buffer, length)
+        super()._hear(buffer, sent_us)
         if self.counters[_OWN] > owned:
             self.conflict = True

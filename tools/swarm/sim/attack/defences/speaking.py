@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
-
-from swarm.device.library import BOOTSTRAPPED, COUNTERS, Node
+from swarm.device.library import BOOTSTRAPPED, COUNTERS, Echoes, Node
 
 _UNPROVED = COUNTERS.index("unproved")
 
@@ -15,7 +13,7 @@ class KeepsEchoes(Node):
     def poll(self, now, now_us, buffer):
         """Nothing, if enough others have said the same."""
         if self.trickle.suppressed():
-            self._echo_count = 0
+            self.echoes.count = 0
         return super().poll(now, now_us, buffer)
 
 
@@ -40,21 +38,22 @@ class FallsSilent(Node):
 class Answers(Node):
     """Answers each frame of an unproved session at once."""
 
-    def _hear(self, buffer):
+    def _hear(self, buffer, sent_us):
         unproved = self.counters[_UNPROVED]
-        super()._hear(buffer)
+        super()._hear(buffer, sent_us)
         if self.counters[_UNPROVED] > unproved:
             self.trickle.start(self._now)
             self.trickle.due = self._now
 
 
-class UnboundedQueue(Node):
+class UnboundedQueue(Echoes):
     """Queues every echo, a member's as often as it asks."""
 
-    def _queue_echo(self, member, session):
-        if self._echo_count == len(self._echo_members):
-            self._echo_members.extend(array("H", [0]))
-            self._echo_sessions.extend(array("I", [0]))
-        self._echo_members[self._echo_count] = member
-        self._echo_sessions[self._echo_count] = session
-        self._echo_count += 1
+    def add(self, member, session):
+        """One more."""
+        if self.count == len(self.members):
+            self.members.append(0)
+            self.sessions.append(0)
+        self.members[self.count] = member
+        self.sessions[self.count] = session
+        self.count += 1
