@@ -15,7 +15,7 @@ WASM := build/wasm/ready
 STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint size fuzz model mutation soak adversary figures firmware debian clean
+.PHONY: help setup demo test lint size fuzz model mutation soak adversary figures proof firmware debian clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,8 +32,11 @@ walkthrough: $(TOOLS) ## run the README's walk-through on virtual boards and com
 picture: $(TOOLS) ## take the README's picture of `swarm monitor` anew, of virtual boards
 	@$(BIN)/python -m swarm.documents.screenshot $(if $(SEED),--seed $(SEED))
 
+# Most tests wait for boards most of the time, so that more of them than there are processors run at once.
+WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
+
 test: $(TESTS) $(WASM) lint debian ## lint, then run every test on CPython and both MicroPython runtimes
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov
 
 lint: $(TESTS) $(STUBS) ## ruff, and type checks of the device code against MicroPython's stubs
 	$(BIN)/ruff check .
@@ -64,6 +67,13 @@ soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power
 
 mutation: $(MUTATION) ## change what decides in 2,500 small ways, of which the tests must notice 95 %; takes a quarter of an hour
 	@$(BIN)/python -m swarm.proof.mutation $(MODULES)
+
+proof: $(MUTATION) $(WASM) ## every long form, and the tests that take minutes; takes two hours, and tells how long each took
+	@for form in figures adversary model fuzz soak mutation long; do \
+		start=$$(date +%s); \
+		if [ $$form = long ]; then $(BIN)/python -m pytest -m long; else $(MAKE) --no-print-directory $$form; fi || exit 1; \
+		echo "proof: $$form took $$(( $$(date +%s) - start )) s"; \
+	done
 
 figures: $(TESTS) $(WASM) ## run the full campaigns and print every figure beside its bar; WRITE=1 writes them into FIGURES.md
 	@$(BIN)/python -m swarm.proof.figures $(if $(WRITE),--write)
