@@ -101,7 +101,8 @@ def _same(one, other):
     if isinstance(one, dict):
         return len(one) == len(other) and all(key in other and _same(one[key], other[key]) for key in one)
     if isinstance(one, list):
-        return len(one) == len(other) and all(_same(one[i], other[i]) for i in range(len(one)))
+        # Small numbers are one object each, and most lists are long ones of those.
+        return len(one) == len(other) and all([a is b or _same(a, b) for a, b in zip(one, other)])
     return one == other
 
 
