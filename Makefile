@@ -33,11 +33,12 @@ walkthrough: $(TOOLS) ## run the README's walk-through on virtual boards and com
 picture: $(TOOLS) ## take the README's picture of `swarm monitor` anew, of virtual boards
 	@$(BIN)/python -m swarm.documents.screenshot $(if $(SEED),--seed $(SEED))
 
-# Most tests wait for boards most of the time, so that more of them than there are processors run at once.
+# Most tests wait for boards most of the time, so that more of them than there are processors run at once. Those of a file
+# share their boards, and stay together.
 WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 
 test: $(TESTS) $(WASM) lint debian ## lint, then run every test on CPython and both MicroPython runtimes
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov
 
 lint: $(TESTS) $(STUBS) ## ruff, and type checks of the device code against MicroPython's stubs
 	$(BIN)/ruff check .
