@@ -102,7 +102,7 @@ def _same(one, other):
         return len(one) == len(other) and all(key in other and _same(one[key], other[key]) for key in one)
     if isinstance(one, list):
         # Small numbers are one object each, and most lists are long ones of those.
-        return len(one) == len(other) and all([a is b or _same(a, b) for a, b in zip(one, other)])
+        return len(one) == len(other) and all(one[i] is other[i] or _same(one[i], other[i]) for i in range(len(one)))
     return one == other
 
 
