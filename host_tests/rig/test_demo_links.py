@@ -1,6 +1,6 @@
 """`swarm demo --link uart` and `--link mixed`: real MicroPython nodes on a serial bus, and joined to some with radios.
 
-SWARM_DEMO_SEEDS in the environment is how many seeds are tried (3).
+SWARM_DEMO_SEEDS in the environment is how many seeds are tried (1).
 """
 
 import json
@@ -17,7 +17,7 @@ from swarm.device import config as device_config
 from swarm.rig.demo.plan import Settings, config_of, links_of
 
 SWARM = str(Path(sys.executable).with_name("swarm"))
-SEEDS = range(int(os.environ.get("SWARM_DEMO_SEEDS", "3")))
+SEEDS = range(int(os.environ.get("SWARM_DEMO_SEEDS", "1")))
 # What a listener is late at most: a tick of its own and one of who told it, and what a busy host adds.
 SKEW_MAX_US = 20_000
 
