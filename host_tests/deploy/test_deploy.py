@@ -598,7 +598,7 @@ def test_a_deploy_of_a_whole_box_that_is_ended_is_repaired_by_the_next(box, how,
         sent = [box.flash(node) / slot / "lib/faction/core.py" for node in box.nodes for slot in SLOTS]
         assert eventually(lambda: any(file.exists() for file in sent))
         process.send_signal(how)
-        told = process.communicate(timeout=60)[0]
+        told = process.communicate(timeout=120)[0]
     assert process.returncode == ends, told
     assert how == signal.SIGKILL or "interrupted; each board runs its old version or the new one" in told
     for node in box.nodes:

@@ -97,7 +97,7 @@ def doctor(box, *arguments, status=1, file=None):
     """Run `swarm doctor`; what it printed, in which no key is."""
     command = [sys.executable, "-c", "from swarm.cli import main; raise SystemExit(main())", "doctor"]
     command += [*arguments, "--swarm", str(file or box.file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == status, done.stdout + done.stderr
     assert not any(key in done.stdout + done.stderr for key in box.keys)
     return done.stdout
@@ -258,7 +258,7 @@ def test_what_it_says_to_type_can_be_typed(box, told):
     since = len(box.lines[6])
     for command in one.remedy.split(", then "):
         line = [sys.executable, "-m", *command.split()]
-        subprocess.run(line, check=True, capture_output=True, timeout=30)
+        subprocess.run(line, check=True, capture_output=True, timeout=120)
     box.wait_line(6, "started session", since)
 
 

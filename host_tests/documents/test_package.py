@@ -21,7 +21,7 @@ START = "from swarm.cli import main; raise SystemExit(main())"
 def wheel(tmp_path_factory):
     """The wheel's file; building it leaves nothing in the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
-    done = subprocess.run([sys.executable, "-c", BUILD, folder], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", BUILD, folder], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return folder / done.stdout.split()[-1]
 
@@ -34,14 +34,14 @@ def swarm(wheel, tmp_path_factory):
     """
     site, place = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("empty")
     line = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
-    subprocess.run(line, check=True, timeout=60)
+    subprocess.run(line, check=True, timeout=120)
     home = tmp_path_factory.mktemp("home")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "COVERAGE_", "COV_"))}
     environment = {**kept, "PYTHONPATH": str(site), "HOME": str(home), "TMPDIR": str(place), "COLUMNS": "110"}
 
     def run(*arguments, code=START):
         line = [sys.executable, "-c", code, *arguments]
-        done = subprocess.run(line, cwd=place, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(line, cwd=place, env=environment, capture_output=True, text=True, timeout=120)
         return done.returncode, done.stdout + done.stderr
 
     said = run(code="import swarm, swarm.paths as p; print(swarm.__file__, p.CHECKOUT, p.LIB)")[1].split()

@@ -61,7 +61,7 @@ def test_copied_by_hand_a_node_runs(board, tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         assert done.returncode == 0, command + "\n" + done.stdout
         return done.stdout

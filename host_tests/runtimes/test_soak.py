@@ -9,8 +9,8 @@ from swarm import paths, runtimes
 
 SEED = 7
 
-# The soak is about time and memory, and CMAC has tests of its own: with this in AES's place an hour fits into a second. A
-# message's last block becomes a check sum of the whole, so damage is noticed; nothing here takes memory in place.
+# The soak is about time and memory, and CMAC has tests of its own: with this in AES's place an hour fits into a second.
+# A message's last block becomes a check sum of the whole, so damage is noticed; nothing here takes memory in place.
 QUICK_CRYPTOLIB = """
 class aes:
     def __init__(self, key, mode, iv=None):
