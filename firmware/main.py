@@ -2,14 +2,27 @@
 
 `swarm deploy` keeps two versions in two folders, and the file faction.slot names the one to run: whatever cuts a
 transfer, one whole version runs. Without that file the node is what was copied beside this one by hand.
+
+A version that is new names the one before in faction.trial, and from its first start on in faction.back. Its node
+removes that once it is ready, and the deploy once it has seen it run; else the version before runs from the next start
+on.
 """
 
+import os
 import sys
 
 try:
+    os.rename("faction.back", "faction.slot")
+except OSError:
+    try:
+        os.rename("faction.trial", "faction.back")
+    except OSError:
+        pass  # no version is on trial
+try:
     with open("faction.slot") as file:
         slot = file.read()
-    sys.path.insert(0, slot + "/lib")
+    if "lib" in os.listdir(slot):  # a version of faction 1.0: its library is there
+        sys.path.insert(0, slot + "/lib")
     sys.path.insert(0, slot)
 except OSError:
     pass  # a node copied by hand, or frozen into the firmware

