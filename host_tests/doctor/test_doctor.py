@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import swarm
-from asyncio_application import BOOT, ON_ASYNCIO
+from asyncio_application import ON_ASYNCIO
 from box import Box, describe, eventually, write_sensor
 from requirements import require
 from swarm import cli
@@ -254,7 +254,7 @@ def test_an_application_on_asyncio_is_asked_and_not_stopped(box, told, tmp_path,
     monkeypatch.setattr(places, "LISTEN_S", 0.1)
     box.power(12, False)
     slot = box.pointed(12)
-    main = f"import sys\nsys.path[:0] = ['{slot}', '{slot}/lib']\n{BOOT}{ON_ASYNCIO}"
+    main = f"import sys\nsys.path[:0] = ['{slot}', '{slot}/lib']\n{ON_ASYNCIO}"
     (box.flash(12) / "main.py").write_text(main)
     since = len(box.lines[12])
     box.power(12, True)

@@ -6,7 +6,6 @@ import time
 import pytest
 import serial
 
-from asyncio_application import BOOT
 from requirements import require
 from rig_fixture import Table, lay_boards
 from swarm.serial.prompt import raw_repl
@@ -109,7 +108,6 @@ def lay(directory, sensors, then=FOR_EVER):
     homes = lay_boards(directory, sensors)
     for node, sensor in sensors.items():
         (homes[node] / "main.py").write_text(MAIN.format(then=then))
-        (homes[node] / "boot.py").write_text(BOOT)
         if sensor:
             (homes[node] / "sensor.py").write_text(sensor)
     return homes
@@ -227,7 +225,6 @@ def lay_told(directory, boards, first="", **config):
     homes = lay_boards(directory, boards)
     for home in homes.values():
         (home / "main.py").write_text(TOLD.format(first=first))
-        (home / "boot.py").write_text(BOOT)
         written = json.loads((home / "faction.json").read_text())
         (home / "faction.json").write_text(json.dumps({**written, **config}))
     return homes

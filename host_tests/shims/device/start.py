@@ -11,8 +11,10 @@ import micropython
 if sys.implementation.name == "micropython":
     sys.path[:] = [sys.path[0], "", ".frozen", "./lib"]  # a board's own, whose "/" is its folder, after these shims
     import _os
+    import _tasks
 
     sys.modules["os"] = _os
+    sys.modules["_asyncio"] = _tasks
 else:
     sys.path[1:1] = ["", "./lib"]
 
