@@ -1,6 +1,7 @@
-"""What main.py does at each boot: start the application, or say why not and leave the REPL to the user.
+"""What main.py does at each boot: start the node, or say why not; then run the user's application, or leave the REPL.
 
-The application is imported only when it is started, so that a board without the memory for it can say so.
+Both are imported only when they are started, so that a board without the memory for them can say so. The user's
+application is application.py beside this file, in the version that runs; without versions it is on the flash's root.
 """
 
 import gc
@@ -17,18 +18,69 @@ SKIP_FILE = "faction.skip"  # while this file is there, the node is not started
 
 _RETRY_MS = 60_000  # after a start that failed for want of memory, radio or storage, or that was interrupted
 
+_FOLDER = __file__.rpartition("autostart.")[0]
+
 _timer = None  # shows by the LED that no node runs
+_swarm = None  # of the application, while it runs
 
 
 def main():
-    """Start this board's node, unless a file or a held button says not to."""
+    """Start this board's node, unless a file or a held button says not to, and run the user's application beside it."""
     faction.start = start
+    faction.run = run
     reason = _skipped()
     if reason:
         faction.failure = "not started: " + reason
         print("faction:", faction.failure)
-    else:
+        return
+    if _has(_FOLDER + "application.py") or _has(_FOLDER + "application.mpy"):
+        faction.application = "starts"
+    try:
         start()
+        if faction.application and faction.app:
+            _begin()
+    finally:
+        if faction.application == "starts":
+            faction.application = "was not started, as the node was not: reset the board"
+
+
+def _begin():
+    """Run the user's application, unless it did not end when it was asked to before this boot."""
+    from faction.answers import STOP_FILE
+
+    if _has(STOP_FILE):
+        os.remove(STOP_FILE)
+        faction.application = "was stopped"
+        error = RuntimeError("did not stop when asked to, so this boot is without it")
+        faction.app.note("application", error)  # type: ignore[attr-defined]
+    else:
+        run()
+
+
+def run():
+    """Run the user's application beside the node, as at a boot, until a tool or a Ctrl-C stops it."""
+    global _swarm
+    if not faction.app:
+        raise RuntimeError("no node runs on this board: " + faction.failure)
+    try:
+        from faction import aio
+
+        _swarm = aio.Swarm(faction.app)
+        aio.run(_swarm)
+    except Exception as error:  # for want of memory, or of asyncio
+        faction.application = "failed"
+        faction.app.note("application", error)
+    finally:
+        _swarm = None
+
+
+def _has(path):
+    """Whether there is such a file."""
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
 
 
 def start():
@@ -40,7 +92,10 @@ def start():
         _stop()
         import assembly
 
-        assembly.make().start_timer()
+        app = assembly.make()
+        if _swarm:
+            _swarm.adopt(app)
+        app.start_timer()
     except BaseException as error:
         _stop()
         _fail(error)

@@ -253,9 +253,7 @@ def test_what_it_says_to_type_can_be_typed(box, told):
 def test_an_application_on_asyncio_is_asked_and_not_stopped(box, told, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(places, "LISTEN_S", 0.1)
     box.power(12, False)
-    slot = box.pointed(12)
-    main = f"import sys\nsys.path[:0] = ['{slot}', '{slot}/lib']\n{ON_ASYNCIO}"
-    (box.flash(12) / "main.py").write_text(main)
+    (box.flash(12) / box.pointed(12) / "application.py").write_text(ON_ASYNCIO)
     since = len(box.lines[12])
     box.power(12, True)
     box.wait_line(12, "started session", since)

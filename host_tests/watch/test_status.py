@@ -116,7 +116,7 @@ def test_an_application_on_asyncio_goes_on(tmp_path):
     """Ctrl-C would stop it, so it is asked by a line."""
     require("unix")
     boards = lay_boards(tmp_path, [1], required=1)
-    (boards[1] / "main.py").write_text(ON_ASYNCIO)
+    (boards[1] / "application.py").write_text(ON_ASYNCIO)
     with Table(boards, SEED) as table:
         table.start(1)
         table.wait_line(1, "late_us")

@@ -2,7 +2,8 @@
 
 At a board's REPL: faction.status() prints one screen about its node, faction.status_line() one line, faction.trace()
 the last transitions of its machine; faction.status_dict() returns what status() shows, for programs;
-faction.restart() starts the node again with what faction.json says now.
+faction.restart() starts the node again with what faction.json says now, faction.run() the application beside it once it
+was stopped.
 """
 
 import sys
@@ -11,6 +12,7 @@ __version__ = "1.0.0"
 
 app = None  # the application that main.py has started: it has config, node, links, runner, trace, sample, errors
 failure = "main.py has not started one"  # why there is none
+application = None  # type: str | None # what the user's application.py does: "runs", "has returned", "failed", ...; None: there is none
 
 
 def _not_run():
@@ -18,6 +20,7 @@ def _not_run():
 
 
 start = _not_run  # starts the application again; main.py sets it
+run = _not_run  # runs the user's application.py, as at a boot, until it is stopped; main.py sets it
 
 
 def status():
@@ -38,6 +41,11 @@ def status_dict():
 def trace():
     """Print the last transitions of this node's machine as lines of JSON, for `swarm replay`."""
     _tell("trace")
+
+
+def told(what):
+    """Lines in which the report tells of json_line, the status, or of samples, those on flash; one after the other."""
+    return _tell(what)
 
 
 def _tell(what):
