@@ -16,6 +16,7 @@ import faction
 
 SKIP_FILE = "faction.skip"  # while this file is there, the node is not started
 
+_LATE = "was not started"  # an application whose node was not, which only a start of the board mends
 _RETRY_MS = 60_000  # after a start that failed for want of memory, radio or storage, or that was interrupted
 
 _FOLDER = __file__.rpartition("autostart.")[0]
@@ -41,7 +42,7 @@ def main():
             _begin()
     finally:
         if faction.application == "starts":
-            faction.application = "was not started, as the node was not: reset the board"
+            faction.application = _LATE
 
 
 def _begin():
@@ -96,6 +97,8 @@ def start():
         if _swarm:
             _swarm.adopt(app)
         app.start_timer()
+        if faction.application == _LATE:
+            app.note("application", RuntimeError("not started, as its node started late: reset the board"))
     except BaseException as error:
         _stop()
         _fail(error)

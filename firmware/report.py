@@ -139,13 +139,11 @@ def _screen(app, f):
         _row("ready     ", ["%d of %d:" % (len(f["ready"]), total)] + _ids(f["ready"])),
         _row("missing   ", _ids(f["missing"])),
         _row("sample    ", _sample(f).split(" ")),
-        "restarts   %d, generation %d, time-outs %d" % (f["restarts"], f["generation"], f["timeouts"]),
+        "restarts   %d, generation %d, time-outs %d%s" % (f["restarts"], f["generation"], f["timeouts"], _beside(f)),
         _row("frames    ", _counts(f["counters"]), 4),
     ]
     for name, counters in f["links"].items():
         lines.append(_row("%-10s" % name, _counts(counters)))
-    if f["application"]:
-        lines.append("application %s" % f["application"])
     if f["open"]:
         lines.append("open       the demonstration key is published: anybody can speak in this swarm")
     if f["conflict"]:
@@ -158,6 +156,10 @@ def _screen(app, f):
     for text in f["errors"]:
         lines.append(_row("error     ", text.split(" ")))
     return lines
+
+
+def _beside(f):
+    return ", application " + f["application"] if f["application"] else ""
 
 
 def _deadline(f):

@@ -108,7 +108,7 @@ CASES = {
     ),
     "warm_up() is async": (
         write("sensor.py", "async def warm_up():\n    return True\n\nsample = warm_up\n"),
-        "error: warm_up(): TypeError: it is async, which needs faction.aio",
+        "error: warm_up(): TypeError: it is async, which needs an application.py",
         FAILED,
     ),
     "sample() raises": (
@@ -118,7 +118,7 @@ CASES = {
     ),
     "sample() is async": (
         write("sensor.py", WARM + "async def sample():\n    return 1\n"),
-        "error: sample(): TypeError: it is async, which needs faction.aio",
+        "error: sample(): TypeError: it is async, which needs an application.py",
         FAILED,
     ),
     "a sample that is a set": (
