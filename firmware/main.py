@@ -1,7 +1,11 @@
-"""Starts this board's node and returns: the node runs on from a timer, and the REPL is free.
+"""Starts this board's node, which runs on from a timer, and the user's application beside it; else the REPL is free.
 
 `swarm deploy` keeps two versions in two folders, and the file faction.slot names the one to run: whatever cuts a
-transfer, one whole version runs. Without that file the node is what was copied beside this one by hand.
+transfer, one whole version runs. Without that file the node is what was copied beside this one by hand, or what is
+frozen into the firmware.
+
+MicroPython runs a frozen main.py in place of one on the flash, so this file hands over to what is the user's: a version
+that was deployed runs, with its application.py or none; else application.py on the flash; else the node alone.
 
 A version that is new names the one before in faction.trial, and from its first start on in faction.back. Its node
 removes that once it is ready, and the deploy once it has seen it run; else the version before runs from the next start

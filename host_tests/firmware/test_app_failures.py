@@ -300,3 +300,18 @@ def test_a_start_that_failed_for_the_radio_is_tried_again(tmp_path):
         with raw_repl(table.ports[1]) as transport:
             transport.exec("import autostart\nautostart._RETRY_MS = 300")
         table.wait_line(1, "node 1 Bootstrapped")
+
+
+def test_an_application_whose_node_started_late_is_told_to_be_missing(tmp_path):
+    """It has the prompt's place, which only a boot can give it."""
+    require("unix")
+    homes = lay_boards(tmp_path, [1])
+    write("boot.py", NO_RADIO_YET)(homes[1])
+    write("application.py", "async def main(swarm):\n    pass\n")(homes[1])
+    with Table(homes, SEED) as table:
+        table.start(1)
+        table.wait_line(1, "tried again every 60 s")
+        with raw_repl(table.ports[1]) as transport:
+            transport.exec("import autostart\nautostart._RETRY_MS = 300")
+        table.wait_line(1, "error: application: RuntimeError: not started, as its node started late: reset the board")
+        table.wait_line(1, "node 1 Bootstrapped")
