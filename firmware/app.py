@@ -41,9 +41,7 @@ class App:
         self.sample = None  # the first sample's record, once it is taken
         self.errors = []
         self._link_error = None  # the last one that was kept
-        # Of an application on asyncio, which faction.aio sets: how to run a coroutine of the sensor, and who answers on
-        # the serial line.
-        self.spawn = self.answers = None
+        self.beside = None  # the user's application on asyncio: faction.aio's Swarm, while it runs
         self._sensor = sensor
         self._signs = signs.Signs()
         self._warm = self._warming = False
@@ -136,8 +134,8 @@ class App:
             if error is not None and error is not self._link_error:
                 self._link_error = error
                 self.note(name, error)
-        if self.answers:
-            self.answers.tick()
+        if self.beside:
+            self.beside.tick()
         if self._young and ticks_diff(now, self._started) > _BREAK_IN_MS:
             signs.start_watchdog(self.config["watchdog_ms"])
             self._young = False
@@ -167,8 +165,8 @@ class App:
         try:
             value = function()
             if hasattr(value, "send"):
-                if self.spawn:
-                    self.spawn(where, value, done)
+                if self.beside:
+                    self.beside.spawn(where, value, done)
                     return True
                 value = None
                 if faction.application != "starts":  # else there will be a loop for it: it is called again until then

@@ -16,13 +16,9 @@ import faction
 
 SKIP_FILE = "faction.skip"  # while this file is there, the node is not started
 
-_LATE = "was not started"  # an application whose node was not, which only a start of the board mends
 _RETRY_MS = 60_000  # after a start that failed for want of memory, radio or storage, or that was interrupted
 
-_FOLDER = __file__.rpartition("autostart.")[0]
-
 _timer = None  # shows by the LED that no node runs
-_swarm = None  # of the application, while it runs
 
 
 def main():
@@ -34,54 +30,23 @@ def main():
         faction.failure = "not started: " + reason
         print("faction:", faction.failure)
         return
-    if _has(_FOLDER + "application.py") or _has(_FOLDER + "application.mpy"):
+    files = os.listdir(__file__.rpartition("autostart.")[0][:-1] or ".")
+    if "application.py" in files or "application.mpy" in files:
         faction.application = "starts"
-    try:
-        start()
-        if faction.application and faction.app:
-            _begin()
-    finally:
-        if faction.application == "starts":
-            faction.application = _LATE
-
-
-def _begin():
-    """Run the user's application, unless it did not end when it was asked to before this boot."""
-    from faction.answers import STOP_FILE
-
-    if _has(STOP_FILE):
-        os.remove(STOP_FILE)
-        faction.application = "was stopped"
-        error = RuntimeError("did not stop when asked to, so this boot is without it")
-        faction.app.note("application", error)  # type: ignore[attr-defined]
-    else:
-        run()
+    start()
+    if faction.application == "starts":
+        try:
+            run()
+        except BaseException as error:  # for want of memory, or an interrupt before it was loaded
+            faction.application = "failed"
+            faction.app.note("application", error)  # type: ignore[attr-defined]
 
 
 def run():
-    """Run the user's application beside the node, as at a boot, until a tool or a Ctrl-C stops it."""
-    global _swarm
-    if not faction.app:
-        raise RuntimeError("no node runs on this board: " + faction.failure)
-    try:
-        from faction import aio
+    """Run the user's application.py beside this board's node until a tool or a Ctrl-C stops it."""
+    from faction import aio
 
-        _swarm = aio.Swarm(faction.app)
-        aio.run(_swarm)
-    except Exception as error:  # for want of memory, or of asyncio
-        faction.application = "failed"
-        faction.app.note("application", error)
-    finally:
-        _swarm = None
-
-
-def _has(path):
-    """Whether there is such a file."""
-    try:
-        os.stat(path)
-    except OSError:
-        return False
-    return True
+    aio.run(faction.app)
 
 
 def start():
@@ -90,15 +55,14 @@ def start():
     When that is not possible it says why on the serial line and by the LED.
     """
     try:
+        beside = faction.app and faction.app.beside  # type: ignore[attr-defined]
         _stop()
         import assembly
 
         app = assembly.make()
-        if _swarm:
-            _swarm.adopt(app)
+        if beside:
+            beside.adopt(app)
         app.start_timer()
-        if faction.application == _LATE:
-            app.note("application", RuntimeError("not started, as its node started late: reset the board"))
     except BaseException as error:
         _stop()
         _fail(error)
@@ -133,6 +97,8 @@ def _fail(error):
     """Say why no node runs, on the serial line and by the LED."""
     global _timer
     gc.collect()
+    if faction.application == "starts":
+        faction.application = "was not started"  # it has the prompt's place, which only a boot gives it
     faction.failure = "%s: %s" % (type(error).__name__, error)
     interrupted = not isinstance(error, Exception)
     retry = interrupted or isinstance(error, (OSError, MemoryError))

@@ -10,7 +10,10 @@ import pytest
 
 from requirements import require
 from rig_fixture import Table, lay_boards
+from swarm.serial import targets
 from swarm.serial.prompt import raw_repl
+from swarm.serial.targets import Target
+from swarm.watch import node_table
 
 SEED = 8
 LED = 2
@@ -313,5 +316,7 @@ def test_an_application_whose_node_started_late_is_told_to_be_missing(tmp_path):
         table.wait_line(1, "tried again every 60 s")
         with raw_repl(table.ports[1]) as transport:
             transport.exec("import autostart\nautostart._RETRY_MS = 300")
-        table.wait_line(1, "error: application: RuntimeError: not started, as its node started late: reset the board")
         table.wait_line(1, "node 1 Bootstrapped")
+        told = targets.ask(Target("", table.ports[1]))
+    assert told["application"] == "was not started" and told["errors"] == []
+    assert node_table.errors(told) == ["application.py was not started, since its node started late: reset the board"]

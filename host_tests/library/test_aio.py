@@ -8,6 +8,8 @@ import serial
 
 from requirements import require
 from rig_fixture import Table, lay_boards
+from swarm import runtimes
+from swarm.runtimes.measure import allocation
 from swarm.serial import application, targets
 from swarm.serial.port import open_port
 from swarm.serial.prompt import raw_repl
@@ -253,6 +255,51 @@ def test_a_wait_of_a_board_whose_id_another_carries_ends_with_the_reason(tmp_pat
     with Table(lay_told(tmp_path, [1, 2], members=[1, 2], required=2, node=1), SEED) as table:
         table.start(1, 2)
         table.wait(lambda: no_use(table, "a second board carries this id"), what="two waits that end with the conflict")
+
+
+# What it takes, once it runs.
+
+ANSWERS = "import select\nfrom faction.answers import Answers\nanswers = Answers()\nanswers._serial = select.poll()\n"
+# An application that tells what its loop has taken of the heap in a hundred turns.
+LOOP = """
+import asyncio
+import gc
+
+from faction.aio import Swarm
+
+
+class Node:
+    links = (None,)
+
+
+class App:
+    runner = Node
+
+
+async def main(swarm):
+    await asyncio.sleep_ms(40)
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    await asyncio.sleep_ms(400)
+    print(gc.mem_alloc() - before)
+    swarm._answers.stopping = True
+
+
+swarm = Swarm(App())
+asyncio.run(swarm.serve(main))
+"""
+
+
+def test_a_look_for_requests_takes_no_memory(micropython):
+    assert allocation.per_call(micropython, ANSWERS, "answers.tick()", calls=500) == 0
+
+
+def test_a_turn_of_the_loop_takes_no_memory(tmp_path):
+    require("unix")
+    script = tmp_path / "loop.py"
+    script.write_text(LOOP)
+    assert runtimes.run("unix", script) == "0\n"
 
 
 # Whatever an application does, its node goes on.

@@ -25,30 +25,25 @@ run = _not_run  # runs the user's application.py, as at a boot, until it is stop
 
 def status():
     """Print one screen about this board's node."""
-    _tell("screen")
+    tell("screen")
 
 
 def status_line():
     """Print one line about this board's node."""
-    _tell("line")
+    tell("line")
 
 
 def status_dict():
     """What status() shows, as a dict. Raises RuntimeError when no node runs."""
-    return _tell("facts")
+    return tell("facts")
 
 
 def trace():
     """Print the last transitions of this node's machine as lines of JSON, for `swarm replay`."""
-    _tell("trace")
+    tell("trace")
 
 
-def told(what):
-    """Lines in which the report tells of json_line, the status, or of samples, those on flash; one after the other."""
-    return _tell(what)
-
-
-def _tell(what):
+def tell(what):
     """Have the report tell that, and let go of the report and its names: they take a sixth of what the node does."""
     import report
 

@@ -10,10 +10,11 @@ coroutines. It has the prompt's place, and answers.py answers for it; Ctrl-C sto
 """
 
 import asyncio
+import os
 import sys
 
 import faction
-from faction.answers import Answers
+from faction.answers import STOP_FILE, Answers
 from faction.core import BOOTSTRAPPED, TIMED_OUT
 from faction.runner import PERIOD_MS
 
@@ -35,13 +36,16 @@ class Swarm:
     def adopt(self, app):
         """Be about that app from now on; faction.restart() has made it."""
         self._app = app
-        app.spawn = self._spawn
-        app.answers = self._answers
+        app.beside = self
+
+    def tick(self):
+        """Answer on the serial line; the node calls it."""
+        self._answers.tick()
 
     def release(self):
         """Let go of the node: its loop has ended, and with it the sensor's coroutines. May be called again."""
         app = self._app
-        app.spawn = app.answers = None
+        app.beside = None
         for coroutines in (self._begun, self._due):
             while coroutines:
                 where, coroutine, done = coroutines[-1]
@@ -89,7 +93,7 @@ class Swarm:
                 self._begun.append(job)
                 asyncio.create_task(self._finish(job))
             if not self._app.runner.links:
-                self._answers.tick()  # a node that is stopped does not
+                self.tick()  # a node that is stopped does not
             await asyncio.sleep_ms(PERIOD_MS)
         task.cancel()
         for _ in range(_END_MS // PERIOD_MS):
@@ -116,7 +120,8 @@ class Swarm:
         """What a task of the application has raised, which nobody awaits."""
         self.note(context["exception"])
 
-    def _spawn(self, where, coroutine, done):
+    def spawn(self, where, coroutine, done):
+        """Have a coroutine of the sensor run in the loop, and its value handed to done; where: what it is, in words."""
         self._due.append((where, coroutine, done))
 
     async def _finish(self, job):
@@ -131,8 +136,22 @@ class Swarm:
             done(value)
 
 
-def run(swarm):
-    """Run application.py's main beside the node, until a tool or a Ctrl-C stops it; then the prompt is free."""
+def run(app):
+    """Run application.py's main beside that app's node, until a tool or a Ctrl-C stops it; then the prompt is free.
+
+    RuntimeError when there is no node. After a restart that left the application out it is not run.
+    """
+    if not app:
+        raise RuntimeError("no node runs on this board: " + faction.failure)
+    faction.application = "was stopped"
+    try:
+        os.remove(STOP_FILE)
+        app.note("application", RuntimeError("did not stop when asked to, so this boot is without it"))
+    except OSError:  # there is none
+        _run(Swarm(app))
+
+
+def _run(swarm):
     swarm._app.say("runs application.py")
     faction.application = "runs"
     failure = None

@@ -14,7 +14,7 @@ from micropython import const
 
 import faction
 
-STOP_FILE = "faction.stop"  # while this file is there, the next boot starts no application, and removes it
+STOP_FILE = "faction.stop"  # while this file is there, the application is not run; the next boot removes it
 
 _ANSWERS = {b"status": "json_line", b"samples": "samples"}  # by request: what the report tells
 _RAW = b"\x01"  # a tool wants the raw REPL, and its Ctrl-C before that has landed in a callback, where it ends nothing
@@ -68,7 +68,7 @@ class Answers:
     def _take(self, request):
         if request in _ANSWERS:
             try:
-                self._lines = faction.told(_ANSWERS[request])
+                self._lines = faction.tell(_ANSWERS[request])
             except Exception as error:
                 self._lines = iter((json.dumps({"failure": str(error)}),))
         elif request == b"stop" and not self.stopping:

@@ -10,6 +10,9 @@ from swarm.doctor.finding import Finding, Words
 
 APPLICATION_ERROR = "application: "  # what the errors of an application begin with in a node's status
 
+NOT_STARTED = "was not started"  # of an application whose node started late; a reset gives it its turn
+_UNHURT = ("KeyboardInterrupt", NOT_STARTED)  # of these a reset is all that is needed
+
 
 class OfApplication(Words):
     """Findings about an application, and of a node that answers by lines while one runs."""
@@ -43,7 +46,7 @@ class OfApplication(Words):
             "application",
             f"its node reports {error}",
             "its node goes on without it",
-            self.reset(board) if "KeyboardInterrupt" in error else mend,
+            self.reset(board) if any(word in error for word in _UNHURT) else mend,
         )
 
     def of_own_file(self, board: Board) -> Finding:

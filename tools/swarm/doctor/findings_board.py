@@ -11,7 +11,7 @@ from swarm.deploy import payload
 from swarm.deploy.deployment import PLATFORMS, SLOTS
 from swarm.doctor.examination import Board
 from swarm.doctor.finding import Finding, ids, listed
-from swarm.doctor.findings_application import APPLICATION_ERROR, OfApplication
+from swarm.doctor.findings_application import APPLICATION_ERROR, NOT_STARTED, OfApplication
 from swarm.flash import cache
 from swarm.serial.holder import find_holder
 from swarm.serial.port import BoardError
@@ -190,12 +190,13 @@ class OfBoard(OfApplication):
                 f"{status['required']} must be ready before it samples",
                 f"look at {listed(status['missing'])}: power, sensor, distance, wires",
             )
-        yield from self._of_errors(board, status["errors"])
+        yield from self._of_errors(board, status)
 
-    def _of_errors(self, board: Board, errors: list[str]) -> Iterator[Finding]:
+    def _of_errors(self, board: Board, status: dict) -> Iterator[Finding]:
+        errors = status["errors"]
         own = [text for text in errors if text.startswith(APPLICATION_ERROR)]
-        if own:
-            yield self.of_own_error(board, own[-1])
+        if own or status.get("application") == NOT_STARTED:
+            yield self.of_own_error(board, own[-1] if own else f"an application.py that {NOT_STARTED}")
         errors = [text for text in errors if text not in own]
         if errors:
             yield self.at(
