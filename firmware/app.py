@@ -41,7 +41,7 @@ class App:
         self.sample = None  # the first sample's record, once it is taken
         self.errors = []
         self._link_error = None  # the last one that was kept
-        self.spawn = None  # how to run a coroutine of the sensor: faction.aio sets it
+        self.beside = None  # the user's application on asyncio: faction.aio's Swarm, while it runs
         self._sensor = sensor
         self._signs = signs.Signs()
         self._warm = self._warming = False
@@ -134,6 +134,8 @@ class App:
             if error is not None and error is not self._link_error:
                 self._link_error = error
                 self.note(name, error)
+        if self.beside:
+            self.beside.tick()
         if self._young and ticks_diff(now, self._started) > _BREAK_IN_MS:
             signs.start_watchdog(self.config["watchdog_ms"])
             self._young = False
@@ -163,10 +165,12 @@ class App:
         try:
             value = function()
             if hasattr(value, "send"):
-                if self.spawn is None:
-                    raise TypeError("it is async, which needs faction.aio: make it plain, or run the node on asyncio")
-                self.spawn(where, value, done)
-                return True
+                if self.beside:
+                    self.beside.spawn(where, value, done)
+                    return True
+                value = None
+                if faction.application != "starts":  # else there will be a loop for it: it is called again until then
+                    raise TypeError("it is async, which needs an application.py that runs: make it plain")
         except Exception as error:
             self.note(where, error)
             value = None

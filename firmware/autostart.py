@@ -1,6 +1,7 @@
-"""What main.py does at each boot: start the application, or say why not and leave the REPL to the user.
+"""What main.py does at each boot: start the node, or say why not; then run the user's application, or leave the REPL.
 
-The application is imported only when it is started, so that a board without the memory for it can say so.
+Both are imported only when they are started, so that a board without the memory for them can say so. The user's
+application is application.py beside this file, in the version that runs; without versions it is on the flash's root.
 """
 
 import gc
@@ -21,14 +22,31 @@ _timer = None  # shows by the LED that no node runs
 
 
 def main():
-    """Start this board's node, unless a file or a held button says not to."""
+    """Start this board's node, unless a file or a held button says not to, and run the user's application beside it."""
     faction.start = start
+    faction.run = run
     reason = _skipped()
     if reason:
         faction.failure = "not started: " + reason
         print("faction:", faction.failure)
-    else:
-        start()
+        return
+    files = os.listdir(__file__.rpartition("autostart.")[0][:-1] or ".")
+    if "application.py" in files or "application.mpy" in files:
+        faction.application = "starts"
+    start()
+    if faction.application == "starts":
+        try:
+            run()
+        except BaseException as error:  # for want of memory, or an interrupt before it was loaded
+            faction.application = "failed"
+            faction.app.note("application", error)  # type: ignore[attr-defined]
+
+
+def run():
+    """Run the user's application.py beside this board's node until a tool or a Ctrl-C stops it."""
+    from faction import aio
+
+    aio.run(faction.app)
 
 
 def start():
@@ -37,10 +55,14 @@ def start():
     When that is not possible it says why on the serial line and by the LED.
     """
     try:
+        beside = faction.app and faction.app.beside  # type: ignore[attr-defined]
         _stop()
         import assembly
 
-        assembly.make().start_timer()
+        app = assembly.make()
+        if beside:
+            beside.adopt(app)
+        app.start_timer()
     except BaseException as error:
         _stop()
         _fail(error)
@@ -75,6 +97,8 @@ def _fail(error):
     """Say why no node runs, on the serial line and by the LED."""
     global _timer
     gc.collect()
+    if faction.application == "starts":
+        faction.application = "was not started"  # it has the prompt's place, which only a boot gives it
     faction.failure = "%s: %s" % (type(error).__name__, error)
     interrupted = not isinstance(error, Exception)
     retry = interrupted or isinstance(error, (OSError, MemoryError))

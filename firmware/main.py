@@ -1,15 +1,21 @@
-"""Starts this board's node and returns: the node runs on from a timer, and the REPL is free.
+"""Starts this board's node, which runs on from a timer, and the user's application beside it; else the REPL is free.
 
 `swarm deploy` keeps two versions in two folders, and the file faction.slot names the one to run: whatever cuts a
-transfer, one whole version runs. Without that file the node is what was copied beside this one by hand.
+transfer, one whole version runs. Without that file the node is what was copied beside this one by hand, or what is
+frozen into the firmware.
+
+MicroPython runs a frozen main.py in place of one on the flash, so this file hands over to what is the user's: a version
+that was deployed runs, with its application.py or none; else application.py on the flash; else the node alone.
 """
 
+import os
 import sys
 
 try:
     with open("faction.slot") as file:
         slot = file.read()
-    sys.path.insert(0, slot + "/lib")
+    if "lib" in os.listdir(slot):  # a version of faction 1.0: its library is there
+        sys.path.insert(0, slot + "/lib")
     sys.path.insert(0, slot)
 except OSError:
     pass  # a node copied by hand, or frozen into the firmware

@@ -5,6 +5,7 @@ from time import ticks_diff, ticks_ms, ticks_us
 
 from micropython import const
 
+import faction
 from faction.core import BOOTSTRAPPED
 from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, missing, view
 
@@ -22,6 +23,7 @@ def facts(app, failure):
     return {
         "swarm": app.config["swarm"],
         "node": node.machine.peer_id,
+        "digest": _hex(node.frame.digest),
         "open": app.open,
         "session": node.session,
         "state": STATES[node.machine.state],
@@ -39,7 +41,32 @@ def facts(app, failure):
         "counters": counters,
         "links": {name: link.counters() for name, link in app.links.items()},
         "errors": list(app.errors),
+        "application": faction.application,
+        "runs_from": faction.__file__,
     }
+
+
+def _hex(digest):
+    return "".join("%02x" % byte for byte in digest)
+
+
+def json_line(app, failure):
+    """The facts as one line of JSON, for whoever takes lines."""
+    return iter((json.dumps(facts(app, failure)),))
+
+
+def samples(_app, _failure):
+    """The samples on flash as lines of JSON, oldest first: each with its number, and at the end how many there are."""
+    count = 0
+    for name in ("samples.jsonl.old", "samples.jsonl"):
+        try:
+            with open(name, "rb") as file:
+                for line in file:
+                    yield json.dumps(("sample", count, "".join(chr(byte) for byte in line.strip())))
+                    count += 1
+        except OSError:
+            pass  # there is none yet
+    yield json.dumps(("samples", count))
 
 
 def _ids(ids):
@@ -112,7 +139,7 @@ def _screen(app, f):
         _row("ready     ", ["%d of %d:" % (len(f["ready"]), total)] + _ids(f["ready"])),
         _row("missing   ", _ids(f["missing"])),
         _row("sample    ", _sample(f).split(" ")),
-        "restarts   %d, generation %d, time-outs %d" % (f["restarts"], f["generation"], f["timeouts"]),
+        "restarts   %d, generation %d, time-outs %d%s" % (f["restarts"], f["generation"], f["timeouts"], _beside(f)),
         _row("frames    ", _counts(f["counters"]), 4),
     ]
     for name, counters in f["links"].items():
@@ -122,13 +149,17 @@ def _screen(app, f):
     if f["conflict"]:
         lines.append("stopped    a second board has this id: give it another, then restart both")
     if f["counters"]["foreign"]:
-        digest = "".join("%02x" % byte for byte in app.node.frame.foreign_digest)
+        digest = _hex(app.node.frame.foreign_digest)
         lines.append("foreign    another swarm, or a node provisioned otherwise: digest " + digest)
     if f["counters"]["stale"]:
         lines.append("stale      recordings, or a board whose session number was lost: swarm deploy it")
     for text in f["errors"]:
         lines.append(_row("error     ", text.split(" ")))
     return lines
+
+
+def _beside(f):
+    return ", application " + f["application"] if f["application"] else ""
 
 
 def _deadline(f):

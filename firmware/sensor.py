@@ -1,8 +1,8 @@
 """The sensor of this board: the one file to replace with your own.
 
 warm_up() is called every few milliseconds until it returns True: then this node is ready. sample() is called at the
-instant that the swarm has agreed on, and returns what JSON can hold. Neither may wait: they run in a callback. In an
-application on asyncio (faction.aio) either may be async, and then it may.
+instant that the swarm has agreed on, and returns what JSON can hold. Neither may wait: they run in a callback. Beside
+an application on asyncio (application.py) either may be async, and then it may.
 
 This one reads the temperature of the chip itself, and is warm once the readings are steady.
 """

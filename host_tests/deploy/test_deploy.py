@@ -211,7 +211,7 @@ def test_sources_for_a_board_that_loads_no_compiled_files(box, monkeypatch, caps
     assert "or deploy with --source" in told.err and "0 of 1 boards" in told.out
     assert cli.main(["deploy", "5", "--source", "--swarm", str(box.file)]) == 0
     held = box.slot(5, box.pointed(5))
-    assert held["lib/faction/node.py"] == (payload.LIB / "faction" / "node.py").read_bytes()
+    assert held["faction/node.py"] == (payload.LIB / "faction" / "node.py").read_bytes()
     assert not any(path.endswith(".mpy") for path in held)
 
 
@@ -454,8 +454,8 @@ def versions(box, node, tmp_path):
         described.lead_ms = 500 + len(made)
         files = payload.build(described, described.member(node), TARGET)
         for path, source in (
-            ("lib/faction/__init__.mpy", payload.LIB / "faction" / "__init__.py"),
-            ("lib/faction/trickle.mpy", payload.LIB / "faction" / "trickle.py"),
+            ("faction/__init__.mpy", payload.LIB / "faction" / "__init__.py"),
+            ("faction/trickle.mpy", payload.LIB / "faction" / "trickle.py"),
             ("report.mpy", payload.FIRMWARE / "report.py"),
             ("app.mpy", payload.FIRMWARE / "app.py"),
             ("store.mpy", payload.FIRMWARE / "store.py"),
@@ -595,7 +595,7 @@ def test_a_deploy_of_a_whole_box_that_is_ended_is_repaired_by_the_next(box, how,
     run(box, "--all")
     compiled, sources = files_of_all(box, TARGET), files_of_all(box, None)
     with subprocess.Popen([*COMMAND, "--all", "--source", "--swarm", str(box.file)], **PIPES) as process:
-        sent = [box.flash(node) / slot / "lib/faction/core.py" for node in box.nodes for slot in SLOTS]
+        sent = [box.flash(node) / slot / "faction/core.py" for node in box.nodes for slot in SLOTS]
         assert eventually(lambda: any(file.exists() for file in sent))
         process.send_signal(how)
         told = process.communicate(timeout=120)[0]

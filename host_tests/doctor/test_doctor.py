@@ -14,7 +14,7 @@ from contextlib import redirect_stdout
 import pytest
 
 import swarm
-from asyncio_application import BOOT, ON_ASYNCIO
+from asyncio_application import ON_ASYNCIO
 from box import Box, describe, eventually, write_sensor
 from requirements import require
 from swarm import cli
@@ -265,9 +265,7 @@ def test_what_it_says_to_type_can_be_typed(box, told):
 def test_an_application_on_asyncio_is_asked_and_not_stopped(box, mended, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(places, "LISTEN_S", 0.1)
     box.power(12, False)
-    slot = box.pointed(12)
-    main = f"import sys\nsys.path[:0] = ['{slot}', '{slot}/lib']\n{BOOT}{ON_ASYNCIO}"
-    (box.flash(12) / "main.py").write_text(main)
+    (box.flash(12) / box.pointed(12) / "application.py").write_text(ON_ASYNCIO)
     since = len(box.lines[12])
     box.power(12, True)
     box.wait_line(12, "started session", since)

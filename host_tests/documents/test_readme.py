@@ -12,7 +12,11 @@ import pytest
 
 from foreground import foreground
 from requirements import require
+from rig_fixture import Table, lay_boards
 from swarm import paths
+from swarm.deploy import payload
+from swarm.serial import targets
+from swarm.serial.targets import Target
 
 README = (paths.ROOT / "README.md").read_text()
 FIRMWARE = (paths.FIRMWARE / "README.md").read_text()
@@ -35,6 +39,18 @@ def board(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with foreground("--dir", str(tmp_path / "box")):
         yield str(tmp_path / "box" / "ports" / "1")
+
+
+def test_the_application_runs_as_it_stands_there(tmp_path):
+    (source,) = (block for block in blocks(README, "python") if block.startswith("# application.py\n"))
+    payload.check_application(Path("application.py"), source.encode())
+    homes = lay_boards(tmp_path, [1], required=1)
+    (homes[1] / "application.py").write_text(source)
+    with Table(homes, 3) as table:
+        table.start(1)
+        table.wait_line(1, "my own turn, since ")
+        told = targets.ask(Target("", table.ports[1]))
+    assert (told["application"], told["errors"]) == ("runs", [])
 
 
 def test_copied_by_hand_a_node_runs(board, tmp_path):

@@ -10,7 +10,10 @@ import pytest
 
 from requirements import require
 from rig_fixture import Table, lay_boards
+from swarm.serial import targets
 from swarm.serial.prompt import raw_repl
+from swarm.serial.targets import Target
+from swarm.watch import node_table
 
 SEED = 8
 LED = 2
@@ -109,7 +112,7 @@ CASES = {
     ),
     "warm_up() is async": (
         write("sensor.py", "async def warm_up():\n    return True\n\nsample = warm_up\n"),
-        "error: warm_up(): TypeError: it is async, which needs faction.aio",
+        "error: warm_up(): TypeError: it is async, which needs an application.py",
         FAILED,
     ),
     "sample() raises": (
@@ -119,7 +122,7 @@ CASES = {
     ),
     "sample() is async": (
         write("sensor.py", WARM + "async def sample():\n    return 1\n"),
-        "error: sample(): TypeError: it is async, which needs faction.aio",
+        "error: sample(): TypeError: it is async, which needs an application.py",
         FAILED,
     ),
     "a sample that is a set": (
@@ -301,3 +304,20 @@ def test_a_start_that_failed_for_the_radio_is_tried_again(tmp_path):
         with raw_repl(table.ports[1]) as transport:
             transport.exec("import autostart\nautostart._RETRY_MS = 300")
         table.wait_line(1, "node 1 Bootstrapped")
+
+
+def test_an_application_whose_node_started_late_is_told_to_be_missing(tmp_path):
+    """It has the prompt's place, which only a boot can give it."""
+    require("unix")
+    homes = lay_boards(tmp_path, [1])
+    write("boot.py", NO_RADIO_YET)(homes[1])
+    write("application.py", "async def main(swarm):\n    pass\n")(homes[1])
+    with Table(homes, SEED) as table:
+        table.start(1)
+        table.wait_line(1, "tried again every 60 s")
+        with raw_repl(table.ports[1]) as transport:
+            transport.exec("import autostart\nautostart._RETRY_MS = 300")
+        table.wait_line(1, "node 1 Bootstrapped")
+        told = targets.ask(Target("", table.ports[1]))
+    assert told["application"] == "was not started" and told["errors"] == []
+    assert node_table.errors(told) == ["application.py was not started, since its node started late: reset the board"]

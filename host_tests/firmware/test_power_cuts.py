@@ -33,7 +33,7 @@ VICTIMS = range(1, PEER)
 SAMPLE = re.compile(r'(?:>>> )?({[^{}]*"late_us"[^{}]*})$')  # a sample's line, perhaps behind a prompt
 LEADS = (500, 501, 502)  # by which a version's faction.json is known; its sensor says the version's number
 # Every file of a version is sent, copied and removed by the same code; these are enough to cut each step of it.
-FEW = {"lib/faction/core", "store", "sensor", "faction.json", "faction.key"}
+FEW = {"faction/core", "store", "sensor", "faction.json", "faction.key"}
 BEFORE, AFTER = 200_000_000, 200_001_000  # sessions above which the versions start that were there, and the new one
 
 

@@ -19,6 +19,7 @@ ROWS, COLUMNS = 24, 80
 KEYS = {
     *("swarm", "node", "open", "session", "state", "heard", "ready", "missing", "required", "generation", "restarts"),
     *("timeouts", "conflict", "deadline_in_ms", "sample", "instant_in_us", "counters", "links", "errors"),
+    *("digest", "application", "runs_from"),
 }
 SCATTERED = [101 + 3221 * i for i in range(20)]
 
@@ -83,11 +84,21 @@ def line(app):
 
 
 @pytest.mark.parametrize("members", (SCATTERED, list(range(1, 21)), list(range(0, 680 * 96, 96)), list(range(680))))
-def test_everything_at_once_is_one_screen(members):
+def test_everything_at_once_is_one_screen(members, monkeypatch):
+    monkeypatch.setattr(faction, "application", "was not started")
     rows = screen(worst(members))
     assert len(rows) <= ROWS and max(map(len, rows)) <= COLUMNS, "\n".join(rows)
     text = "\n".join(rows)
-    for word in ("swarm demo (open)", "Pinging", "stopped", "foreign", "EIO", "ESP_ERR_ESPNOW_NO_MEM", "yielded 890"):
+    for word in (
+        "swarm demo (open)",
+        "Pinging",
+        "stopped",
+        "foreign",
+        "EIO",
+        "ESP_ERR_ESPNOW_NO_MEM",
+        "yielded 890",
+        "application was",
+    ):
         assert word in text
     assert len(line(worst(members))) <= COLUMNS + 1
 
@@ -165,7 +176,7 @@ LOADED = """
 import sys
 import faction
 import faction.runner
-lazy = ("report", "faction.names", "faction.aio")
+lazy = ("report", "faction.names", "faction.aio", "faction.answers")
 def loaded():
     return [name for name in lazy if name in sys.modules] + [name for name in ("names",) if hasattr(faction, name)]
 assert not loaded(), "the status is loaded before anybody asks"

@@ -1,4 +1,4 @@
-"""The node inside an application on asyncio, on virtual boards with the real asyncio."""
+"""The user's application on asyncio beside the node, on virtual boards with the real asyncio."""
 
 import json
 import time
@@ -6,20 +6,21 @@ import time
 import pytest
 import serial
 
-from asyncio_application import BOOT
 from requirements import require
 from rig_fixture import Table, lay_boards
+from swarm import runtimes
+from swarm.runtimes.measure import allocation
+from swarm.serial import application, targets
+from swarm.serial.port import open_port
 from swarm.serial.prompt import raw_repl
+from swarm.serial.status import read_status
 
 SEED = 12
 MEMBERS = [1, 2, 3]
 ASYNC, PLAIN, ON_A_TIMER = MEMBERS
 
-MAIN = """
+APPLICATION = """
 import asyncio
-
-import assembly
-from faction.aio import Swarm
 
 turns = 0
 
@@ -31,30 +32,21 @@ async def work():
         await asyncio.sleep_ms(10)
 
 
-async def main():
-    global swarm
+async def main(swarm):
     other = asyncio.create_task(work())
-    swarm = Swarm(assembly.make())
     await swarm.bootstrapped()
     print("application: bootstrapped")
     print("application: sampled", (await swarm.first_sample())["value"])
     print("application: again", (await swarm.first_sample())["value"])
     {then}
-
-
-asyncio.run(main())
-print("application: ended after", turns > 10)
+    print("application: ended after", turns > 10)
 """
 # An application that tells how its waits end.
 TOLD = """
 import asyncio
 
-import assembly
-from faction.aio import Swarm
 
-
-async def main():
-    swarm = Swarm(assembly.make())
+async def main(swarm):
     {first}
     for wait in (swarm.bootstrapped, swarm.first_sample):
         try:
@@ -62,9 +54,6 @@ async def main():
         except RuntimeError as error:
             print("application: no use:", error)
     await asyncio.sleep_ms(60_000)
-
-
-asyncio.run(main())
 """
 FOR_EVER = "await other"
 STOP = "swarm.stop()\n    print('application: stopped')\n    await asyncio.sleep_ms(200)"
@@ -105,11 +94,10 @@ async def sample():
 
 
 def lay(directory, sensors, then=FOR_EVER):
-    """Boards whose main.py is an application on asyncio; sensors: node -> its sensor.py, None for the default."""
+    """Boards with an application on asyncio; sensors: node -> its sensor.py, None for the default."""
     homes = lay_boards(directory, sensors)
     for node, sensor in sensors.items():
-        (homes[node] / "main.py").write_text(MAIN.format(then=then))
-        (homes[node] / "boot.py").write_text(BOOT)
+        (homes[node] / "application.py").write_text(APPLICATION.format(then=then))
         if sensor:
             (homes[node] / "sensor.py").write_text(sensor)
     return homes
@@ -117,7 +105,7 @@ def lay(directory, sensors, then=FOR_EVER):
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """Three boards: an async sensor, a plain one, and one whose node runs from its timer as usual."""
+    """Three boards: an application with an async sensor, one with a plain one, and a board without an application."""
     require("unix")
     directory = tmp_path_factory.mktemp("boards")
     timer_home = lay_boards(directory, MEMBERS)[ON_A_TIMER]
@@ -177,16 +165,31 @@ def test_a_request_for_the_status_is_answered_on_the_serial_line(table):
             assert not [line for line in ask(port, request, 0) if line.startswith("{")], request
 
 
-def test_ctrl_c_stops_the_application_and_gives_the_prompt(table):
+def test_ctrl_c_stops_the_application_and_the_node_goes_on(table):
     with serial.Serial(table.ports[PLAIN], timeout=2) as port:
         port.write(b"\x03")
         shown = port.read_until(b">>> ")
-    assert b"KeyboardInterrupt" in shown and shown.endswith(b">>> ")
+    assert b"application: KeyboardInterrupt: stopped by Ctrl-C" in shown and shown.endswith(b">>> ")
+    assert b"Traceback" not in shown
     with raw_repl(table.ports[PLAIN]) as transport:
-        transport.exec("import faction")
-        before = transport.eval("faction.status_dict()['counters']")
-        time.sleep(0.3)
-        assert transport.eval("faction.status_dict()['counters']") == before, "the node has stopped with it"
+        status = read_status(transport, table.ports[PLAIN])
+        assert status["application"] == "was stopped" and "Ctrl-C" in status["errors"][-1]
+        assert (status["state"], status["session"]) == ("Bootstrapped", 1)
+        transport.exec("import faction\nticks = []\nfaction.app.tick = ticks.append")
+        time.sleep(0.2)
+        assert transport.eval("len(ticks)") > 5, "the node has stopped with it"
+        transport.exec("del faction.app.tick, ticks")
+
+
+def test_an_application_that_was_stopped_can_be_run_again_beside_the_same_node(table):
+    said_before = len(said(table, PLAIN, "application: again"))
+    with raw_repl(table.ports[PLAIN]) as transport:
+        session = read_status(transport, table.ports[PLAIN])["session"]
+        application.run(transport)
+    table.wait(lambda: len(said(table, PLAIN, "application: again")) > said_before, what="the application again")
+    with open_port(table.ports[PLAIN]) as transport:
+        status = application.of_application(transport, table.ports[PLAIN])
+    assert (status["application"], status["session"]) == ("runs", session)
 
 
 def test_errors_of_async_sensors_are_notes(tmp_path):
@@ -233,8 +236,7 @@ def lay_told(directory, boards, first="", **config):
     """Boards with the application that tells, and what differs in their faction.json."""
     homes = lay_boards(directory, boards)
     for home in homes.values():
-        (home / "main.py").write_text(TOLD.format(first=first))
-        (home / "boot.py").write_text(BOOT)
+        (home / "application.py").write_text(TOLD.format(first=first))
         written = json.loads((home / "faction.json").read_text())
         (home / "faction.json").write_text(json.dumps({**written, **config}))
     return homes
@@ -260,3 +262,216 @@ def test_a_wait_of_a_board_whose_id_another_carries_ends_with_the_reason(tmp_pat
     with Table(lay_told(tmp_path, [1, 2], members=[1, 2], required=2, node=1), SEED) as table:
         table.start(1, 2)
         table.wait(lambda: no_use(table, "a second board carries this id"), what="two waits that end with the conflict")
+
+
+# What it takes, once it runs.
+
+ANSWERS = "import select\nfrom faction.answers import Answers\nanswers = Answers()\nanswers._serial = select.poll()\n"
+# An application that tells what its loop has taken of the heap in a hundred turns.
+LOOP = """
+import asyncio
+import gc
+
+from faction.aio import Swarm
+
+
+class Node:
+    links = (None,)
+
+
+class App:
+    runner = Node
+
+
+async def main(swarm):
+    await asyncio.sleep_ms(40)
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    await asyncio.sleep_ms(400)
+    print(gc.mem_alloc() - before)
+    swarm._answers.stopping = True
+
+
+swarm = Swarm(App())
+asyncio.run(swarm.serve(main))
+"""
+
+
+def test_a_look_for_requests_takes_no_memory(micropython):
+    assert allocation.per_call(micropython, ANSWERS, "answers.tick()", calls=500) == 0
+
+
+def test_a_turn_of_the_loop_takes_no_memory(tmp_path):
+    require("unix")
+    script = tmp_path / "loop.py"
+    script.write_text(LOOP)
+    assert runtimes.run("unix", script) == "0\n"
+
+
+# Whatever an application does, its node goes on.
+
+
+ENDS = {
+    "returns": ("return", "has returned", None),
+    "raises": ("raise ValueError('no more')", "failed", "application: ValueError: no more"),
+    "is cancelled": ("raise asyncio.CancelledError", "failed", "application: CancelledError: "),
+    "exits": ("sys.exit(3)", "failed", "application: SystemExit: 3"),
+    "interrupts itself": ("raise KeyboardInterrupt", "was stopped", "application: KeyboardInterrupt: stopped by"),
+    "begins the loop anew": ("asyncio.new_event_loop()", "has returned", None),
+    "stops the loop": ("asyncio.get_event_loop().stop()", "has returned", None),
+    "hangs": ("while True: pass", "runs", None),
+    "waits without asyncio": ("time.sleep(3600)", "runs", None),
+    "eats the heap": (
+        "held = []\n    while True: held.append(bytearray(100_000))",
+        "failed",
+        "application: MemoryError",
+    ),
+    "recurses": ("await main(swarm)", "failed", "application: RuntimeError: maximum recursion depth"),
+    "cancels all others": (
+        "await asyncio.sleep_ms(50)\n    tasks = asyncio.core._task_queue\n"
+        "    while tasks.peek(): tasks.pop().coro.throw(asyncio.CancelledError)",
+        "failed",
+        "application: CancelledError",
+    ),
+    "has a child that raises": (
+        "asyncio.create_task(child())\n    await asyncio.sleep(3600)",
+        "runs",
+        "application: OSError: of a child",
+    ),
+}
+ANY = """
+import asyncio
+import sys
+import time
+
+
+async def child():
+    raise OSError("of a child")
+
+
+async def main(swarm):
+    {body}
+"""
+
+
+@pytest.mark.parametrize("body, state, error", ENDS.values(), ids=ENDS)
+def test_whatever_an_application_does_the_node_goes_on_and_tells(tmp_path, body, state, error):
+    require("unix")
+    homes = lay_boards(tmp_path, [1], required=1)
+    (homes[1] / "application.py").write_text(ANY.format(body=body))
+    with Table(homes, SEED) as table:
+        table.start(1)
+        table.wait_line(1, '"late_us"')
+        status = wait_for(table, 1, lambda told: told["application"] == state and bool(told["errors"]) == bool(error))
+        assert (status["state"], status["session"]) == ("Bootstrapped", 1)
+        assert error is None or status["errors"][0].startswith(error), status["errors"]
+        with open_port(table.ports[1]) as transport:
+            application.stop(transport, table.ports[1])
+        with raw_repl(table.ports[1]) as transport:
+            assert read_status(transport, table.ports[1])["session"] == 1
+
+
+def wait_for(table, node, done):
+    """The status of a node for which done(status) is true, asked for as `swarm status` does."""
+    deadline = time.monotonic() + 10
+    while True:
+        told = targets.ask(targets.Target("", table.ports[node]))
+        if "error" not in told and done(told):
+            return told
+        assert time.monotonic() < deadline, (told, table.story())
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("import bme280\n", "application: ImportError: no module named 'bme280'"),
+        ("async def start(swarm):\n    pass\n", "application: ValueError: application.py: has no main(swarm)"),
+        ("def main(swarm):\n    pass\n", "application: TypeError: "),
+        ("async def main():\n    pass\n", "application: TypeError: "),
+        ("async def main(swarm:\n", "application: SyntaxError: "),
+        ("raise SystemExit\n", "application: SystemExit: "),
+    ],
+)
+def test_an_application_that_does_not_begin_is_told(tmp_path, source, error):
+    require("unix")
+    homes = lay_boards(tmp_path, [1], required=1)
+    (homes[1] / "application.py").write_text(source)
+    with Table(homes, SEED) as table:
+        table.start(1)
+        table.wait_line(1, '"late_us"')
+        status = wait_for(table, 1, lambda told: told["errors"])
+        assert (status["application"], status["state"]) == ("failed", "Bootstrapped")
+        assert status["errors"][0].startswith(error)
+
+
+STUBBORN = """
+import time
+
+
+async def main(swarm):
+    while True:
+        try:
+            time.sleep_ms(100)
+        except BaseException:
+            pass
+"""
+
+
+def test_one_that_takes_no_notice_is_left_out_by_a_restart(tmp_path):
+    require("unix")
+    homes = lay_boards(tmp_path, [1], required=1)
+    (homes[1] / "application.py").write_text(STUBBORN)
+    with Table(homes, SEED) as table:
+        table.start(1)
+        table.wait_line(1, '"late_us"')
+        with open_port(table.ports[1]) as transport:
+            assert application.stop(transport, table.ports[1])
+        status = wait_for(table, 1, lambda told: told["application"] == "was stopped")
+        assert status["session"] == 2 and "did not stop when asked to" in status["errors"][0]
+        table.power(1, False)
+        table.start(1)
+        wait_for(table, 1, lambda told: told["application"] == "runs" and told["session"] == 3)
+
+
+def test_a_sensor_with_coroutines_goes_on_when_the_application_has_returned(tmp_path):
+    require("unix")
+    homes = lay_boards(tmp_path, [1], required=1)
+    (homes[1] / "application.py").write_text("async def main(swarm):\n    pass\n")
+    (homes[1] / "sensor.py").write_text(ASYNC_SENSOR)
+    with Table(homes, SEED) as table:
+        table.start(1)
+        status = wait_for(table, 1, lambda told: told["sample"])
+        assert (status["sample"]["value"], status["errors"]) == ([1, "two"], [])
+        assert status["application"] == "has returned"
+
+
+def test_a_sensor_with_coroutines_whose_application_was_stopped_says_what_it_needs(tmp_path):
+    require("unix")
+    homes = lay_boards(tmp_path, [1], required=1)
+    (homes[1] / "application.py").write_text("async def main(swarm):\n    pass\n")
+    (homes[1] / "sensor.py").write_text(ASYNC_SENSOR.replace("150", "60_000"))
+    with Table(homes, SEED) as table:
+        table.start(1)
+        wait_for(table, 1, lambda told: told["application"] == "has returned")
+        with open_port(table.ports[1]) as transport:
+            assert application.stop(transport, table.ports[1])
+        status = wait_for(table, 1, lambda told: len(told["errors"]) == 2)
+        assert status["application"] == "was stopped"
+        assert status["errors"][0] == "warm_up(): RuntimeError: the application has ended before it"
+        assert "warm_up(): TypeError: it is async, which needs an application.py that runs" in status["errors"][1]
+
+
+def test_a_restart_of_the_node_keeps_the_application(tmp_path):
+    require("unix")
+    homes = lay_boards(tmp_path, [1], required=1)
+    (homes[1] / "application.py").write_text(
+        "import asyncio, faction\n\n\nasync def main(swarm):\n"
+        "    await swarm.first_sample()\n    faction.restart()\n"
+        "    print('application: session', (await swarm.first_sample())['session'])\n    await asyncio.sleep(3600)\n"
+    )
+    with Table(homes, SEED) as table:
+        table.start(1)
+        table.wait_line(1, "application: session 2")
+        status = wait_for(table, 1, lambda told: told["application"] == "runs")
+        assert (status["session"], status["errors"]) == (2, [])

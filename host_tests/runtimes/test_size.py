@@ -32,6 +32,7 @@ def test_every_budget_of_the_table_is_measured(figures):
         "heap of a board in all, 20 members, espnow, deployed as .mpy": 43008,
         "heap of a board in all, 20 members, espnow, frozen": 16384,
         "heap that the status keeps once it was asked for, espnow": 512,
+        "heap that an application on asyncio takes, asyncio included": 9216,
         "receiving a 46-byte frame": 14,
     }
 
@@ -47,6 +48,7 @@ def test_the_figures_are_of_something(figures):
         assert values[f"{board}, deployed as .mpy"] > 38_000
         assert values[f"{board}, frozen"] > 12_000
         assert values[f"heap that the status keeps once it was asked for, {link}"] > 100, "its names"
+    assert values["heap that an application on asyncio takes, asyncio included"] > 6000
     assert values["receiving a 46-byte frame"] > 2
 
 
@@ -58,6 +60,12 @@ def test_the_librarys_document_tells_them(figures):
         board = f"heap of a board in all, 20 members, {link}"
         deployed, frozen = figures[f"{board}, deployed as .mpy"], figures[f"{board}, frozen"]
         assert numbers == [round(n / 1024, 1) for f in (deployed, frozen) for n in (f.value, f.limit)]
+
+
+def test_the_documents_tell_what_an_application_takes(figures):
+    kilobytes = round(figures["heap that an application on asyncio takes, asyncio included"].value / 1024, 1)
+    assert f"It takes {kilobytes} KB of heap before its first line" in (paths.ROOT / "README.md").read_text()
+    assert f"An application on asyncio takes {kilobytes} KB more" in (paths.LIB / "README.md").read_text()
 
 
 def test_a_larger_link_or_a_module_more_shows(tmp_path, monkeypatch):

@@ -59,14 +59,6 @@ def test_a_line_tells_its_session():
     assert samples.parse(answer(json.dumps({**record(5), "session": "9"}), sample=None)) == ([], 1)
 
 
-def test_an_application_on_asyncio_has_the_sample_of_its_status():
-    said = answer(record())
-    del said["lines"], said["read_s"]
-    ((sample,), spoilt) = samples.parse(said)
-    assert (sample.late_us, sample.session, sample.agreed, spoilt) == (5, 1, "", 0)
-    assert samples.parse({**said, "sample": None}) == ([], 0)
-
-
 def test_lines_that_a_power_cut_has_spoilt_are_passed_over():
     lines = [
         record(1),

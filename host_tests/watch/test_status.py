@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from asyncio_application import BOOT, ON_ASYNCIO
+from asyncio_application import ON_ASYNCIO
 from requirements import require
 from rig_fixture import Table, lay_boards
 from swarm.serial import kept, port, targets
@@ -116,8 +116,7 @@ def test_an_application_on_asyncio_goes_on(tmp_path):
     """Ctrl-C would stop it, so it is asked by a line."""
     require("unix")
     boards = lay_boards(tmp_path, [1], required=1)
-    (boards[1] / "main.py").write_text(ON_ASYNCIO)
-    (boards[1] / "boot.py").write_text(BOOT)
+    (boards[1] / "application.py").write_text(ON_ASYNCIO)
     with Table(boards, SEED) as table:
         table.start(1)
         table.wait_line(1, "late_us")

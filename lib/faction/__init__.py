@@ -2,7 +2,8 @@
 
 At a board's REPL: faction.status() prints one screen about its node, faction.status_line() one line, faction.trace()
 the last transitions of its machine; faction.status_dict() returns what status() shows, for programs;
-faction.restart() starts the node again with what faction.json says now.
+faction.restart() starts the node again with what faction.json says now, faction.run() the application beside it once it
+was stopped.
 """
 
 import sys
@@ -11,6 +12,7 @@ __version__ = "1.0.0"
 
 app = None  # the application that main.py has started: it has config, node, links, runner, trace, sample, errors
 failure = "main.py has not started one"  # why there is none
+application = None  # type: str | None # what the user's application.py does: "runs", "has returned", "failed", ...; None: there is none
 
 
 def _not_run():
@@ -18,29 +20,30 @@ def _not_run():
 
 
 start = _not_run  # starts the application again; main.py sets it
+run = _not_run  # runs the user's application.py, as at a boot, until it is stopped; main.py sets it
 
 
 def status():
     """Print one screen about this board's node."""
-    _tell("screen")
+    tell("screen")
 
 
 def status_line():
     """Print one line about this board's node."""
-    _tell("line")
+    tell("line")
 
 
 def status_dict():
     """What status() shows, as a dict. Raises RuntimeError when no node runs."""
-    return _tell("facts")
+    return tell("facts")
 
 
 def trace():
     """Print the last transitions of this node's machine as lines of JSON, for `swarm replay`."""
-    _tell("trace")
+    tell("trace")
 
 
-def _tell(what):
+def tell(what):
     """Have the report tell that, and let go of the report and its names: they take a sixth of what the node does."""
     import report
 

@@ -1,43 +1,58 @@
-"""Runs a board's node inside an application on asyncio, for a main.py of your own:
+"""The user's application on asyncio beside a board's node: application.py, with a main such as
 
-    async def main():
-        swarm = Swarm(assembly.make())
+    async def main(swarm):
         await swarm.bootstrapped()
         print(await swarm.first_sample())
-        while True:  # as long as this runs the node does, and the others can hear it
-            await asyncio.sleep(60)
 
-There Ctrl-C stops the application, and with it the node. So that its status can be read all the same, a line that
-holds `status` on the serial port is answered with one line of JSON.
+The node runs from its timer, as it does without one: whatever the application does, waits or hangs, fails, returns or
+is stopped, the node goes on. The loop goes on as well when main ends, for what main has started and for a sensor with
+coroutines. It has the prompt's place, and answers.py answers for it; Ctrl-C stops it.
 """
 
 import asyncio
-import json
-import select
+import os
 import sys
 
 import faction
+from faction.answers import STOP_FILE, Answers
 from faction.core import BOOTSTRAPPED, TIMED_OUT
 from faction.runner import PERIOD_MS
 
-_LINE_MAX = 80
+_END_MS = 1000  # for main to end when it is asked to
 
 
 class Swarm:
-    """This board's node as a task of the running event loop.
+    """What an application knows of its board's node.
 
-    app: of the firmware's assembly.make(). The sensor's functions may be coroutines.
+    app: the firmware's, whose node runs. The sensor's functions may be coroutines, which run in the application's loop.
     """
 
     def __init__(self, app):
+        self._answers = Answers()
+        self._due = []  # the sensor's coroutines that are to begin, each with where it is and who takes its result
+        self._begun = []  # and those that have
+        self.adopt(app)
+
+    def adopt(self, app):
+        """Be about that app from now on; faction.restart() has made it."""
         self._app = app
-        self._line = b""
-        self._serial = select.poll()
-        self._serial.register(sys.stdin, select.POLLIN)
-        app.spawn = self._spawn
-        app.introduce()
-        app.runner.start()
-        self._task = asyncio.create_task(self._run())
+        app.beside = self
+
+    def tick(self):
+        """Answer on the serial line; the node calls it."""
+        self._answers.tick()
+
+    def release(self):
+        """Let go of the node: its loop has ended, and with it the sensor's coroutines. May be called again."""
+        app = self._app
+        app.beside = None
+        for coroutines in (self._begun, self._due):
+            while coroutines:
+                where, coroutine, done = coroutines[-1]
+                coroutines.pop()
+                coroutine.close()
+                app.note(where, RuntimeError("the application has ended before it"))
+                done(None)
 
     async def bootstrapped(self):
         """Wait until the node has concluded Bootstrapped. RuntimeError, which says why, when it never will."""
@@ -66,43 +81,112 @@ class Swarm:
 
     def stop(self):
         """Stop the node and its links for good."""
-        self._task.cancel()
         self._app.runner.stop()
 
-    async def _run(self):
-        while True:
-            self._app.runner.tick()
-            self._answer()
+    async def serve(self, main):
+        """Run main(self) and what it starts, and the sensor's coroutines, until a tool asks for the end."""
+        asyncio.get_event_loop().set_exception_handler(self._unheard)
+        task = asyncio.create_task(self._run(main))
+        while not self._answers.stopping:
+            while self._due:
+                job = self._due.pop(0)
+                self._begun.append(job)
+                asyncio.create_task(self._finish(job))
+            if not self._app.runner.links:
+                self.tick()  # a node that is stopped does not
+            await asyncio.sleep_ms(PERIOD_MS)
+        task.cancel()
+        for _ in range(_END_MS // PERIOD_MS):
+            if task.done():
+                return
             await asyncio.sleep_ms(PERIOD_MS)
 
-    def _spawn(self, where, coroutine, done):
-        asyncio.create_task(self._finish(where, coroutine, done))
+    async def _run(self, main):
+        try:
+            await main(self)
+            faction.application = "has returned"
+        except (Exception, asyncio.CancelledError) as error:
+            if not self._answers.stopping:
+                faction.application = "failed"
+                self.note(error)
 
-    async def _finish(self, where, coroutine, done):
+    def note(self, error):
+        """Say an error of the application, with where it was raised, and keep it for the status."""
+        if not isinstance(error, KeyboardInterrupt):
+            sys.print_exception(error)  # type: ignore[attr-defined]
+        self._app.note("application", error)
+
+    def _unheard(self, _loop, context):
+        """What a task of the application has raised, which nobody awaits."""
+        self.note(context["exception"])
+
+    def spawn(self, where, coroutine, done):
+        """Have a coroutine of the sensor run in the loop, and its value handed to done; where: what it is, in words."""
+        self._due.append((where, coroutine, done))
+
+    async def _finish(self, job):
+        where, coroutine, done = job
         value = None
         try:
             value = await coroutine
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self._app.note(where, error)
-        done(value)
+        if job in self._begun:
+            self._begun.remove(job)
+            done(value)
 
-    def _answer(self):
-        """Answer a request for the status on the serial line."""
-        for _ in range(_LINE_MAX):
-            if not self._serial.poll(0):
-                return
-            byte = sys.stdin.buffer.read(1)  # bytes, since noise on the line is no text
-            if not byte:
-                return
-            if byte not in b"\r\n":
-                self._line = (self._line + byte)[-_LINE_MAX:]
-                continue
-            if self._line.strip() == b"status":
-                self._tell()
-            self._line = b""
 
-    def _tell(self):
-        try:
-            print(json.dumps(faction.status_dict()))
-        except Exception as error:
-            self._app.note("status", error)
+def run(app):
+    """Run application.py's main beside that app's node, until a tool or a Ctrl-C stops it; then the prompt is free.
+
+    RuntimeError when there is no node. After a restart that left the application out it is not run.
+    """
+    if not app:
+        raise RuntimeError("no node runs on this board: " + faction.failure)
+    faction.application = "was stopped"
+    try:
+        os.remove(STOP_FILE)
+        app.note("application", RuntimeError("did not stop when asked to, so this boot is without it"))
+    except OSError:  # there is none
+        _run(Swarm(app))
+
+
+def _run(swarm):
+    swarm._app.say("runs application.py")
+    faction.application = "runs"
+    failure = None
+    begun = released = False
+    while not released:
+        try:  # again after each Ctrl-C, since the prompt must have the serial line for itself
+            if not begun:
+                begun = True
+                asyncio.new_event_loop()
+                asyncio.run(swarm.serve(_load()))
+            swarm.release()
+            released = True
+        except BaseException as error:  # noqa: BLE001 - whatever it is, sys.exit() too, must not take the board away
+            failure = failure or error
+    _end(swarm, failure)
+
+
+def _load():
+    """The main of the user's application, afresh. Raises ValueError when it has none."""
+    sys.modules.pop("application", None)
+    import application  # type: ignore[import-not-found]
+
+    if not hasattr(application, "main"):
+        raise ValueError("application.py: has no main(swarm): write it")
+    return application.main
+
+
+def _end(swarm, failure):
+    """Say why the application has ended."""
+    faction.application = "was stopped"
+    if isinstance(failure, KeyboardInterrupt):
+        failure = KeyboardInterrupt("stopped by Ctrl-C: faction.run() or a reset starts it again")
+    elif failure:
+        faction.application = "failed"
+    if failure:
+        swarm.note(failure)
+    else:
+        swarm._app.say("application.py was asked to stop: faction.run() or a reset starts it again")

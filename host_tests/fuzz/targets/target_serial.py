@@ -11,7 +11,7 @@ import serial
 from mpremote import transport_serial
 from mpremote.transport import TransportError
 
-from swarm.serial import port, raw_paste, targets
+from swarm.serial import application, port, raw_paste, targets
 from swarm.serial.port import BoardError
 from swarm.serial.prompt import prompt
 from swarm.serial.prompt import run as run_code
@@ -196,7 +196,7 @@ def _output(transport):
 
 
 def _application(transport):
-    status = targets.of_application(transport, _PORT)
+    status = application.of_application(transport, _PORT)
     assert status is None or isinstance(status, dict)
 
 

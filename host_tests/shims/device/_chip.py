@@ -52,6 +52,7 @@ BOOT = os.getenv("SWARM_BOOT") or "power"  # power, reset, watchdog or soft
 RETAINED = os.getenv("SWARM_RETAINED")  # file for what outlives a soft reset (the radio's state)
 
 true_us = utime.ticks_us
+true_sleep_us = utime.sleep_us
 
 
 def local_us():
@@ -121,6 +122,7 @@ _supervisor = None  # file of requests to the supervisor, one letter each
 
 SEND_INTERRUPT = b"\x03"  # send the interrupt (Ctrl-C) once more
 WATCHDOG_RESET = b"W"  # the watchdog was not fed
+RESET = b"R"  # a program has asked for it
 
 
 def schedule(function, argument):
@@ -170,7 +172,7 @@ def _run():
 
 
 def ask_supervisor(request):
-    """Ask what only the world around the chip can do: SEND_INTERRUPT or WATCHDOG_RESET."""
+    """Ask what only the world around the chip can do: SEND_INTERRUPT, WATCHDOG_RESET or RESET."""
     global _supervisor
     if _supervisor is None:
         _supervisor = open(_parameter("SWARM_SUPERVISOR_FD", 2), "wb", 0)

@@ -9,12 +9,14 @@ import sys
 import micropython
 
 if sys.implementation.name == "micropython":
-    sys.path[:] = [sys.path[0], "", ".frozen", "lib"]  # a board's own, after these shims
+    sys.path[:] = [sys.path[0], "", ".frozen", "./lib"]  # a board's own, whose "/" is its folder, after these shims
     import _os
+    import _tasks
 
     sys.modules["os"] = _os
+    sys.modules["_asyncio"] = _tasks
 else:
-    sys.path[1:1] = ["", "lib"]
+    sys.path[1:1] = ["", "./lib"]
 
 import _chip
 import machine  # noqa: F401 - its timers hook into the wake-ups

@@ -20,6 +20,7 @@ from swarm.deploy import payload
 from swarm.deploy.remote import MAKE_ROOM, DeployError, NoRoom, Remote, Silent
 from swarm.deploy.start import listen
 from swarm.description.project import Member, Project
+from swarm.serial import application
 from swarm.serial.port import BoardError, open_port
 from swarm.serial.prompt import prompt
 
@@ -95,6 +96,7 @@ class Deployment:
         self._tell("connecting", None)
         with ExitStack() as ports:
             transport = ports.enter_context(open_port(self._port))
+            stopped = application.stop(transport, self._port)
             with prompt(transport, self._port):
                 remote = Remote(transport)
                 slot, stored, restart = self._install(remote, least)
@@ -102,6 +104,8 @@ class Deployment:
                     remote.reset()
                 else:
                     remote.forget()
+                    if stopped:
+                        application.run(transport)
             if restart:
                 stored = self._await_word(ports, transport, slot, stored)
         return Result(tuple(self._uploaded), self._bytes, self._kept, restart, stored, self._old_main)
@@ -209,8 +213,7 @@ class Deployment:
             try:
                 self._tell("waiting for its word", None)
                 said = listen(transport, deadline)
-                with prompt(transport, self._port):
-                    word = Remote(transport).ask("word")
+                word = self._word(transport)
                 return self._judge(word, slot, stored, said)
             except (BoardError, Silent, OSError, serial.SerialException) as error:
                 # A board with USB of its own takes the port away at its restart.
@@ -219,6 +222,14 @@ class Deployment:
                 ports.close()
                 time.sleep(_REOPEN_S)
                 transport = self._reopen(ports, deadline)
+
+    def _word(self, transport: SerialTransport) -> dict:
+        """What runs on the board; an application on asyncio is asked without stopping it."""
+        status = application.of_application(transport, self._port)
+        if status is not None:
+            return {"status": status, "digest": status["digest"], "runs_from": status["runs_from"]}
+        with prompt(transport, self._port):
+            return Remote(transport).ask("word")
 
     def _reopen(self, ports: ExitStack, deadline: float) -> SerialTransport:
         while True:

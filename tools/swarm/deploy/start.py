@@ -14,13 +14,14 @@ _STARTED = re.compile(r"faction: \d+ node \d+ swarm .* started session \d+")
 # Of a start that failed; what a node that runs reports has its ticks in front, and is no reason to give up.
 _NOT_STARTED = re.compile(r"faction: (?:error: )?(not started: .*|\w+: .*)")
 _ERROR = re.compile(r"\w+Error: ")
-_PROMPT = ">>> "
+# What tells that there is nothing more to wait for: the prompt, or an application in its place.
+_THERE = re.compile(r">>> |faction: \d+ node \d+ runs application\.py")
 _HEARD_MAX = 8192
 _LISTEN_S = 0.1
 
 
 def listen(transport: SerialTransport, deadline: float) -> str:
-    """Listen to a starting board, without a word to it, until its prompt comes or it is quiet.
+    """Listen to a starting board, without a word to it, until its prompt or an application comes, or it is quiet.
 
     Returns the last line that looks like an error. DeployError when the board says that its node does not start.
     """
@@ -28,7 +29,7 @@ def listen(transport: SerialTransport, deadline: float) -> str:
     usual, port.timeout = port.timeout, _LISTEN_S
     heard = ""
     patience = time.monotonic() + _QUIET_S
-    while time.monotonic() < min(patience, deadline) and _PROMPT not in heard:
+    while time.monotonic() < min(patience, deadline) and not _THERE.search(heard):
         data = port.read(max(1, port.in_waiting)).decode("utf-8", "replace")
         if data and not _STARTED.search(heard):
             patience = time.monotonic() + _QUIET_S

@@ -20,14 +20,14 @@ from swarm.deploy.deployment import SLOTS
 from swarm.deploy.payload import PayloadError
 from swarm.deploy.remote import DeployError, Garbled, Remote, Silent
 from swarm.description.project import Member, Project, ProjectError
+from swarm.serial.application import of_application
 from swarm.serial.port import GONE, BoardError, open_port
 from swarm.serial.prompt import prompt
 from swarm.serial.status import read_runtime
 from swarm.serial.strip import strip
-from swarm.serial.targets import of_application
 
 _ATTEMPTS = 3  # at an answer that a node's own line may spoil
-_LIBRARY = "lib/faction/__init__"
+_LIBRARY = "faction/__init__"
 
 
 @dataclass
@@ -69,8 +69,7 @@ class Board:
         """The id of the node of this swarm that runs here."""
         if self.status is None:
             return None
-        ours = self.status["swarm"] == project.name if self.application else self.look["digest"] == project.digest()
-        return self.status["node"] if ours else None
+        return self.status["node"] if self.look["digest"] == project.digest() else None
 
     @property
     def release(self) -> tuple[int, ...]:
@@ -100,7 +99,7 @@ def examine(
         with open_port(port) as transport:
             status = None if stop_application else of_application(transport, port)
             if status is not None:
-                board.application, board.look = True, {"status": status}
+                board.application, board.look = True, {"status": status, "digest": status["digest"]}
                 _identify(project, board)
                 return board
             with prompt(transport, port):

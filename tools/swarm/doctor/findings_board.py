@@ -10,16 +10,17 @@ from swarm import boards
 from swarm.deploy import payload
 from swarm.deploy.deployment import PLATFORMS, SLOTS
 from swarm.doctor.examination import Board
-from swarm.doctor.finding import Finding, Words, ids, listed
+from swarm.doctor.finding import Finding, ids, listed
+from swarm.doctor.findings_application import APPLICATION_ERROR, NOT_STARTED, OfApplication
 from swarm.flash import cache
 from swarm.serial.holder import find_holder
 from swarm.serial.port import BoardError
 
 _SHOWN = 3  # files or nodes in a message
-_BOARD_FILES = ("faction.json", "faction.key", "sensor.mpy", "sensor.py")  # not of this checkout
+_BOARD_FILES = ("faction.json", "faction.key", "sensor.mpy", "sensor.py", "application.mpy", "application.py")
 
 
-class OfBoard(Words):
+class OfBoard(OfApplication):
     """Findings about one board at a time, whatever the others say."""
 
     def of(self, board: Board) -> Iterator[Finding]:
@@ -28,7 +29,9 @@ class OfBoard(Words):
             yield self._of_port(board, board.trouble)
             return
         if board.application and board.status:
-            yield from self._of_application(board, board.status)
+            if board.listed is not None and board.member is not board.listed:
+                yield from self._of_identity(board)
+            yield from self.of_answer(board, board.status)
             yield from self._of_state(board, board.status)
             return
         runtime = board.runtime or {}
@@ -169,29 +172,6 @@ class OfBoard(Words):
         yield from self._of_key(board, status)
         yield from self._of_state(board, status)
 
-    def _of_application(self, board: Board, status: dict) -> Iterator[Finding]:
-        """What an application on asyncio tells of how it was provisioned; its prompt would tell more, and stop it."""
-        if board.listed is not None and board.member is not board.listed:
-            yield from self._of_identity(board)
-        theirs, ours = (status["swarm"], status["required"]), (self.swarm.name, self.swarm.required)
-        if theirs != ours:
-            yield self.at(
-                board,
-                "digest",
-                f"its swarm is {theirs[0]} with a quorum of {theirs[1]}, not {ours[0]} with {ours[1]}",
-                "nodes with different names, members or quorums ignore each other",
-                self.deploy_board(board),
-            )
-        if status["open"] != self.swarm.open:
-            what = "it has no key, and the swarm is locked" if status["open"] else "it has a key, and the swarm is open"
-            yield self.at(
-                board,
-                "open" if status["open"] else "locked",
-                what,
-                "nodes with different keys ignore each other",
-                self.deploy_board(board),
-            )
-
     def _of_state(self, board: Board, status: dict) -> Iterator[Finding]:
         """What a running node says of its course."""
         if status["conflict"]:
@@ -210,11 +190,19 @@ class OfBoard(Words):
                 f"{status['required']} must be ready before it samples",
                 f"look at {listed(status['missing'])}: power, sensor, distance, wires",
             )
-        if status["errors"]:
+        yield from self._of_errors(board, status)
+
+    def _of_errors(self, board: Board, status: dict) -> Iterator[Finding]:
+        errors = status["errors"]
+        own = [text for text in errors if text.startswith(APPLICATION_ERROR)]
+        if own or status.get("application") == NOT_STARTED:
+            yield self.of_own_error(board, own[-1] if own else f"an application.py that {NOT_STARTED}")
+        errors = [text for text in errors if text not in own]
+        if errors:
             yield self.at(
                 board,
                 "errors",
-                f"its node reports {status['errors'][-1]}",
+                f"its node reports {errors[-1]}",
                 "samples or frames may be lost",
                 f"put that right, then {self.reset(board)}",
             )
@@ -273,6 +261,8 @@ class OfBoard(Words):
                 "it measures something else, or otherwise",
                 self.deploy_board(board),
             )
+        if {"application.mpy", "application.py"} & set(wrong):
+            yield self.of_own_file(board)
         same = board.status and (look["digest"], look["channel"]) == (self.swarm.digest(), self.swarm.channel)
         if "faction.json" in wrong and same:
             yield self.at(

@@ -36,10 +36,16 @@ def look(salt):
         facts["channel"] = app.config["channel"]
         live = [node.sessions.heard[3 * i] for i in range(len(ids))]
         facts["sessions"] = [[ids[i], live[i]] for i in range(len(ids)) if live[i]]
-        facts["key"] = _key(faction.__file__.rpartition("lib/faction/")[0], salt)
+        facts["key"] = _key(_folder(faction.__file__), salt)
         if "espnow" in app.links:
             facts["radio"] = _radio()
     print(MARK + json.dumps(facts))
+
+
+def _folder(library):
+    """Where a node's faction.key is, by where its library is: beside it in a version, above lib where it was copied."""
+    folder = library.rpartition("faction/__init__.")[0]
+    return folder[:-4] if folder.endswith("lib/") else folder
 
 
 def _key(folder, salt):

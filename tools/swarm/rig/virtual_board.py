@@ -26,13 +26,11 @@ from swarm.rig.personality import Clock, make_clock, make_sensor, true_us
 DEVICE_SHIMS = SHIMS / "device"
 RUNTIMES = ("unix", "cpython")
 
-# Exit codes of the firmware's machine.reset() and machine.soft_reset() (host_tests/shims/device/machine.py).
-EXIT_RESET = 64
-
 _RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n"
 _PROMPT = b">>> "
 _CTRL_A, _CTRL_C = b"\x01", b"\x03"
-_WATCHDOG = b"W"  # a board's request for the reset of its watchdog (host_tests/shims/device/_chip.py)
+_RESETS = {b"W": "watchdog", b"R": "reset"}  # a board's requests for a reset (host_tests/shims/device/_chip.py)
+_TAKEN_S = 0.02  # for a program to take an interrupt; whoever does reads what comes behind it, as on a device
 _LINE_MAX = 4096
 _HELD_MAX = 65536  # bytes held for a program that does not read
 _STUCK_S = 0.25  # how long the board waits for a reader of its port that does not read
@@ -116,6 +114,7 @@ class VirtualBoard:
         self._line = b""
         self._to_port = self._to_process = b""
         self._port_stuck_s: float | None = None
+        self._interrupted_s = 0.0
 
     def descriptors(self) -> tuple[int, ...]:
         """File descriptors whose readability asks for a pump(); ask again each time."""
@@ -189,21 +188,21 @@ class VirtualBoard:
         requests = self._read(self._requests)
         if _CTRL_C in requests:
             self._interrupt()
-        if _WATCHDOG in requests:
-            self.power_off()
-            self.power_on("watchdog")
+        for request, kind in _RESETS.items():
+            if request in requests and self.process is not None:
+                self._from_process()
+                self.power_off()
+                self.power_on(kind)
         self._from_port()
         self._from_process()
         if self.process is not None and self.process.poll() is not None:
             self._from_process()
-            self._restart(self.process.returncode)
+            self._restart()
 
-    def _restart(self, code: int) -> None:
+    def _restart(self) -> None:
+        """A process that has ended is a soft reset."""
         self._line = b""
         self.process = None
-        if code == EXIT_RESET:
-            self.power_on("reset")
-            return
         self._to_port += b"MPY: soft reboot\r\n"
         self._flush_port()
         self._to_process = _CTRL_A if self._raw_repl else b""
@@ -236,12 +235,13 @@ class VirtualBoard:
             self._to_process += data
         if self.process is None:
             self._to_process = b""
-        elif self._to_process:
+        elif self._to_process and time.monotonic() - self._interrupted_s > _TAKEN_S:
             self._to_process = self._write(self._inner, self._to_process)
 
     def _interrupt(self) -> None:
         if self.process is not None and _catches_interrupt(self.process.pid):
             self.process.send_signal(INTERRUPT if self.runtime == "unix" else signal.SIGINT)
+            self._interrupted_s = time.monotonic()
 
     def _from_process(self) -> None:
         while self._flush_port():

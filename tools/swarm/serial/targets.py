@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,16 +12,12 @@ from mpremote.transport_serial import SerialTransport
 from swarm.description import project
 from swarm.description.project import ProjectError
 from swarm.serial import kept
-from swarm.serial.answer import parse
+from swarm.serial.application import of_application
 from swarm.serial.port import GONE, BoardError, open_port
 from swarm.serial.prompt import prompt
-from swarm.serial.status import check_status, read_status
+from swarm.serial.status import read_status
 
 AT_ONCE = 32  # boards that are talked to at the same time
-_PROMPT_S = 0.3  # time for a free prompt to show itself
-_ANSWER_S = 1.5  # time for an application on asyncio to answer, or for a busy board's prompt
-_LONGER_S = 3.0  # after which whoever still speaks is not listened to any more
-_PROMPT = b">>> "
 # What the verbs show; firmware of another version may tell less.
 _TOLD = (
     "swarm",
@@ -99,16 +94,21 @@ def _of_member(member: project.Member) -> Target:
         return Target(str(member.id), None, member.id, str(error))
 
 
-def ask(target: Target, more: Callable[[SerialTransport, str, dict], dict] | None = None) -> dict:
+More = Callable[[SerialTransport, str, dict], dict]  # reads more of a node than its status, which it is given
+
+
+def ask(target: Target, more: More | None = None, by_line: More | None = None) -> dict:
     """The status_dict of a board's node, with what `more` reads at the board's prompt; {"error": why} when it has none.
 
-    more(transport, port, status) is not called for an application on asyncio, which the prompt would stop.
+    by_line: called in place of more for an application on asyncio, which the prompt would stop.
     """
     if target.port is None:
         return {"error": target.problem}
     try:
         with open_port(target.port) as transport:
             status = of_application(transport, target.port)
+            if status is not None and by_line is not None:
+                status.update(by_line(transport, target.port, status))
             if status is None:
                 with prompt(transport, target.port):
                     status = read_status(transport, target.port)
@@ -128,61 +128,7 @@ def ask(target: Target, more: Callable[[SerialTransport, str, dict], dict] | Non
     return status
 
 
-def ask_all(
-    targets: list[Target], more: Callable[[SerialTransport, str, dict], dict] | None = None
-) -> list[tuple[Target, dict]]:
+def ask_all(targets: list[Target], more: More | None = None, by_line: More | None = None) -> list[tuple[Target, dict]]:
     """ask() of all of them at the same time; in their order."""
     with ThreadPoolExecutor(min(len(targets), AT_ONCE)) as pool:
-        return list(zip(targets, pool.map(lambda target: ask(target, more), targets), strict=True))
-
-
-def of_application(transport: SerialTransport, port: str) -> dict | None:
-    """The status that an application on asyncio answers with; None where a prompt is free.
-
-    A prompt is entered by a Ctrl-C. That would stop such an application, or a board's start half-way, so what shows no
-    prompt gets none: BoardError.
-    """
-    serial = transport.serial
-    serial.write(b"\r")
-    if _PROMPT in _read(transport, _PROMPT_S, lambda data: _PROMPT in data):
-        return None
-    # Out of a raw REPL that somebody has left behind, which says nothing by itself.
-    serial.write(b"\x02\rstatus\r")
-    answer = _read(transport, _ANSWER_S, lambda data: _PROMPT in data or _status_in(data) is not None)
-    status = _status_in(answer)
-    if status is not None:
-        check_status(status, port)
-    elif _PROMPT not in answer:
-        raise BoardError(
-            f"{port}: no MicroPython prompt answers, and no node; is it a board with MicroPython, and does it not just "
-            f"start, or run another program? `mpremote connect {port} reset` starts it again",
-            "silent",
-        )
-    return status
-
-
-def _read(transport: SerialTransport, seconds: float, done: Callable[[bytes], bool]) -> bytes:
-    """What comes in until done(what has come), or for that time; who speaks then may finish, but not go on for ever."""
-    data = b""
-    end = time.monotonic() + seconds
-    last = end + _LONGER_S
-    while time.monotonic() < min(end, last) and not done(data):
-        waiting = transport.serial.in_waiting
-        if waiting:
-            data += transport.serial.read(waiting)
-            end = max(end, time.monotonic() + _PROMPT_S)  # whoever speaks is let finish
-        else:
-            time.sleep(0.005)
-    return data
-
-
-def _status_in(data: bytes) -> dict | None:
-    """The status in a whole line of what was read."""
-    for line in data.split(b"\n")[:-1]:
-        try:
-            status = parse(line)
-        except ValueError:
-            continue
-        if isinstance(status, dict) and "state" in status and "node" in status:
-            return status
-    return None
+        return list(zip(targets, pool.map(lambda target: ask(target, more, by_line), targets), strict=True))

@@ -16,7 +16,7 @@ from swarm.output.streams import fail
 from swarm.serial import targets
 from swarm.verbs.options import add_targets
 from swarm.watch import samples
-from swarm.watch.fetch import fetch
+from swarm.watch.fetch import fetch, fetch_by_line
 from swarm.watch.samples import SamplesError
 
 _EXAMPLES = """examples:
@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace) -> int:
         table = samples.load(options.out)
     except (targets.WrongUse, ProjectError, SamplesError, ValueError) as error:
         return fail("collect", error, 2)
-    asked = targets.ask_all(chosen, fetch)
+    asked = targets.ask_all(chosen, fetch, fetch_by_line)
     answered = [answer for _, answer in asked if "error" not in answer]
     for target, answer in asked:
         if "error" in answer:

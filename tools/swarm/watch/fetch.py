@@ -1,12 +1,14 @@
-"""Reads the samples that a node keeps on its flash, at its board's prompt."""
+"""Reads the samples that a node keeps on its flash, at its board's prompt or from an application's node by lines."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 
 from mpremote.transport_serial import SerialTransport
 
+from swarm.serial import application
 from swarm.serial.port import BoardError
 from swarm.serial.prompt import run
 
@@ -33,11 +35,20 @@ def fetch(transport: SerialTransport, port: str, status: dict) -> dict:
 
     What targets.ask_all takes to read more than the status.
     """
+    return _read(port, lambda: run(transport, port, _SCRIPT))
+
+
+def fetch_by_line(transport: SerialTransport, port: str, status: dict) -> dict:
+    """As fetch(), of an application on asyncio, which goes on."""
+    return _read(port, lambda: application.read_samples(transport))
+
+
+def _read(port: str, say: Callable[[], str]) -> dict:
     read_s = time.time()
     for _ in range(_ATTEMPTS):
         lines: dict[int, str] = {}
         count = None
-        for printed in run(transport, port, _SCRIPT).splitlines():
+        for printed in say().splitlines():
             try:
                 kind, number, *text = json.loads(printed)
             except (ValueError, TypeError):

@@ -153,4 +153,6 @@ def errors(status: dict) -> list[str]:
     found = ["a second board has this id: give it another, then restart both"] if status["conflict"] else []
     if status["counters"]["foreign"]:
         found.append(f"heard another swarm, or a node provisioned otherwise ({status['counters']['foreign']} frames)")
+    if status.get("application") == "was not started":
+        found.append("application.py was not started, since its node started late: reset the board")
     return found + status["errors"]

@@ -52,12 +52,9 @@ def counted(count: int) -> str:
 
 
 def parse(answer: dict) -> tuple[list[Sample], int]:
-    """The samples in a node's status, of which `lines` are those it keeps, and how many lines are spoilt.
-
-    Of an application on asyncio, whose files cannot be read while it runs, there is only the sample in its status.
-    """
+    """The samples in a node's status, of which `lines` are those it keeps, and how many lines are spoilt."""
     current = answer["sample"]
-    records = [_record(line) for line in answer["lines"]] if "lines" in answer else [current] if current else []
+    records = [_record(line) for line in answer["lines"]]
     found = [
         Sample(one["node"], one.get("session"), one["late_us"], _cell(one["value"]), one["late"])
         for one in records

@@ -117,6 +117,14 @@ def kept_by_status(folder: Path, link: str) -> int:
     return allocation.held("wasm", setup, _STATUS, **_build(folder / link, link, compile_one))
 
 
+def beside(folder: Path, link: str) -> int:
+    """Bytes of heap that an application on asyncio takes beside a board's node before its own first line: asyncio, and
+    what the node has for it. Raises runtimes.ScriptFailed."""
+    setup = f"{_BEFORE}{_START}\nimport faction\n"
+    made = "[__import__('faction.aio'), faction.aio.Swarm(faction.app)] and None"
+    return allocation.held("wasm", setup, made, **_build(folder / link, link, compile_one))
+
+
 def compile_one(source: Path, name: str, compiled: Path) -> Path:
     """Compile a source as a deploy does it, under that name; returns the .mpy file. Raises runtimes.RuntimeMissing."""
     try:

@@ -82,6 +82,8 @@ def measure() -> Iterator[Figure]:
             yield Figure(f"{what}, frozen", board_heap.frozen(folder, link), most["frozen"], "bytes")
             kept = board_heap.kept_by_status(folder, link)
             yield Figure(f"heap that the status keeps once it was asked for, {link}", kept, 512, "bytes")
+        asyncio = board_heap.beside(folder, "uart")
+        yield Figure("heap that an application on asyncio takes, asyncio included", asyncio, 9 * _KB, "bytes")
     ratio = float(runtimes.run("unix", Path(__file__).with_name("receive_script.py")))
     yield Figure("receiving a 46-byte frame", round(ratio, 1), 14, "XOR loops of 16 bytes")
 

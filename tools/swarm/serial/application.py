@@ -1,0 +1,108 @@
+"""An application on asyncio that has the place of a board's prompt: asked by lines, since a Ctrl-C would stop it.
+
+lib/faction/answers.py is the board's half.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from mpremote.transport_serial import SerialTransport
+
+from swarm.serial.answer import parse
+from swarm.serial.port import BoardError
+from swarm.serial.status import check_status
+
+_PROMPT = b">>> "
+_PROMPT_S = 0.3  # time for a free prompt to show itself
+_ANSWER_S = 1.5  # time for an application's node to answer, or for a busy board's prompt
+_LONGER_S = 3.0  # after which whoever still speaks is not listened to any more
+_SAMPLES_S = 10.0  # for all samples that a node keeps
+_END_S = 2.0  # for an application to end when it is asked to, and then when it is interrupted
+_RESTART_S = 12.0  # for a node to give the application up and to restart the board without it
+
+
+def of_application(transport: SerialTransport, port: str) -> dict | None:
+    """The status that the node of an application on asyncio answers with; None where a prompt is free.
+
+    A prompt is entered by a Ctrl-C. That would stop such an application, or a board's start half-way, so what shows no
+    prompt gets none: BoardError.
+    """
+    serial = transport.serial
+    serial.write(b"\r")
+    if _PROMPT in _read(transport, _PROMPT_S, lambda data: _PROMPT in data):
+        return None
+    # Out of a raw REPL that somebody has left behind, which says nothing by itself.
+    serial.write(b"\x02\rstatus\r")
+    answer = _read(transport, _ANSWER_S, lambda data: _PROMPT in data or _status_in(data) is not None)
+    status = _status_in(answer)
+    if status is not None and "failure" in status:
+        raise BoardError(f"{port}: {status['failure']}; put that right, then deploy it again")
+    if status is not None:
+        check_status(status, port)
+    elif _PROMPT not in answer:
+        raise BoardError(
+            f"{port}: no MicroPython prompt answers, and no node; is it a board with MicroPython, and does it not just "
+            f"start, or run another program? `mpremote connect {port} reset` starts it again",
+            "silent",
+        )
+    return status
+
+
+def read_samples(transport: SerialTransport) -> str:
+    """What comes when the node of an application is asked for the samples that it keeps: lines, some of them JSON."""
+    transport.serial.write(b"\rsamples\r")
+    said = _read(transport, _ANSWER_S, lambda data: b'\n["samples", ' in data, _SAMPLES_S)
+    return said.decode("utf-8", "replace")
+
+
+def stop(transport: SerialTransport, port: str) -> bool:
+    """Have an application end, so that the prompt is free; False where none answers.
+
+    First it is asked to, then interrupted; one that takes no notice of either is left out by a restart of its board.
+    """
+    try:
+        if of_application(transport, port) is None:
+            return False
+    except BoardError:
+        return False  # whatever runs there is none of ours: the prompt's own interrupt has to do
+    for request, seconds in ((b"\rstop\r", _END_S), (b"\x03", _END_S), (b"", _RESTART_S)):
+        transport.serial.write(request)
+        if _PROMPT in _read(transport, seconds, lambda data: _PROMPT in data, seconds):
+            break
+    return True
+
+
+def run(transport: SerialTransport) -> None:
+    """At a board's raw REPL: run its application again, in the place of the prompt."""
+    transport.exec_raw_no_follow("import faction\nfaction.run()")
+
+
+def _read(
+    transport: SerialTransport, seconds: float, done: Callable[[bytes], bool], longer_s: float = _LONGER_S
+) -> bytes:
+    """What comes in until done(what has come), or for that time; who speaks then may finish, but not go on for ever."""
+    data = b""
+    end = time.monotonic() + seconds
+    last = end + longer_s
+    while time.monotonic() < min(end, last) and not done(data):
+        waiting = transport.serial.in_waiting
+        if waiting:
+            data += transport.serial.read(waiting)
+            end = max(end, time.monotonic() + _PROMPT_S)  # whoever speaks is let finish
+        else:
+            time.sleep(0.005)
+    return data
+
+
+def _status_in(data: bytes) -> dict | None:
+    """The status, or why there is none, in a whole line of what was read, behind what may have begun that line."""
+    for line in data.split(b"\n")[:-1]:
+        try:
+            status = parse(line[max(line.find(b"{"), 0) :])
+        except ValueError:
+            continue
+        if isinstance(status, dict) and ("state" in status and "node" in status or status.keys() == {"failure"}):
+            return status
+    return None
