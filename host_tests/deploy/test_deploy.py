@@ -181,6 +181,7 @@ def test_a_board_copied_by_hand_is_taken_over(box):
 
 def test_no_main_py_that_was_on_a_board_is_lost(box):
     """Of two different ones the first is not overwritten; one that comes again is not kept twice."""
+    run(box, "4")
     first = "import autostart\nautostart.main()\n"
     (box.flash(4) / "main.py.old").write_text(first)
     second = "import autostart\n\nprint('mine')\nautostart.main()\n"

@@ -409,13 +409,14 @@ class Tracing:
         if board is not self._board or len(self.lines) == self._at:
             board.tick()
             return
+        before = sys.gettrace()  # coverage's, where it is measured
         sys.settrace(self._trace)
         try:
             board.tick()
         except KeyboardInterrupt:
             pass
         finally:
-            sys.settrace(None)
+            sys.settrace(before)
 
     def _trace(self, frame, event, _):
         if frame.f_code.co_filename != self._file:
