@@ -28,9 +28,9 @@ _USERS_OWN += ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS
 
 
 def pytest_collection_modifyitems(items):
-    """Coverage is asked of the tests of what decides alone: it slows down what takes long, which proves no line."""
+    """Coverage is asked for of the library's tests alone: it slows simulations down, which prove no line."""
     for item in items:
-        if "library" not in item.path.parts or "links" in item.path.parts:
+        if "library" not in item.path.parts:
             item.add_marker("no_cover")
 
 
