@@ -589,7 +589,10 @@ def test_a_cut_at_any_point_leaves_the_old_version_or_the_new_one(box, tmp_path,
     assert len(left) == CUTS and 5 < left.count("old") < CUTS - 5, "cuts fell on both sides of the rename"
 
 
-@pytest.mark.parametrize(("how", "ends"), [(signal.SIGKILL, {-9}), (signal.SIGINT, {130, -2})], ids=["kill", "interrupt"])
+ENDINGS = [(signal.SIGKILL, {-9}), (signal.SIGINT, {130, -2})]
+
+
+@pytest.mark.parametrize(("how", "ends"), ENDINGS, ids=["killed", "interrupted"])
 def test_a_deploy_of_a_whole_box_that_is_ended_is_repaired_by_the_next(box, how, ends):
     """In the middle of the real command, for all boards at once."""
     write_sensor(box.file.parent, 9)
