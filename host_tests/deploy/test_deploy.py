@@ -589,7 +589,10 @@ def test_a_cut_at_any_point_leaves_the_old_version_or_the_new_one(box, tmp_path,
     assert len(left) == CUTS and 5 < left.count("old") < CUTS - 5, "cuts fell on both sides of the rename"
 
 
-@pytest.mark.parametrize(("how", "ends"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)], ids=["killed", "interrupted"])
+ENDINGS = [(signal.SIGKILL, {-9}), (signal.SIGINT, {130, -2})]
+
+
+@pytest.mark.parametrize(("how", "ends"), ENDINGS, ids=["killed", "interrupted"])
 def test_a_deploy_of_a_whole_box_that_is_ended_is_repaired_by_the_next(box, how, ends):
     """In the middle of the real command, for all boards at once."""
     write_sensor(box.file.parent, 9)
@@ -600,7 +603,7 @@ def test_a_deploy_of_a_whole_box_that_is_ended_is_repaired_by_the_next(box, how,
         assert eventually(lambda: any(file.exists() for file in sent))
         process.send_signal(how)
         told = process.communicate(timeout=120)[0]
-    assert process.returncode == ends, told
+    assert process.returncode in ends, told
     assert how == signal.SIGKILL or "interrupted; each board runs its old version or the new one" in told
     for node in box.nodes:
         assert box.slot(node, box.pointed(node)) in (compiled[node], sources[node]), node
