@@ -11,17 +11,18 @@ MADE := $(VENV)/made-$(HERE)
 TOOLS := $(VENV)/tools-$(HERE)
 TESTS := $(VENV)/tests-$(HERE)
 MUTATION := $(VENV)/mutation-$(HERE)
+FLASHER := $(VENV)/flasher-$(HERE)
 WASM := build/wasm/ready
 STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint size fuzz model mutation soak adversary figures firmware debian clean
+.PHONY: help setup demo test lint size fuzz model mutation soak adversary figures proof firmware debian clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: $(TESTS) $(STUBS) $(WASM) ## make .venv and fetch the MicroPython runtimes; the command is then .venv/bin/swarm
+setup: $(TESTS) $(FLASHER) $(STUBS) $(WASM) ## make .venv and fetch the MicroPython runtimes; the command is then .venv/bin/swarm
 
 demo: $(TOOLS) ## start five MicroPython nodes and watch them agree and sample together
 	$(BIN)/swarm demo
@@ -32,8 +33,12 @@ walkthrough: $(TOOLS) ## run the README's walk-through on virtual boards and com
 picture: $(TOOLS) ## take the README's picture of `swarm monitor` anew, of virtual boards
 	@$(BIN)/python -m swarm.documents.screenshot $(if $(SEED),--seed $(SEED))
 
+# Most tests wait for boards most of the time, so that more of them than there are processors run at once. Those of a file
+# share their boards, and stay together.
+WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
+
 test: $(TESTS) $(WASM) lint debian ## lint, then run every test on CPython and both MicroPython runtimes
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov
 
 lint: $(TESTS) $(STUBS) ## ruff, and type checks of the device code against MicroPython's stubs
 	$(BIN)/ruff check .
@@ -65,6 +70,13 @@ soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power
 mutation: $(MUTATION) ## change what decides in 2,500 small ways, of which the tests must notice 95 %; takes a quarter of an hour
 	@$(BIN)/python -m swarm.proof.mutation $(MODULES)
 
+proof: $(MUTATION) $(WASM) ## every long form, and the tests that take minutes; takes two hours, and tells how long each took
+	@for form in figures adversary model fuzz soak mutation long; do \
+		start=$$(date +%s); \
+		if [ $$form = long ]; then $(BIN)/python -m pytest -m long; else $(MAKE) --no-print-directory $$form; fi || exit 1; \
+		echo "proof: $$form took $$(( $$(date +%s) - start )) s"; \
+	done
+
 figures: $(TESTS) $(WASM) ## run the full campaigns and print every figure beside its bar; WRITE=1 writes them into FIGURES.md
 	@$(BIN)/python -m swarm.proof.figures $(if $(WRITE),--write)
 
@@ -72,7 +84,7 @@ firmware: $(TOOLS) ## build firmware with the node frozen in: make firmware BOAR
 	@$(BIN)/python -m swarm.flash.build --board '$(BOARD)' --micropython '$(MICROPY_DIR)'
 
 clean: ## remove .venv, build and all caches
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage tools/*.egg-info
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage tools/*.egg-info dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(MADE):
@@ -99,6 +111,11 @@ $(TESTS): $(TOOLS)
 $(MUTATION): $(TESTS)
 	@echo "Installing the mutation tester from PyPI"
 	@$(PIP) install --editable '.[mutation]'
+	@touch $@
+
+$(FLASHER): $(TOOLS)
+	@echo "Installing mpflash, which fetches official firmware for swarm flash, from PyPI"
+	@$(PIP) install --editable '.[firmware]'
 	@touch $@
 
 $(STUBS): $(TOOLS) tools/swarm/runtimes/stubs.py

@@ -16,6 +16,7 @@ import faction
 from faction.frame import DEMONSTRATION_KEY
 from faction.node import Node
 
+_KEPT = ("swarm", "node", "lead_ms", "channel", "watchdog_ms")  # of the configuration: the rest is in what it has made
 _FOLDER = __file__.rpartition("assembly.")[0]  # of this version: faction.json and faction.key are there too
 
 
@@ -32,8 +33,9 @@ def make():
         links = {name: open_link(name, config) for name in config["links"] or board.LINKS}
         trace = Trace(config["node"], config["members"], config["required"], config["trace"])
         node = make_node(config, key, session, max(link.imin_ms for link in links.values()), trace)
-        del config["members"]  # the machine has them
-        faction.app = App(config, key == DEMONSTRATION_KEY, node, links, trace, sensor)  # type: ignore[assignment]
+        trace.base.ids = node.machine.ids  # equal ones: two bytes a member, once
+        kept = {key: config[key] for key in _KEPT}
+        faction.app = App(kept, key == DEMONSTRATION_KEY, node, links, trace, sensor)  # type: ignore[assignment]
     finally:
         for name in ("assembly", "config", "store"):
             sys.modules.pop(name, None)

@@ -1,9 +1,14 @@
-"""What every test may use: the device library on CPython, the runtimes by name."""
+"""What every test may use: the device library on CPython, the runtimes by name, a home and a temporary folder of its
+own, so that nothing that runs beside the suite or lies in this user's home is seen by it."""
+
+import signal
+import tempfile
 
 import pytest
 from hypothesis import settings
 
 import shims.cpython
+import summary
 from requirements import require
 from swarm import runtimes
 
@@ -12,6 +17,39 @@ shims.cpython.install()
 # A failing example is printed with the seed that repeats it; time limits per example only fail on busy machines.
 settings.register_profile("project", deadline=None, print_blob=True)
 settings.load_profile("project")
+
+# A shell ignores Ctrl-C in what it starts with `&`, and programs inherit that: those that tests interrupt would go on.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What a user may have set for programs that the tests start.
+_USERS_OWN = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
+_USERS_OWN += ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES", "PYTHONWARNINGS")
+
+
+def pytest_collection_modifyitems(items):
+    """Coverage is asked for of the library's tests alone: it slows simulations down, which prove no line."""
+    for item in items:
+        if "library" not in item.path.parts:
+            item.add_marker("no_cover")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """At the end, what each folder's tests have shown."""
+    summary.write(terminalreporter)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory):
+    """A home and a temporary folder for this process and all that it starts: boards that a demo left running are
+    written down in the one, configurations and caches lie in the other."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _USERS_OWN:
+            patch.delenv(name, raising=False)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("t")))
+        patch.setattr(tempfile, "tempdir", None)  # looked up anew
+        yield
 
 
 @pytest.fixture(params=runtimes.NAMES)

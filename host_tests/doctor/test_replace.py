@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import time
+from contextlib import suppress
 
 import pytest
 from esp32_mock_bootloader import mock_bootloader
@@ -26,22 +27,35 @@ DEAD, SPARE = 3, 4  # the fourth board of the box is the one in the drawer
 
 
 @pytest.fixture(scope="module")
-def box(tmp_path_factory):
-    """Three boards that are a swarm, with their hardware ids listed, and a spare one, fresh from the factory."""
+def boards(tmp_path_factory):
+    """Four boards, without power, and `file`, the swarm.toml of three of them with their hardware ids listed."""
     require("unix")
     home = tmp_path_factory.mktemp("replace")
     with Box(home, 4, SEED) as box:
         box.ptys, box.ports = box.ports, {node: str(home / f"port-{node}") for node in box.nodes}
-        for node in box.nodes:
-            plug(box, node)
         box.nodes.remove(SPARE)
         box.file = describe(home / "swarm", box)
-        box.nodes.append(SPARE)
         list_hardware(box.file, "# of the roof")
-        assert cli.main(["deploy", "--all", "--swarm", str(box.file)]) == 0
-        for node in (1, 2, DEAD):
-            box.wait_line(node, '"value"')
+        box.text = box.file.read_text()
+        box.nodes.append(SPARE)
         yield box
+
+
+@pytest.fixture
+def box(boards):
+    """Three boards that are a swarm and a spare one, fresh from the factory, all plugged in."""
+    for node in boards.nodes:
+        unplug(boards, node)
+    shutil.rmtree(boards.flash(SPARE))
+    boards.flash(SPARE).mkdir()
+    boards.file.write_text(boards.text)
+    since = {node: len(boards.lines[node]) for node in boards.nodes}
+    for node in boards.nodes:
+        plug(boards, node)
+    assert cli.main(["deploy", "--all", "--swarm", str(boards.file)]) == 0
+    for node in (1, 2, DEAD):
+        boards.wait_line(node, '"value"', since[node])
+    return boards
 
 
 def plug(box, node):
@@ -51,7 +65,8 @@ def plug(box, node):
 
 
 def unplug(box, node):
-    os.unlink(box.ports[node])
+    with suppress(FileNotFoundError):
+        os.unlink(box.ports[node])
     box.power(node, False)
 
 
@@ -109,6 +124,16 @@ def test_an_old_board_that_cannot_be_asked_is_not_taken_for_dead(box, capsys):
     assert "whether the old board still answers cannot be told" in told and "busy" in told
 
 
+@pytest.fixture
+def replaced(box, capsys):
+    """The swarm with the spare board in the place of the dead one, of which only the port is there."""
+    box.power(DEAD, False)
+    run(box, capsys, DEAD, "--port", box.ports[SPARE])
+    os.unlink(box.ports[DEAD])
+    box.wait_line(SPARE, "Bootstrapped")
+    return box
+
+
 def test_a_dead_boards_successor_takes_its_id(box, capsys):
     old = status_of(box, DEAD)["session"]
     box.power(DEAD, False)  # its USB bridge has power still, so the port is there
@@ -131,27 +156,31 @@ def test_a_dead_boards_successor_takes_its_id(box, capsys):
     assert told.count("its faction.json is not what") == 2 and "2 things are wrong" in told
 
 
-def test_a_replacement_that_was_cut_is_gone_on_with(box, capsys):
+def test_a_replacement_that_was_cut_is_gone_on_with(replaced, capsys):
+    box = replaced
     with raw_repl(box.ports[SPARE]) as transport:  # swarm.toml lists the new board, and no node runs there
         transport.exec("import faction\nfaction.app.runner.stop()\nfaction.app = None")
     assert "nothing to change" in run(box, capsys, DEAD, "--port", box.ports[SPARE])
     assert status_of(box, SPARE)["node"] == DEAD
 
 
-def test_a_second_time_says_what_mends_it(box, capsys):
+def test_a_second_time_says_what_mends_it(replaced, capsys):
+    box = replaced
     assert "this is the board that is listed" in run(box, capsys, DEAD, "--port", box.ports[SPARE], status=1)
 
 
-def test_a_board_that_comes_back_counts_on_above_its_successor_and_the_others_are_updated(box, capsys):
+def test_a_board_that_comes_back_counts_on_above_its_successor_and_the_others_are_updated(replaced, capsys):
     """The first board was only thought dead: what is on it is right, its session number is not."""
+    box = replaced
     new = status_of(box, SPARE)["session"]
     unplug(box, SPARE)
+    since = len(box.lines[DEAD])
     plug(box, DEAD)
     (box.flash(DEAD) / "faction.session").write_text(str(deployment.EARLIEST_SESSION))  # long ago
     told = run(box, capsys, DEAD, "--port", box.ports[DEAD], "--update-others")
     assert "2 of 2 boards run the current version" in told
     assert status_of(box, DEAD)["session"] > new
-    box.wait_line(DEAD, '"value"')
+    box.wait_line(DEAD, '"value"', since)
     capsys.readouterr()
     assert cli.main(["doctor", "--swarm", str(box.file)]) == 0, capsys.readouterr().out
 
@@ -160,7 +189,6 @@ def test_the_session_is_above_what_others_heard_when_this_computers_clock_is_lat
     old = status_of(box, DEAD)["session"]
     assert eventually(lambda: old in (known_by(box, 1, DEAD), known_by(box, 2, DEAD)))
     unplug(box, DEAD)
-    plug(box, SPARE)
     seconds = time.time
     monkeypatch.setattr(time, "time", lambda: seconds() - 20_000_000)
     run(box, capsys, DEAD, "--port", box.ports[SPARE])
@@ -170,19 +198,17 @@ def test_the_session_is_above_what_others_heard_when_this_computers_clock_is_lat
 def test_without_hardware_ids_the_others_need_nothing(box, capsys):
     box.file.write_text(re.sub(r"hardware = .*\n", "", box.file.read_text()))
     assert cli.main(["deploy", "--all", "--swarm", str(box.file)]) == 0
-    unplug(box, SPARE)
-    plug(box, DEAD)
-    told = run(box, capsys, DEAD, "--port", box.ports[DEAD])
+    unplug(box, DEAD)
+    told = run(box, capsys, DEAD, "--port", box.ports[SPARE])
     assert "the other nodes need nothing" in told
     assert "hardware =" not in box.file.read_text()
-    told = run(box, capsys, DEAD, "--port", box.ports[DEAD], status=1)
+    told = run(box, capsys, DEAD, "--port", box.ports[SPARE], status=1)
     assert f"this board runs as node {DEAD} already" in told
 
 
 def test_a_program_that_runs_on_the_new_board_is_given_up(box, capsys):
     unplug(box, DEAD)
-    shutil.rmtree(box.flash(SPARE))
-    box.flash(SPARE).mkdir()
+    unplug(box, SPARE)
     (box.flash(SPARE) / "main.py").write_text("import time\nprint('busy')\nwhile True:\n    time.sleep_ms(10)\n")
     os.symlink(box.ptys[SPARE], box.ports[SPARE])
     since = len(box.lines[SPARE])
@@ -190,8 +216,6 @@ def test_a_program_that_runs_on_the_new_board_is_given_up(box, capsys):
     box.wait_line(SPARE, "busy", since)
     run(box, capsys, DEAD, "--port", box.ports[SPARE])
     assert status_of(box, SPARE)["node"] == DEAD
-    unplug(box, SPARE)
-    plug(box, DEAD)
 
 
 def test_a_real_board_is_flashed_first(box, capsys, monkeypatch, tmp_path):
@@ -210,11 +234,6 @@ def test_a_real_board_is_flashed_first(box, capsys, monkeypatch, tmp_path):
     file.with_suffix(".key").touch(mode=0o600)
     file.with_suffix(".key").write_text(box.file.with_suffix(".key").read_text())
     line = ["replace", str(DEAD), "--port", box.ports[SPARE], "--swarm", str(file)]
-    plug(box, SPARE)
-    for name in ("main.py", "faction.slot"):  # so that it is nobody's
-        (box.flash(SPARE) / name).unlink()
-    unplug(box, SPARE)
-    plug(box, SPARE)
     assert cli.main([*line, "--firmware", "image.bin"]) == 1
     told = "".join(capsys.readouterr())
     assert [(*one[:3], str(one[3])) for one in flashed] == [("ESP32_GENERIC", box.ports[SPARE], None, "image.bin")]
@@ -224,7 +243,7 @@ def test_a_real_board_is_flashed_first(box, capsys, monkeypatch, tmp_path):
     assert "nothing is flashed: leave it out" in capsys.readouterr().err
 
 
-def test_a_new_chip_is_really_written(box, capsys, monkeypatch, tmp_path):
+def test_a_new_chip_is_really_written(capsys, monkeypatch, tmp_path):
     """With esptool and a mock of the chip's loader: what comes after that needs a chip that runs what was written."""
     monkeypatch.setattr(replacement, "_START_S", 0.1)
     line = ["init", str(tmp_path), "--nodes", "3", "--board", "ESP32_GENERIC"]

@@ -77,7 +77,7 @@ def test_copied_by_hand_a_node_runs(board, tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         assert done.returncode == 0, command + "\n" + done.stdout
         return done.stdout
@@ -92,6 +92,10 @@ def test_copied_by_hand_a_node_runs(board, tmp_path):
             break
     assert f"swarm {config['swarm']} (open), node {config['node']}, session 1" in said
     assert "state      Bootstrapped" in said
+
+
+def test_a_reader_decides_in_a_moment():
+    assert len(README.splitlines()) <= 220
 
 
 def test_every_verb_that_the_readme_names_is_there():

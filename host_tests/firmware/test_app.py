@@ -70,7 +70,7 @@ def listen(table, seconds=0.1):
             table.run.take(event)
 
 
-def until(table, node, done, seconds=10):
+def until(table, node, done, seconds=60):
     """Wait for a status for which done(status) is true, and return it."""
     end = time.monotonic() + seconds
     while not done(now := status(table, node)):
@@ -105,7 +105,7 @@ def test_the_status_line_is_one_line(table):
 def see_one_restart(table, before, peers):
     """Wait until the peers count one restart: those that had proof of the earlier session. Who knew the node only from
     others' word counts none."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     seen = {}
     while 1 not in seen.values() or any(status(table, node)["ready"] != MEMBERS for node in peers):
         assert time.monotonic() < end, f"seed {table.seed}: {seen}"
@@ -147,14 +147,16 @@ def test_a_restart_that_is_interrupted_leaves_a_whole_node_or_none(table):
     chance = random.Random(SEED)
     outcomes = set()
     session = status(table, 2)["session"]
+    longest_s = 0.04  # in which about every second restart is done, here and now
     for _ in range(INTERRUPTS // 2):
         with raw_repl(table.ports[2]) as transport:
             transport.exec("import faction")
             transport.exec_raw_no_follow("faction.restart()")
-            time.sleep(chance.uniform(0, 0.04))
+            time.sleep(chance.uniform(0, longest_s))
             transport.serial.write(b"\x03")
             transport.follow(5)
             runs = transport.eval("faction.app is not None")
+            longest_s *= 0.8 if runs else 1.25
             assert transport.exec("import machine\nprint(len(machine.Timer._running))").strip() == b"1"
             outcomes.add(runs)
             if runs:
@@ -172,7 +174,7 @@ def test_a_restart_that_is_interrupted_leaves_a_whole_node_or_none(table):
             transport.follow(5)
         # Nobody may be there to start it again: it does that by itself.
         transport.exec("import autostart\nautostart._RETRY_MS = 300")
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while execute(table, 2, "print(faction.app is not None)").strip() != "True":
         assert time.monotonic() < end, f"seed {SEED}"
         listen(table)
@@ -222,12 +224,12 @@ def test_interrupts_at_any_moment_leave_the_node_running(tmp_path):
         landed = 0
         for _ in range(INTERRUPTS):
             with raw_repl(table.ports[1]) as transport:
-                transport.exec_raw_no_follow("import time\nfor i in range(30): time.sleep_ms(1)")
+                transport.exec_raw_no_follow("import time\nfor i in range(2000): time.sleep_ms(1)")
                 time.sleep(chance.uniform(0.002, 0.03))
                 transport.serial.write(b"\x03")
                 landed += b"KeyboardInterrupt" in b"".join(transport.follow(5))
         assert landed > INTERRUPTS // 2
-        now = until(table, 1, lambda now: now["state"] == "Bootstrapped" and now["sample"], 20)
+        now = until(table, 1, lambda now: now["state"] == "Bootstrapped" and now["sample"])
         assert now["errors"] == [] and now["session"] == 1 and now["sample"]["value"] > 0
         listen(table)
         for node in (2, 3):

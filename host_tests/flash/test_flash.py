@@ -15,7 +15,7 @@ from rich.console import Console
 from chips import IMAGE_BYTES, make_image
 from fake_pico import INFO, RP2040, FakePico
 from fake_pico import uf2 as make_uf2
-from swarm import boards, cli
+from swarm import boards, cli, paths
 from swarm.description import project
 from swarm.flash import cache, esp, uf2
 from swarm.flash.board import Settings, Target
@@ -623,11 +623,11 @@ def test_without_the_internet_there_is_a_plain_error(mpflash):
 def test_without_mpflash_there_is_a_plain_error(mpflash):
     folder = mpflash(None)
     with pytest.raises(
-        FlashError, match=r"mpflash, which fetches official firmware, is not installed: type .*firmware"
+        FlashError, match=r"mpflash, which fetches official firmware, is not installed: type .*pip install mpflash=="
     ):
         official(folder)
 
 
 def test_mpflash_is_pinned():
-    text = (cache.ROOT / "pyproject.toml").read_text()
+    text = (paths.ROOT / "pyproject.toml").read_text()
     assert '"mpflash==' in text

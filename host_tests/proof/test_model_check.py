@@ -300,7 +300,11 @@ def test_a_swarm_that_never_agrees_is_told_with_what_it_said():
         (Bounds(nodes=2, required=1, speaks=1, reboots=0, deadlines=1), 500, 200, 9),
         (Bounds(nodes=2, required=2, speaks=1, reboots=1, flight=2, deadlines=1, retry=False), 20_000, 2500, 12),
         (ONCE_OF_THREE, 1000, 500, 11),
-        (Bounds(nodes=3, required=2, speaks=1, reboots=1, flight=1, rebooting=(1,), settled=(1,)), 20_000, 10_000, 15),
+        pytest.param(
+            Bounds(nodes=3, required=2, speaks=1, reboots=1, flight=1, rebooting=(1,), settled=(1,)),
+            *(20_000, 10_000, 15),
+            marks=pytest.mark.long,
+        ),
     ),
     ids=str,
 )

@@ -139,7 +139,8 @@ def test_a_board_that_is_stuck_is_named(changes, says, spoilt):
 
 def test_memory_that_grows_is_named(spoilt):
     boot = spoilt["ledger"].boots[1][-1]
-    boot.memory = [2000, 2100, 2000 + soak.MEMORY_LIMIT + 1]
+    limit = soak.KEPT_BYTES + soak.SENDER_BYTES * (len(spoilt["nodes"]) - 1)
+    boot.memory = [2000, 2100, 2000 + limit + 1]
     spoilt["figures"].rss["rig"] = (0, 1 << 20, (1 << 20) + soak.RSS_LIMIT + 1)
     board, rig = problems(spoilt)
     assert board.startswith(f"node 1: session {boot.node.session} holds more memory with time: [2000, 2100, ")

@@ -21,7 +21,7 @@ def swarm(tmp_path, monkeypatch):
 
     def run(*arguments, status=0):
         command = [sys.executable, "-c", START, *arguments]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
         assert done.returncode == status, done.stdout
         return done.stdout
 
@@ -30,7 +30,7 @@ def swarm(tmp_path, monkeypatch):
 
 def mpremote(port, *arguments):
     command = [sys.executable, "-m", "mpremote", "connect", str(port), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 def test_a_fresh_board_and_what_is_told_about_it(swarm, tmp_path):

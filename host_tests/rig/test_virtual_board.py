@@ -82,16 +82,16 @@ def test_the_prompt_is_free_while_callbacks_go_on(lay, runtime):
         table.start(1)
         table.wait_line(1, "counting, cause 1")
         with raw_repl(table.ports[1]) as transport:
-            first = transport.eval("n")
+            first, began = transport.eval("(n, time.ticks_ms())")
             time.sleep(0.3)
-            second = transport.eval("n")
+            second, ended = transport.eval("(n, time.ticks_ms())")
             slept = transport.exec(
                 "import time\nbefore = n, time.ticks_ms()\ntime.sleep(0.3)\n"
                 "print(n - before[0], time.ticks_diff(time.ticks_ms(), before[1]))"
             )
-        assert 30 <= second - first <= 300, "callbacks at the waiting prompt"
+        assert 1 <= second - first <= (ended - began) / 5 + 2, "callbacks at the waiting prompt"
         counted, ms = (int(word) for word in slept.split())
-        assert 300 <= ms < 1500 and 30 <= counted <= ms / 5 + 2, "callbacks within a program that sleeps"
+        assert ms >= 300 and 1 <= counted <= ms / 5 + 2, "callbacks within a program that sleeps"
         assert table.run.nodes[1].boots == 1
 
 
@@ -201,7 +201,7 @@ def test_a_board_nobody_listens_to_does_not_wait(lay):
     require("unix")
     with Table(lay(COUNTER + "for i in range(3000): print('line', i, 'x' * 60)\nprint('all said')\n"), SEED) as table:
         table.start(1)
-        table.wait_line(1, "all said", 5)
+        table.wait_line(1, "all said")
 
 
 def test_a_reader_that_stops_reading_does_not_stop_the_others(counter):
@@ -227,7 +227,7 @@ def test_no_process_is_left(lay, how):
             os.kill(table.pid, signal.SIGKILL)
     finally:
         table.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(alive(pid) for pid in pids), how
@@ -243,10 +243,10 @@ def test_a_rig_ends_with_whoever_started_it(lay, tmp_path):
         "rig.power(1, True)\nwhile not rig.pids: rig.events(0.1)\n"
         "print(rig.pid, rig.medium_pid, rig.pids[1], flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    done = subprocess.run([os.sys.executable, "-c", starter], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([os.sys.executable, "-c", starter], capture_output=True, text=True, timeout=120)
     pids = [int(word) for word in done.stdout.split()]
     assert len(pids) == 3, done.stderr
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(alive(pid) for pid in pids)
@@ -266,7 +266,7 @@ def test_a_node_keeps_its_place_while_its_board_is_looked_at(tmp_path):
         table.mpremote(1, "resume", "cp", ":faction.json", str(tmp_path / "out.json"))
         assert json.loads((tmp_path / "out.json").read_text())["node"] == 1
         table.mpremote(1, "resume", "cp", str(tmp_path / "out.json"), ":in.json")
-        deadline = time.monotonic() + 6
+        deadline = time.monotonic() + 60
         while table.medium.do("stats")["boards"]["1"]["frames"] == frames and time.monotonic() < deadline:
             time.sleep(0.1)
         assert table.medium.do("stats")["boards"]["1"]["frames"] > frames, "the node went on speaking"

@@ -21,7 +21,7 @@ from swarm.sim.plan import Options
 from swarm.sim.run import Run
 from swarm_fixture import Board, Swarm
 
-SEEDS = range(1, 151)
+SEEDS = range(1, 61)  # `make adversary` tries many more
 BOUND = 250  # seeds in which the lack of a defence must show
 CRASHES = ("length", "offset-range", "queue")  # what they prevent is an exception, or growth
 TABLES = {"cannot": (OUTSIDER,), "insider cannot": (LIAR,), "wrong cannot": (BABBLER, LOOPER)}
@@ -45,7 +45,7 @@ def test_no_attack_succeeds():
     assert {outcome.kind for outcome in found} == set(KINDS)
     tried = sum((outcome.tried for outcome in found), Counter())
     for what in ("carried", "delayed", "foreign", "forged", "lies", "replayed", "shadowed", "split", "withheld"):
-        assert tried[what] > 10, f"{what}: {tried}"
+        assert tried[what] > 3, f"{what}: {tried}"
 
 
 @pytest.mark.parametrize("name, kind", [(name, kind) for name, one in DEFENCES.items() for kind in one.against])

@@ -21,16 +21,16 @@ def sums(options, count, first=1):
 
 
 def test_mixed_faults_break_nothing():
-    found = campaign.run(MIXED, range(1, 301), campaign.cores())
+    found = campaign.run(MIXED, range(1, 101), campaign.cores())
     assert not campaign.failures(found)
-    assert sum(result.converge_us is not None for result in found) > 150
+    assert sum(result.converge_us is not None for result in found) > 50
 
 
 def test_the_same_seed_is_the_same_run():
-    assert [Run(MIXED, seed).run().event_hash for seed in range(20)] == [
-        Run(MIXED, seed).run().event_hash for seed in range(20)
+    assert [Run(MIXED, seed).run().event_hash for seed in range(8)] == [
+        Run(MIXED, seed).run().event_hash for seed in range(8)
     ]
-    assert len({Run(MIXED, seed).run().event_hash for seed in range(20)}) == 20
+    assert len({Run(MIXED, seed).run().event_hash for seed in range(8)}) == 8
 
 
 def test_processes_and_traces_change_nothing():
@@ -47,7 +47,7 @@ def test_shared_tags_are_the_real_ones(monkeypatch):
 
 
 def test_twenty_nodes_keep_to_their_bars():
-    found = sums(Options(loss=0.1), 40)
+    found = sums(Options(loss=0.1), 12)
     assert found["stranded"] == found["false_conclusions"] == 0
     assert found["converge_ms"]["p50"] <= 35 and found["converge_ms"]["p99"] <= 70
     assert found["frames_per_node"]["mean"] <= 24
@@ -55,14 +55,14 @@ def test_twenty_nodes_keep_to_their_bars():
 
 
 def test_twenty_nodes_on_a_link_that_says_when_it_is_free():
-    found = sums(Options(loss=0.1, hidden_wait_ms=0, stamp_us=1), 40)
+    found = sums(Options(loss=0.1, hidden_wait_ms=0, stamp_us=1), 12)
     assert found["stranded"] == found["false_conclusions"] == 0
     assert found["frames_per_node"]["mean"] <= 18
     assert found["skew_us"]["p99"] <= 100
 
 
 def test_a_hundred_nodes_hold_the_skew_of_twenty():
-    found = sums(Options(nodes=(100, 100), loss=0.1), 2)
+    found = sums(Options(nodes=(100, 100), loss=0.1), 1)
     assert found["stranded"] == found["false_conclusions"] == 0
     assert found["skew_us"]["max"] <= 2500
 
@@ -70,7 +70,7 @@ def test_a_hundred_nodes_hold_the_skew_of_twenty():
 @pytest.mark.parametrize("ppm, early_us", ((0, 200), (50, 2200)))
 def test_the_instant_does_not_creep_over_a_long_lead(ppm, early_us):
     """Clocks may drift apart by 2 ms in 20 s; what is measured of frames must not add to it, nor keep nodes talking."""
-    found = sums(Options(nodes=(8, 8), lead_ms=20_000, boot_spread_ms=500, ppm=ppm, loss=0.1), 8)
+    found = sums(Options(nodes=(8, 8), lead_ms=20_000, boot_spread_ms=500, ppm=ppm, loss=0.1), 3)
     assert found["early_us"]["max"] <= early_us
     assert found["frames_per_node_until_sampled"]["mean"] <= found["frames_per_node"]["mean"] + 20
     assert found["skew_us"]["max"] <= 2500 and not sum(found["violations"].values())

@@ -30,7 +30,7 @@ def nobody():
 @pytest.mark.parametrize("arguments", [["diagram"], ["--help"], ["sim", "--nodes", "3", "--seed", "1"]])
 def test_a_reader_that_leaves_is_no_error(nobody, arguments, unbuffered):
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
-    done = subprocess.run([SWARM, *arguments], stdout=nobody, stderr=subprocess.PIPE, env=environment, timeout=60)
+    done = subprocess.run([SWARM, *arguments], stdout=nobody, stderr=subprocess.PIPE, env=environment, timeout=120)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
@@ -40,7 +40,7 @@ def test_the_work_goes_on_when_nobody_reads(nobody, tmp_path):
         "for stream in (sys.stdout, sys.stderr) * 2:\n    print('told', file=stream, flush=True)\n"
         "open('done', 'w').close()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], stdout=nobody, stderr=nobody, cwd=tmp_path, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], stdout=nobody, stderr=nobody, cwd=tmp_path, timeout=120)
     assert done.returncode == 0 and (tmp_path / "done").exists()
 
 
@@ -49,12 +49,12 @@ def test_what_is_read_comes_whole_and_in_its_encoding():
         "from swarm.output import streams; streams.outlive_readers()\nprint('\\u00e4\\u20ac'); print('end', end='')"
     )
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, timeout=120)
     assert done.stdout.decode() == "\u00e4\u20ac\nend" and done.stderr == b""
 
 
 def test_output_that_is_closed_from_the_start_is_no_error():
-    done = subprocess.run(["sh", "-c", f"exec '{SWARM}' diagram >&-"], stderr=subprocess.PIPE, timeout=60)
+    done = subprocess.run(["sh", "-c", f"exec '{SWARM}' diagram >&-"], stderr=subprocess.PIPE, timeout=120)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
@@ -67,7 +67,7 @@ def test_an_interrupt_is_told_in_a_line(verb, tmp_path):
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert os.read(silent, 1) == b"\r", "the board is asked"
         process.send_signal(signal.SIGINT)
-        told, error = process.communicate(timeout=30)
+        told, error = process.communicate(timeout=120)
     os.close(silent)
     os.close(end)
     assert (process.returncode, told, error) == (130, "", "swarm: interrupted\n")
@@ -83,7 +83,7 @@ def test_an_interrupt_of_a_campaign_is_told_in_a_line():
             time.sleep(0.05)
         time.sleep(0.5)  # for them to begin
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        told, error = process.communicate(timeout=30)
+        told, error = process.communicate(timeout=120)
     assert (process.returncode, told, error) == (130, b"", b"swarm: interrupted\n")
 
 
@@ -111,7 +111,7 @@ def test_a_verb_is_imported_alone():
     program = "import sys; from swarm.cli import main; status = main(['diagram'])\n"
     program += "others = ('swarm.verbs.demo', 'esptool', 'swarm.sim.run')\n"
     program += "print([name for name in sys.modules if name in others], status)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "[] 0", done.stderr
 
 

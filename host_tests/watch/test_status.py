@@ -31,7 +31,7 @@ def own_folder(tmp_path, monkeypatch):
 
 def status(*arguments):
     command = [SWARM, "status", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
 @contextmanager

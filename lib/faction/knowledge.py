@@ -114,10 +114,10 @@ class Knowledge:
         """The member at that position has rebooted: doubt it until it says itself that it is ready, as the frame may.
         If it was ready and is not, a new generation begins."""
         bit = 1 << (i & 7)
+        self.doubts = True
         if self._frame.ready:
             self._doubted[i >> 3] &= ~bit
         else:
-            self.doubts = True
             self._doubted[i >> 3] |= bit
             if self.bitmaps[self._width + (i >> 3)] & bit:
                 self._new_generation()

@@ -12,5 +12,7 @@ LIB = ROOT / "lib"
 FIRMWARE = ROOT / "firmware"
 BOARDS = ROOT / "boards"
 SHIMS = ROOT / "host_tests" / "shims"
+# Who fetches what this package does not bring: other runtimes, stubs.
+SETUP = "`make setup`" if CHECKOUT else "`make setup` in a checkout of the project, whose .venv/bin/swarm to use,"
 # What was fetched and can be fetched again: official firmware, runtimes, stubs.
 BUILD = CHECKOUT / "build" if CHECKOUT else platformdirs.user_cache_path("swarm-faction")

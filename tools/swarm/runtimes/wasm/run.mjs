@@ -3,8 +3,8 @@
 // node run.mjs JSON, where JSON is an object:
 //   module  path of the npm package's micropython.mjs
 //   heap    bytes of heap
-//   paths   folders that go on sys.path; their .py and .mpy files are made visible at the same path
-//   files   other files to make visible at the same path
+//   paths   pairs: a folder, and the path at which its .py and .mpy files are made visible, which goes on sys.path
+//   files   pairs: another file, and the path at which it is made visible
 //   script  file to run; a line that starts with "#%%" divides it into cells
 //   argv    arguments of the script
 //
@@ -40,24 +40,25 @@ const runtime = await loadMicroPython({
   },
 });
 
-function show(file) {
-  runtime.FS.mkdirTree(path.dirname(file));
-  runtime.FS.writeFile(file, fs.readFileSync(file));
+function show([file, at]) {
+  runtime.FS.mkdirTree(path.dirname(at));
+  runtime.FS.writeFile(at, fs.readFileSync(file));
 }
 
-function showFolder(folder) {
+function showFolder([folder, at]) {
   for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
-    const full = path.join(folder, entry.name);
-    if (entry.isDirectory()) showFolder(full);
-    else if (/\.m?py$/.test(entry.name)) show(full);
+    const pair = [path.join(folder, entry.name), path.join(at, entry.name)];
+    if (entry.isDirectory()) showFolder(pair);
+    else if (/\.m?py$/.test(entry.name)) show(pair);
   }
 }
 
 job.paths.forEach(showFolder);
 job.files.forEach(show);
+const folders = job.paths.map(([, at]) => at);
 
 try {
-  runtime.runPython(`import sys\nsys.path[:0] = ${JSON.stringify(job.paths)}\nsys.argv[:] = ${JSON.stringify([job.script, ...job.argv])}`);
+  runtime.runPython(`import sys\nsys.path[:0] = ${JSON.stringify(folders)}\nsys.argv[:] = ${JSON.stringify([job.script, ...job.argv])}`);
   for (const cell of fs.readFileSync(job.script, "utf8").split(/^#%%.*$/m)) runtime.runPython(cell);
   const more = runtime.globals.get("more");
   while (more && more());

@@ -11,6 +11,7 @@ import argparse
 from swarm.documents import walkthrough
 from swarm.output import writable
 from swarm.output.streams import fail
+from swarm.paths import CHECKOUT
 from swarm.rig.virtual_board import unix_port_missing
 
 _EXAMPLES = """examples:
@@ -41,6 +42,8 @@ def _run(options: argparse.Namespace) -> int:
     # Up to nine, since a pattern of ports would sort more of them otherwise than by number.
     if options.boards is not None and not 1 <= options.boards <= 9:
         return fail("walkthrough", f"--boards {options.boards} is outside 1 ... 9", 2)
+    if CHECKOUT is None:
+        return fail("walkthrough", "it is run from a checkout of the project, whose README it compares", 1)
     if missing := unix_port_missing():
         return fail("walkthrough", f"{missing}: `make setup` installs it where there is one", 1)
     try:
