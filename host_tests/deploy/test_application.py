@@ -101,8 +101,8 @@ def test_no_look_stops_it(box, running, tmp_path):
     assert table.count("Bootstrapped  2/2") == 2
     assert "2 of 2 nodes answer" in swarm(box, "monitor", "--all", "--once")
     out = tmp_path / "samples.csv"
-    assert "node 1: 1 sample, 1 new" in swarm(box, "collect", "--all", "--out", str(out))
-    assert len(out.read_text().splitlines()) == 3
+    assert "node 1: " in swarm(box, "collect", "--all", "--out", str(out))
+    assert {line.partition(",")[0] for line in out.read_text().splitlines()} == {"node", "1", "2"}
     assert untouched(box, running)
 
 
