@@ -180,7 +180,7 @@ def test_ctrl_c_stops_the_application_and_the_node_goes_on_beside_which_it_can_b
         assert transport.eval("len(ticks)") > 5, "the node has stopped with it"
         transport.exec("del faction.app.tick, ticks")
     said_before = len(said(table, PLAIN, "application: again"))
-    with raw_repl(table.ports[PLAIN]) as transport:
+    with open_port(table.ports[PLAIN]) as transport:
         application.run(transport)
     table.wait(lambda: len(said(table, PLAIN, "application: again")) > said_before, what="the application again")
     with open_port(table.ports[PLAIN]) as transport:

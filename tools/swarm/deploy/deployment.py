@@ -104,10 +104,10 @@ class Deployment:
                     remote.reset()
                 else:
                     remote.forget()
-                    if stopped:
-                        application.run(transport)
             if restart:
                 stored = self._await_word(ports, transport, slot, stored)
+            elif stopped:
+                application.run(transport)
         return Result(tuple(self._uploaded), self._bytes, self._kept, restart, stored, self._old_main)
 
     def _install(self, remote: Remote, least: int) -> tuple[str, int, bool]:

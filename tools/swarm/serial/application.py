@@ -75,8 +75,9 @@ def stop(transport: SerialTransport, port: str) -> bool:
 
 
 def run(transport: SerialTransport) -> None:
-    """At a board's raw REPL: run its application again, in the place of the prompt."""
-    transport.exec_raw_no_follow("import faction\nfaction.run()")
+    """At a free prompt, which is not the raw REPL: have the application run again in its place, as after a boot."""
+    transport.serial.write(b"__import__('faction').run()\r")
+    transport.serial.flush()
 
 
 def _read(
