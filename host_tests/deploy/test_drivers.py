@@ -311,7 +311,7 @@ def test_an_application_may_have_an_async_sensor(tmp_path):
     (tmp_path / "application.py").write_text("async def main(swarm):\n    pass\n")
     own_code.check(own_code.collect(tmp_path, (), ()))
     (tmp_path / "application.py").write_text("pass\n")
-    with pytest.raises(own_code.PayloadError, match=r"application.py: has no main\(\): write it"):
+    with pytest.raises(own_code.PayloadError, match="application.py: has no main: write `async"):
         own_code.check(own_code.collect(tmp_path, (), ()))
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import serial
 from mpremote.transport_serial import SerialTransport
 
 from swarm import boards
@@ -100,17 +101,21 @@ class Deployment:
         with ExitStack() as ports:
             transport = ports.enter_context(open_port(self._port))
             stopped = application.stop(transport, self._port)
-            with prompt(transport, self._port):
-                remote = Remote(transport)
-                slot, back, stored, restart = self._install(remote, least)
-                if restart:
-                    remote.reset()
-                else:
-                    remote.forget()
+            restart = False
+            try:
+                with prompt(transport, self._port):
+                    remote = Remote(transport)
+                    slot, back, stored, restart = self._install(remote, least)
+                    if restart:
+                        remote.reset()
+                    else:
+                        remote.forget()
+            finally:
+                if stopped and not restart:
+                    with suppress(OSError, serial.SerialException):
+                        application.run(transport)
             if restart:
                 stored = self._try(ports, transport, slot, back, stored)
-            elif stopped:
-                application.run(transport)
         return Result(tuple(self._uploaded), self._bytes, self._kept, restart, stored, self._old_main)
 
     def _try(self, ports: ExitStack, transport: SerialTransport, slot: str, back: str | None, stored: int) -> int:

@@ -120,7 +120,7 @@ def _check_application(source: Path, bound: dict[str, ast.AST]) -> None:
     main = bound.get("main")
     if main is None and "*" not in bound:
         raise PayloadError(f"{source}: has no main: write `async def main(swarm):`")
-    if isinstance(main, ast.FunctionDef):
+    if isinstance(main, (ast.FunctionDef, ast.ClassDef)):
         raise PayloadError(f"{source}:{main.lineno}: main is no coroutine: write `async def main(swarm):`")
     if isinstance(main, ast.AsyncFunctionDef):
         taken = main.args

@@ -15,7 +15,7 @@ from mpremote.transport_serial import SerialTransport
 from swarm.deploy.remote import BadVersion, DeployError, Remote, Silent
 from swarm.deploy.start import listen
 from swarm.description.project import Member, Project
-from swarm.serial.application import of_application
+from swarm.serial import application
 from swarm.serial.port import BoardError, open_port
 from swarm.serial.prompt import prompt
 
@@ -66,8 +66,8 @@ class Trial:
                 raise BadVersion(f"the new version is on it, and {error}") from None
             raise BadVersion(f"{error}; {self._go_back(back)}") from None
         except DeployError as error:
-            with suppress(DeployError, *_AWAY), prompt(self._transport, self._port):
-                Remote(self._transport).call("keep")
+            with suppress(DeployError, *_AWAY), self._asking():
+                pass  # what is wrong is not of the version's making, and it stays
             raise DeployError(f"the new version is on it, and {error}") from None
 
     def _follow(self, look: Callable[[Ask], _T], patience_s: float) -> _T:
@@ -102,7 +102,7 @@ class Trial:
     def _asking(self) -> Iterator[Ask]:
         """How to ask a board for its word again and again; an application on asyncio without a prompt, which would
         stop it."""
-        if of_application(self._transport, self._port) is not None:
+        if application.of_application(self._transport, self._port) is not None:
             yield self._ask_application
             return
         with prompt(self._transport, self._port):
@@ -112,7 +112,7 @@ class Trial:
             remote.forget()
 
     def _ask_application(self) -> dict:
-        status = of_application(self._transport, self._port)
+        status = application.of_application(self._transport, self._port)
         if status is None:
             raise BadVersion("its application has ended")
         return {"status": status, "digest": status["digest"], "runs_from": status["runs_from"]}
@@ -158,6 +158,7 @@ class Trial:
         """Have the board run the version before again; says how that went."""
         self._tell("going back to the version before", None)
         try:
+            application.stop(self._transport, self._port)
             with prompt(self._transport, self._port):
                 remote = Remote(self._transport)
                 remote.call("switch", slot)
