@@ -116,6 +116,7 @@ class App:
         if node.ready() and not self._told_ready:
             self.say("ready")
             self._told_ready = True
+            keep_version()
         timeouts = node.counters[TIMEOUTS]
         if timeouts != self._told_timeouts:
             ids = faction.status_dict()["missing"]  # only a time-out needs the names
@@ -176,6 +177,14 @@ class App:
             value = None
         done(value)
         return False
+
+
+def keep_version():
+    """Have main.py go on with the version that runs, if that was on trial."""
+    try:
+        os.remove("faction.back")
+    except OSError:
+        pass  # it was not
 
 
 def check_json(value):

@@ -80,9 +80,9 @@ def load_sensor():
     sys.modules.pop("sensor", None)
     try:
         import sensor
-    except Exception as error:
-        raise ValueError("sensor.py: %s: %s: mend it, then reset" % (type(error).__name__, error))
+    except (Exception, SystemExit) as error:
+        raise ValueError("sensor.py: %s: %s: mend it, then deploy again" % (type(error).__name__, error))
     for name in ("warm_up", "sample"):
         if not hasattr(sensor, name):
-            raise ValueError("sensor.py: has no %s(): write it" % name)
+            raise ValueError("sensor.py: has no %s(): write it, then deploy again" % name)
     return sensor

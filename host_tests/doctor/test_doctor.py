@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 
 import pytest
 
@@ -20,6 +20,7 @@ from requirements import require
 from swarm import cli
 from swarm.deploy import payload
 from swarm.deploy.deployment import Deployment
+from swarm.deploy.remote import BadVersion
 from swarm.description import project
 from swarm.doctor import examination, findings, places
 from swarm.flash import cache
@@ -44,7 +45,7 @@ PLANTED = {
     ("twice", 9): (r"id 9 is carried by the board at \S+ too", r"give this one another id|keep this one"),
     ("conflict", 9): (r"it has stopped: it heard another board that carries id 9", r"switch the other board off"),
     ("sensor", 10): (r"its sensor\.py is another than here", "swarm deploy 10"),
-    ("errors", 10): (r"its node reports warm_up\(\): OSError: \[Errno 5\] EIO", "put that right"),
+    ("sensor fails", 10): (r"its sensor fails: warm_up\(\): OSError: \[Errno 5\] EIO", "swarm deploy 10"),
     ("configuration", 11): (r"its faction\.json is not what \S+swarm\.toml says now", "swarm deploy 11"),
     ("timed out", 11): (r"\d+ deadlines have passed, and node .* is not ready", "power, sensor, distance"),
     ("radio", 12): (r"its radio is on channel 3, though its node asked for 1", "mpremote connect .* reset"),
@@ -170,11 +171,17 @@ def spoil(box):
     raise AssertionError("neither of two boards with one id has heard the other")
 
 
+def plant(one):
+    """Deploy a board; one whose sensor fails is left with that, since it has no version to go back to."""
+    with suppress(BadVersion):
+        Deployment(*one).run()
+
+
 @pytest.fixture(scope="module")
 def told(box):
     """What the doctor says of all the planted faults: its findings by fault and node, and its text."""
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda one: Deployment(*one).run(), planted(box)))
+        list(pool.map(plant, planted(box)))
     spoil(box)
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, box.ports[HELD]], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -411,3 +418,37 @@ def test_a_board_that_does_not_answer_does_not_count_as_looked_at(tmp_path, caps
         assert cli.main(["init", str(tmp_path / said[5]), "--board", "VIRTUAL", "--ports", *ports[:count]]) == 0
         assert cli.main(["doctor", "--swarm", str(tmp_path / said[5] / "swarm.toml")]) == 1
         assert said in capsys.readouterr().out
+
+
+def test_a_mistake_in_a_local_file_is_told_once_and_of_no_board(box, told, capsys):
+    own = box.file.parent / "sensor.py"
+    before = own.read_text()
+    try:
+        own.write_text("def warm_up(:\n    pass\n")
+        (one,) = doctor_here(capsys, "--swarm", box.file, "--port", box.ports[1])
+        assert (one["fault"], one["node"]) == ("own code", None), one
+        assert "sensor.py:1: does not compile" in one["what"]
+    finally:
+        own.write_text(before)
+
+
+def test_what_is_said_of_a_sensor_that_fails(box, told, capsys):
+    """What to type is not a reset, which would repeat it."""
+    own, lib = box.file.parent / "sensor.py", box.file.parent / "lib"
+    before = own.read_text()
+    try:
+        own.write_text("def warm_up():\n    import bme280\n\n\ndef sample():\n    pass\n")
+        assert cli.main(["deploy", "1", "--swarm", str(box.file)]) == 1
+        (box.flash(1) / "faction.slot").write_text(
+            next(slot for slot in ("faction.a", "faction.b") if slot != box.pointed(1))
+        )
+        box.power(1, False)
+        box.boot(1)
+        found = {one["fault"]: one for one in doctor_here(capsys, "--swarm", box.file, "--port", box.ports[1])}
+        one = found["sensor fails"]
+        assert "warm_up(): ImportError: no module named 'bme280'" in one["what"], one
+        assert one["remedy"].startswith(f"put bme280 into {lib}, or give it to the board: mpremote connect "), one
+        assert one["remedy"].endswith(f"swarm deploy 1 --swarm {box.file}"), one
+    finally:
+        own.write_text(before)
+        assert cli.main(["deploy", "1", "--swarm", str(box.file)]) == 0

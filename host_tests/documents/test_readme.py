@@ -14,7 +14,7 @@ from foreground import foreground
 from requirements import require
 from rig_fixture import Table, lay_boards
 from swarm import paths
-from swarm.deploy import payload
+from swarm.deploy import own_code
 from swarm.serial import targets
 from swarm.serial.targets import Target
 
@@ -43,7 +43,7 @@ def board(tmp_path, monkeypatch):
 
 def test_the_application_runs_as_it_stands_there(tmp_path):
     (source,) = (block for block in blocks(README, "python") if block.startswith("# application.py\n"))
-    payload.check_application(Path("application.py"), source.encode())
+    own_code.check([own_code.OwnFile("application.py", Path("application.py"), source.encode())])
     homes = lay_boards(tmp_path, [1], required=1)
     (homes[1] / "application.py").write_text(source)
     with Table(homes, 3) as table:

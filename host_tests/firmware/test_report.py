@@ -12,8 +12,12 @@ import report
 import faction
 from faction import names
 from faction.node import Node
+from requirements import require
+from rig_fixture import Table, lay_boards
 from swarm import paths, runtimes
+from swarm.serial.prompt import raw_repl
 
+SEED = 37
 FIRMWARE = paths.FIRMWARE
 ROWS, COLUMNS = 24, 80
 KEYS = {
@@ -196,3 +200,16 @@ def test_the_status_is_loaded_only_while_it_is_asked_for(runtime, tmp_path):
     folders = [FIRMWARE, paths.LIB] + [paths.SHIMS / "wasm"] * (runtime == "wasm")
     printed = runtimes.run(runtime, script, paths=folders)
     assert printed == "no node runs on this board: main.py has not started one\n" * 2
+
+
+def test_a_node_that_times_out_while_its_status_is_read_says_so_without_an_error(tmp_path):
+    """It asks for its own status then, in the middle of another that is only half loaded."""
+    require("unix")
+    with Table(lay_boards(tmp_path, [1, 2], deadline_ms=100, on_timeout="retry"), SEED) as table:
+        table.start(1)
+        table.wait_line(1, "started session")
+        with raw_repl(table.ports[1]) as transport:
+            for _ in range(100):
+                transport.exec("import faction\nfaction.status_dict()")
+            assert transport.eval("faction.app.errors") == []
+        table.wait_line(1, "TimedOut, missing 2")

@@ -45,14 +45,19 @@ def trace():
 
 def tell(what):
     """Have the report tell that, and let go of the report and its names: they take a sixth of what the node does."""
+    _let_go()  # of what another call, which this one has interrupted, has loaded only half
     import report
 
     try:
         return getattr(report, what)(app, failure)
     finally:
-        for name in ("report", "faction.names"):
-            sys.modules.pop(name, None)
-        globals().pop("names", None)  # this package's, which an import of faction.names has set
+        _let_go()
+
+
+def _let_go():
+    for name in ("report", "faction.names"):
+        sys.modules.pop(name, None)
+    globals().pop("names", None)  # this package's, which an import of faction.names has set
 
 
 def restart():

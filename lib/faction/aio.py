@@ -152,7 +152,9 @@ def run(app):
 
 
 def _run(swarm):
-    swarm._app.say("runs application.py")
+    app = swarm._app
+    app.errors[:] = [text for text in app.errors if not text.startswith("application: ")]  # of a run before
+    app.say("runs application.py")
     faction.application = "runs"
     failure = None
     begun = released = False

@@ -1,36 +1,35 @@
 """Brings one board to the version that swarm.toml describes: the host's half of a deploy; onboard.py is the board's.
 
 The version goes into the slot that the board does not run, is verified there by its hashes, and takes over by the
-rename of the pointer; the board runs its old version until it is then restarted. So a deploy may be cut at any point:
-the board runs the old version or the new one, and the next deploy clears up what was left.
+rename of the pointer; the board runs its old version until it is then restarted for the new one's trial. So a deploy
+may be cut at any point: the board runs the old version or the new one, and the next deploy clears up what was left.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import serial
 from mpremote.transport_serial import SerialTransport
 
 from swarm import boards
 from swarm.deploy import payload
-from swarm.deploy.remote import MAKE_ROOM, DeployError, NoRoom, Remote, Silent
-from swarm.deploy.start import listen
+from swarm.deploy.own_code import LIBRARY
+from swarm.deploy.remote import MAKE_ROOM, BadVersion, DeployError, NoRoom, Remote
+from swarm.deploy.trial import SLOTS, TRIAL_S, Trial, failing, failure, slot_of
 from swarm.description.project import Member, Project
 from swarm.serial import application
-from swarm.serial.port import BoardError, open_port
+from swarm.serial.port import open_port
 from swarm.serial.prompt import prompt
 
-WORD_S = 30.0  # time for a restarted board to say that its node runs
-_REOPEN_S = 0.1  # between attempts to open a port that went away with its board's restart
 _EPOCH_S = 1_577_836_800  # 2020-01-01 UTC
 # No deploy was before this, 2026-01-01 UTC: a lower number was never deployed, or lost with the board's storage.
 EARLIEST_SESSION = 189_302_400
 PLATFORMS = {"unix": ("linux", "darwin")}  # sys.platform of a port, where it is not the port's own name
-SLOTS = ("faction.a", "faction.b")
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,8 @@ class Deployment:
 
     tell(text, share): what is being done, and the share of the upload that is done, or None; it may raise to end the
     deploy. from_source: send the sources, for a board that does not load compiled files. above: the node is to start in
-    a session above this one.
+    a session above this one. unsent: modules that the user's code imports and that are not sent, with who imports them.
+    trial_s: how long a node that is not ready yet is watched.
     """
 
     def __init__(
@@ -81,11 +81,15 @@ class Deployment:
         tell: Callable[[str, float | None], None] = lambda *_: None,
         from_source: bool = False,
         above: int = 0,
+        unsent: Mapping[str, str] | None = None,
+        trial_s: float = TRIAL_S,
     ) -> None:
         self._project, self._member, self._port = project, member, port
         self._tell = tell
         self._from_source = from_source
         self._above = above
+        self._unsent = unsent or {}
+        self._trial_s = trial_s
         self._uploaded: list[str] = []
         self._bytes = self._kept = 0
         self._old_main: str | None = None
@@ -97,38 +101,53 @@ class Deployment:
         with ExitStack() as ports:
             transport = ports.enter_context(open_port(self._port))
             stopped = application.stop(transport, self._port)
-            with prompt(transport, self._port):
-                remote = Remote(transport)
-                slot, stored, restart = self._install(remote, least)
-                if restart:
-                    remote.reset()
-                else:
-                    remote.forget()
-                    if stopped:
+            restart = False
+            try:
+                with prompt(transport, self._port):
+                    remote = Remote(transport)
+                    slot, back, stored, restart = self._install(remote, least)
+                    if restart:
+                        remote.reset()
+                    else:
+                        remote.forget()
+            finally:
+                if stopped and not restart:
+                    with suppress(OSError, serial.SerialException):
                         application.run(transport)
             if restart:
-                stored = self._await_word(ports, transport, slot, stored)
+                stored = self._try(ports, transport, slot, back, stored)
         return Result(tuple(self._uploaded), self._bytes, self._kept, restart, stored, self._old_main)
 
-    def _install(self, remote: Remote, least: int) -> tuple[str, int, bool]:
+    def _try(self, ports: ExitStack, transport: SerialTransport, slot: str, back: str | None, stored: int) -> int:
+        """See the new version run; its session."""
+        trial = Trial(self._project, self._member, self._port, ports, transport, self._tell)
+        return trial.run(slot, back, stored, self._trial_s)
+
+    def _install(self, remote: Remote, least: int) -> tuple[str, str | None, int, bool]:
         """Have the board hold the new version and point to it.
 
-        Returns its slot, the stored session number, and whether the board is to be restarted.
+        Returns its slot, the slot to go back to, the stored session number, and whether the board is to be restarted.
         """
         facts = remote.ask("survey")
         files = self._build(facts)
         remote.call("expect", {path: payload.hash_of(data) for path, data in files.items()})
         active = facts["pointed"] if facts["pointed"] in SLOTS else None
-        running = _slot_of(facts["runs_from"])
+        running = slot_of(facts["runs_from"])
         if running and running != active:
             # A deploy was cut between its rename and the restart. What runs may load more files of its slot, so that
             # slot cannot be the one to fill.
             remote.call("switch", running)
             active = running
+        elif running is None and facts["before"] in SLOTS:
+            # So was one whose version does not start: the one before is worth more.
+            remote.call("switch", facts["before"])
+            active = facts["before"]
         main = facts["main"] != payload.hash_of(payload.MAIN.read_bytes())
         slot = active
         if active is None or remote.ask("compare", active):
             slot = next(slot for slot in SLOTS if slot != active)
+            self._refuse_lacking(remote)
+            remote.call("keep")
             try:
                 self._fill(remote, slot, active, files)
             except NoRoom:
@@ -140,11 +159,30 @@ class Deployment:
             # Before anything runs the new version: should the power go then, it starts in a session that counts.
             remote.call("raise_session", slot, least)
             stored = max(stored, least)
+        elif failed := failure(facts["errors"], may_pass=True):
+            raise BadVersion(f"it is up to date, and {failing(failed)}: mend it, then deploy again")
+        back = None
         if slot != active:
-            remote.call("switch", slot)
+            back = running if not failure(facts["errors"]) else None
+            remote.call("switch", slot, back)
+        elif facts["before"]:
+            remote.call("keep")
         if main:
             self._replace_main(remote)
-        return slot, stored, restart
+        return slot, back, stored, restart
+
+    def _refuse_lacking(self, remote: Remote) -> None:
+        """Raise BadVersion when the board has not what the user's code imports."""
+        if not self._unsent:
+            return
+        remote.load(Path(__file__).with_name("onboard_modules.py"))
+        lacking = remote.ask_again("lacking", list(self._unsent), SLOTS)
+        if lacking:
+            said = "; ".join(f"{self._unsent[name]} imports {name}" for name in lacking)
+            raise BadVersion(
+                f"{said}: neither sent nor on the board: put it into {self._project.path.parent / LIBRARY}, or give "
+                f"it to each board: mpremote connect {self._port} resume mip install {lacking[0]}"
+            )
 
     def _build(self, facts: dict) -> dict[str, bytes]:
         """The files for the board that these facts are about; refuses a board that is not the member's."""
@@ -163,11 +201,10 @@ class Deployment:
                 f"its hardware id is {facts['hardware']}, and member {member.id} is listed with {member.hardware}: "
                 "correct `hardware` in the swarm's file, or the port"
             )
-        target = None
+        target = payload.Target(facts["mpy"], release)
         if not self._from_source:
-            target = payload.Target(facts["mpy"], release)
             target.check()
-        return payload.build(self._project, member, target)
+        return payload.build(self._project, member, target, self._from_source)
 
     def _fill(self, remote: Remote, slot: str, active: str | None, files: dict[str, bytes]) -> None:
         """Bring a slot to the new version, and verify it: copies on the board first, then uploads."""
@@ -204,61 +241,3 @@ class Deployment:
         self._old_main = answer["kept"]
         self._uploaded.append("main.py")
         self._bytes += len(data)
-
-    def _await_word(self, ports: ExitStack, transport: SerialTransport, slot: str, stored: int) -> int:
-        """Wait until the restarted board's node says that it runs, as the new version; returns its session number."""
-        deadline = time.monotonic() + WORD_S
-        said = ""
-        while True:
-            try:
-                self._tell("waiting for its word", None)
-                said = listen(transport, deadline)
-                word = self._word(transport)
-                return self._judge(word, slot, stored, said)
-            except (BoardError, Silent, OSError, serial.SerialException) as error:
-                # A board with USB of its own takes the port away at its restart.
-                if time.monotonic() > deadline:
-                    raise DeployError(f"the new version is on it, and no node has said that it runs: {error}") from None
-                ports.close()
-                time.sleep(_REOPEN_S)
-                transport = self._reopen(ports, deadline)
-
-    def _word(self, transport: SerialTransport) -> dict:
-        """What runs on the board; an application on asyncio is asked without stopping it."""
-        status = application.of_application(transport, self._port)
-        if status is not None:
-            return {"status": status, "digest": status["digest"], "runs_from": status["runs_from"]}
-        with prompt(transport, self._port):
-            return Remote(transport).ask("word")
-
-    def _reopen(self, ports: ExitStack, deadline: float) -> SerialTransport:
-        while True:
-            try:
-                return ports.enter_context(open_port(self._port))
-            except BoardError as error:
-                if time.monotonic() > deadline:
-                    raise DeployError(f"the new version is on it, and its port did not come back: {error}") from None
-                time.sleep(_REOPEN_S)
-
-    def _judge(self, word: dict, slot: str, stored: int, said: str) -> int:
-        """The session number of a node that is the one it should be; DeployError when it is not."""
-        if "error" in word:
-            why = f"{word['error']}: {said}" if said else word["error"]
-            raise DeployError(f"the new version is on it, and its node does not run: {why}")
-        status = word["status"]
-        differs = ""
-        if _slot_of(word["runs_from"]) != slot:
-            differs = f"its main.py loads {word['runs_from']}: is another main.py frozen into its firmware?"
-        elif status["node"] != self._member.id or word["digest"] != self._project.digest():
-            differs = f"it is node {status['node']} of a swarm with digest {word['digest']}"
-        elif status["session"] <= stored:
-            differs = f"its session is {status['session']}, and {stored} was stored: its storage does not keep it"
-        if differs:
-            raise DeployError(f"the new version is on it, and something else runs: {differs}")
-        return status["session"]
-
-
-def _slot_of(file: str | None) -> str | None:
-    """The slot that a file of the library is in; None for one outside, and for a board where no node runs."""
-    slot = (file or "").partition("/")[0]
-    return slot if slot in SLOTS else None

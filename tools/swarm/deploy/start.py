@@ -7,12 +7,13 @@ import time
 
 from mpremote.transport_serial import SerialTransport
 
-from swarm.deploy.remote import DeployError
+from swarm.deploy.remote import BadVersion, DeployError
 
 _QUIET_S = 4.0  # a board that has said nothing for so long is asked; earlier, that might interrupt its start
 _STARTED = re.compile(r"faction: \d+ node \d+ swarm .* started session \d+")
 # Of a start that failed; what a node that runs reports has its ticks in front, and is no reason to give up.
-_NOT_STARTED = re.compile(r"faction: (?:error: )?(not started: .*|\w+: .*)")
+_FAILED = re.compile(r"faction: error: (\w+: .*)")
+_REFUSED = re.compile(r"faction: (not started: .*)")  # by the user, not by the version
 _ERROR = re.compile(r"\w+Error: ")
 # What tells that there is nothing more to wait for: the prompt, or an application in its place.
 _THERE = re.compile(r">>> |faction: \d+ node \d+ runs application\.py")
@@ -20,10 +21,10 @@ _HEARD_MAX = 8192
 _LISTEN_S = 0.1
 
 
-def listen(transport: SerialTransport, deadline: float) -> str:
+def listen(transport: SerialTransport, deadline: float) -> None:
     """Listen to a starting board, without a word to it, until its prompt or an application comes, or it is quiet.
 
-    Returns the last line that looks like an error. DeployError when the board says that its node does not start.
+    DeployError when the board says that its node is not started, BadVersion when it says that it failed to.
     """
     port = transport.serial
     usual, port.timeout = port.timeout, _LISTEN_S
@@ -35,7 +36,10 @@ def listen(transport: SerialTransport, deadline: float) -> str:
             patience = time.monotonic() + _QUIET_S
         heard = (heard + data)[-_HEARD_MAX:]
     port.timeout = usual
-    if refused := _NOT_STARTED.search(heard):
-        raise DeployError(f"the new version is on it, and its node does not start: {refused[1].strip()}")
+    if refused := _REFUSED.search(heard):
+        raise DeployError(f"its node is {refused[1].strip()}")
+    if failed := _FAILED.search(heard):
+        raise BadVersion(f"its node does not start: {failed[1].strip()}")
     errors = [line.strip() for line in heard.splitlines() if _ERROR.match(line)]
-    return errors[-1] if errors else ""
+    if errors and _THERE.search(heard) and not _STARTED.search(heard):
+        raise BadVersion(f"its node does not start: {errors[-1]}")

@@ -5,28 +5,24 @@ Nothing on the board is changed, and its node goes on meanwhile.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import secrets
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mpremote.transport_serial import SerialTransport
 
 from swarm.deploy import payload
-from swarm.deploy.deployment import SLOTS
-from swarm.deploy.payload import PayloadError
+from swarm.deploy.own_code import PayloadError
 from swarm.deploy.remote import DeployError, Garbled, Remote, Silent
+from swarm.deploy.trial import SLOTS
 from swarm.description.project import Member, Project, ProjectError
 from swarm.serial.application import of_application
 from swarm.serial.port import GONE, BoardError, open_port
 from swarm.serial.prompt import prompt
 from swarm.serial.status import read_runtime
-from swarm.serial.strip import strip
 
-_ATTEMPTS = 3  # at an answer that a node's own line may spoil
 _LIBRARY = "faction/__init__"
 
 
@@ -39,7 +35,8 @@ class Board:
     only the status that this answers with. trouble: why the port could not be read; runtime: of
     serial_repl.read_runtime; refused: why this MicroPython is none that the tools can work with; facts: of
     onboard.survey; look: of onboard_look.look; key_fits: whether it uses the swarm's key; differs: files of its
-    version that are not as a deploy would make them; unmade: why those cannot be made here.
+    version that are not as a deploy would make them; unmade: why those cannot be made for its MicroPython; unfit: what
+    of the user's code keeps them from being made.
     """
 
     port: str
@@ -54,6 +51,7 @@ class Board:
     key_fits: bool | None = None
     differs: list[str] | None = None
     unmade: str | None = None
+    unfit: str | None = None
 
     @property
     def status(self) -> dict[str, Any] | None:
@@ -79,11 +77,6 @@ class Board:
     def session_of(self, node: int) -> int:
         """The highest session of another node that this one knows to be live; 0 for none."""
         return dict(self.look.get("sessions", ())).get(node, 0)
-
-
-@lru_cache(maxsize=1)
-def _source() -> str:
-    return strip(Path(__file__).with_name("onboard_look.py").read_text())
 
 
 def examine(
@@ -117,8 +110,8 @@ def _examine(project: Project, board: Board, transport: SerialTransport, compare
     board.runtime = read_runtime(transport, board.port)
     try:
         remote = Remote(transport)
-        remote.load(_source)
-        board.facts = _ask(remote, "survey")
+        remote.load(Path(__file__).with_name("onboard_look.py"))
+        board.facts = remote.ask_again("survey")
         board.look = _look(remote, salt)
         _identify(project, board)
         _compare_key(project, board, salt)
@@ -134,7 +127,7 @@ def _examine(project: Project, board: Board, transport: SerialTransport, compare
 def _look(remote: Remote, salt: bytes) -> dict[str, Any]:
     """What onboard_look.look answers; {"unknown": why} where the node has not what that reads."""
     try:
-        return _ask(remote, "look", salt)
+        return remote.ask_again("look", salt)
     except (Garbled, Silent):
         raise
     except DeployError as error:
@@ -172,21 +165,19 @@ def _compare_files(project: Project, board: Board, member: Member, remote: Remot
     target = payload.Target(board.facts["mpy"], release)
     try:
         target.check()
+    except PayloadError as error:
+        board.unmade = str(error)
+        return
+    try:
         board.differs = _differing(remote, slot, payload.build(project, member, target))
         if f"{_LIBRARY}.py" in board.differs:  # it was deployed with --source
-            board.differs = _differing(remote, slot, payload.build(project, member, None))
-    except (PayloadError, ProjectError) as error:
-        board.unmade = str(error)
+            board.differs = _differing(remote, slot, payload.build(project, member, target, from_source=True))
+    except PayloadError as error:
+        board.unfit = str(error)
+    except ProjectError:
+        return  # the doctor says of the project itself what is wrong with its key
 
 
 def _differing(remote: Remote, slot: str, files: dict[str, bytes]) -> list[str]:
     remote.call("expect", {path: payload.hash_of(data) for path, data in files.items()})
-    return sorted(set(_ask(remote, "compare", slot)))
-
-
-def _ask(remote: Remote, function: str, *arguments: object):
-    """Ask what changes nothing, again when a line that the node printed has spoiled the answer."""
-    for _ in range(_ATTEMPTS - 1):
-        with contextlib.suppress(Garbled):
-            return remote.ask(function, *arguments)
-    return remote.ask(function, *arguments)
+    return sorted(set(remote.ask_again("compare", slot)))

@@ -11,6 +11,8 @@ from swarm.description import project
 from swarm.description.project import Project, ProjectError
 from swarm.doctor.examination import Board
 
+_SHOWN = 3  # files or nodes in a message
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -33,9 +35,10 @@ class Finding:
 class Words:
     """What findings about a described swarm say again and again: whose board it is, and what to type."""
 
-    def __init__(self, described: Project, looked: list[Board]) -> None:
+    def __init__(self, described: Project, looked: list[Board], own_error: str | None) -> None:
         self.swarm = described
         self.looked = looked
+        self.own_error = own_error  # what is wrong with the user's code
         self.files = "" if described.path == Path(project.FILE) else f" --swarm {described.path}"
 
     def at(self, board: Board, fault: str, what: str, why: str, remedy: str) -> Finding:
@@ -94,3 +97,8 @@ def listed(nodes: list[int]) -> str:
 def same(port: str, other: str) -> bool:
     """Whether two names are one port's."""
     return os.path.realpath(port) == os.path.realpath(other)
+
+
+def some(words: list[str]) -> str:
+    """The first of several words."""
+    return ", ".join(words[:_SHOWN]) + (", ..." if len(words) > _SHOWN else "")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from swarm.deploy.deployment import EARLIEST_SESSION, SLOTS
+from swarm.deploy import payload
+from swarm.deploy.deployment import EARLIEST_SESSION
+from swarm.deploy.own_code import PayloadError
+from swarm.deploy.trial import SLOTS
 from swarm.description.project import Project, ProjectError
 from swarm.doctor.examination import Board
 from swarm.doctor.finding import Finding, Words, listed
@@ -26,7 +29,8 @@ def find(
     looked: the boards that were looked at; unread: what is wrong with members that were not; listen: called with
     boards that have heard what none of these explains, it waits a while and returns their nodes' counters, by port.
     """
-    between, board_by_board = _OfSwarm(described, looked), OfBoard(described, looked)
+    wrong = _own_error(described)
+    between, board_by_board = _OfSwarm(described, looked, wrong), OfBoard(described, looked, wrong)
     found = [*between.of_project(), *unread]
     for board in looked:
         found += board_by_board.of(board)
@@ -43,11 +47,23 @@ def without_port(node: int, error: ProjectError) -> Finding:
     return Finding("absent", node, None, what, "this board was not looked at", remedy)
 
 
+def _own_error(described: Project) -> str | None:
+    """What is wrong with the user's code, as a deploy would tell it."""
+    try:
+        payload.check_own(described)
+    except PayloadError as error:
+        return str(error)
+    return None
+
+
 class _OfSwarm(Words):
     """Findings about the swarm's own files, and about what shows only between boards."""
 
     def of_project(self) -> Iterator[Finding]:
         """What is wrong with the swarm's own files."""
+        if self.own_error:
+            what, _, remedy = self.own_error.rpartition(": ")
+            yield Finding("own code", None, None, what, "boards cannot be compared with it or deployed", remedy)
         try:
             self.swarm.key()
         except ProjectError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from swarm.deploy import payload
+from swarm.deploy.own_code import APPLICATION
 from swarm.doctor.examination import Board
 from swarm.doctor.finding import Finding, Words
 
@@ -40,7 +40,7 @@ class OfApplication(Words):
 
     def of_own_error(self, board: Board, error: str) -> Finding:
         """The application's last error."""
-        mend = f"mend {self.swarm.path.parent / payload.APPLICATION}, then {self.deploy_board(board)}"
+        mend = f"mend {self.swarm.path.parent / APPLICATION}, then {self.deploy_board(board)}"
         return self.at(
             board,
             "application",

@@ -8,19 +8,18 @@ from collections.abc import Iterator
 import swarm
 from swarm import boards
 from swarm.deploy import payload
-from swarm.deploy.deployment import PLATFORMS, SLOTS
+from swarm.deploy.deployment import PLATFORMS
+from swarm.deploy.trial import SLOTS, failure
 from swarm.doctor.examination import Board
-from swarm.doctor.finding import Finding, ids, listed
-from swarm.doctor.findings_application import APPLICATION_ERROR, NOT_STARTED, OfApplication
+from swarm.doctor.finding import Finding, ids, listed, some
+from swarm.doctor.findings_application import APPLICATION_ERROR, NOT_STARTED
+from swarm.doctor.findings_own import OfOwnCode
 from swarm.flash import cache
 from swarm.serial.holder import find_holder
 from swarm.serial.port import BoardError
 
-_SHOWN = 3  # files or nodes in a message
-_BOARD_FILES = ("faction.json", "faction.key", "sensor.mpy", "sensor.py", "application.mpy", "application.py")
 
-
-class OfBoard(OfApplication):
+class OfBoard(OfOwnCode):
     """Findings about one board at a time, whatever the others say."""
 
     def of(self, board: Board) -> Iterator[Finding]:
@@ -128,7 +127,8 @@ class OfBoard(OfApplication):
         elif "button is held" in what:
             remedy = f"release it, then {self.reset(board)}"
         elif "sensor.py" in what:
-            remedy = f"mend {self.swarm.path.parent / payload.SENSOR}, then {self.deploy_board(board)}"
+            what = what.removesuffix(": mend it, then deploy again")
+            remedy = self.mend_sensor(board, what)
         elif re.search(r"faction\.(json|key)|session", what):
             remedy = self.deploy_board(board)
         return self.at(board, "not started", what, why, remedy)
@@ -193,11 +193,12 @@ class OfBoard(OfApplication):
         yield from self._of_errors(board, status)
 
     def _of_errors(self, board: Board, status: dict) -> Iterator[Finding]:
+        yield from self.of_sensor(board, status)
         errors = status["errors"]
         own = [text for text in errors if text.startswith(APPLICATION_ERROR)]
         if own or status.get("application") == NOT_STARTED:
             yield self.of_own_error(board, own[-1] if own else f"an application.py that {NOT_STARTED}")
-        errors = [text for text in errors if text not in own]
+        errors = [text for text in errors if text not in own and failure([text]) is None]
         if errors:
             yield self.at(
                 board,
@@ -221,7 +222,7 @@ class OfBoard(OfApplication):
             for other in self.looked
             if other is not board and other.status and other.status["counters"]["forged"]
         }
-        heard = _some([f"node {node} counts {count} forged frames" for node, count in forged.items()])
+        heard = some([f"node {node} counts {count} forged frames" for node, count in forged.items()])
         why = "nodes with different keys ignore each other" + (f": {heard}" if heard else "")
         yield self.at(board, fault, what, why, self.deploy_board(board))
 
@@ -238,14 +239,22 @@ class OfBoard(OfApplication):
                 self.deploy_board(board),
             )
             return
+        if board.facts["before"] in SLOTS:
+            yield self.at(
+                board,
+                "on trial",
+                "a deploy was cut before its version's trial ended",
+                "at its next restart the version before runs again, unless its node is ready until then",
+                self.deploy_board(board),
+            )
         wrong = board.differs or []
-        code = [path for path in wrong if path not in _BOARD_FILES]
+        code = [path for path in wrong if payload.is_ours(path)]
         if pointed in SLOTS and board.facts["main"] != payload.hash_of(payload.MAIN.read_bytes()):
             code.append("main.py")
         theirs, ours = look.get("version", swarm.__version__), swarm.__version__
         if code or theirs != ours:
             differ = [f"its faction is {theirs}, here is {ours}"] if theirs != ours else []
-            differ += [f"{len(code)} of its files differ from those here: {_some(code)}"] if code else []
+            differ += [f"{len(code)} of its files differ from those here: {some(code)}"] if code else []
             yield self.at(
                 board,
                 "version",
@@ -253,16 +262,7 @@ class OfBoard(OfApplication):
                 "it runs other code than this checkout's",
                 self.deploy_board(board),
             )
-        if {"sensor.mpy", "sensor.py"} & set(wrong):
-            yield self.at(
-                board,
-                "sensor",
-                "its sensor.py is another than here",
-                "it measures something else, or otherwise",
-                self.deploy_board(board),
-            )
-        if {"application.mpy", "application.py"} & set(wrong):
-            yield self.of_own_file(board)
+        yield from self.of_own_files(board, wrong)
         same = board.status and (look["digest"], look["channel"]) == (self.swarm.digest(), self.swarm.channel)
         if "faction.json" in wrong and same:
             yield self.at(
@@ -272,7 +272,3 @@ class OfBoard(OfApplication):
                 "times, links or hardware ids differ",
                 self.deploy_board(board),
             )
-
-
-def _some(words: list[str]) -> str:
-    return ", ".join(words[:_SHOWN]) + (", ..." if len(words) > _SHOWN else "")

@@ -75,8 +75,12 @@ def stop(transport: SerialTransport, port: str) -> bool:
 
 
 def run(transport: SerialTransport) -> None:
-    """At a board's raw REPL: run its application again, in the place of the prompt."""
-    transport.exec_raw_no_follow("import faction\nfaction.run()")
+    """At a free prompt, which is not the raw REPL: have the application run again in its place, as after a boot.
+
+    Returns when it does: whoever opens the port before that would take what is left of the prompt for a free one.
+    """
+    transport.serial.write(b"__import__('faction').run()\r")
+    _read(transport, _END_S, lambda data: b"runs application.py" in data, _END_S)
 
 
 def _read(

@@ -1,6 +1,15 @@
 """Strips MicroPython source of what its compiler drops or folds, for devices that compile in a few kilobytes."""
 
 import ast
+import threading
+
+_parsing = threading.Lock()  # CPython 3.11 parses in one thread at a time only
+
+
+def parse(source: str | bytes) -> ast.Module:
+    """The syntax tree of a source, in any thread. Raises SyntaxError or ValueError for what is not Python."""
+    with _parsing:
+        return ast.parse(source)
 
 
 def strip(source: str) -> str:
@@ -9,7 +18,7 @@ def strip(source: str) -> str:
     A private constant, `_NAME = const(number)`, is written as its number where it is used: MicroPython's compiler does
     the same and keeps no trace of the name. Raises SyntaxError for what is not Python.
     """
-    tree = ast.parse(source)
+    tree = parse(source)
     constants = _take_constants(tree)
     text = ast.unparse(ast.fix_missing_locations(_Strip(constants).visit(tree)))
     lines = [line for line in text.splitlines() if line.strip()]

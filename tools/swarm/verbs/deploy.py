@@ -1,9 +1,17 @@
 """Put a swarm's current version onto its boards: library, firmware, board data, sensor.py, faction.json and key.
 
 Only what differs is sent, into a place of its own beside the version that runs; then the board is restarted and has to
-say that its node runs. A transfer that is cut at any point leaves the old version or the new one. A sensor.py beside
-swarm.toml goes to every board in place of the default sensor; drivers it needs are installed on the board by
-`mpremote mip install`. The key travels over the serial port only.
+say that its node runs. A transfer that is cut at any point leaves the old version or the new one. The key travels over
+the serial port only.
+
+Of your own, beside swarm.toml: sensor.py takes the place of the default sensor, application.py is an application on
+asyncio that the node runs in, and lib/ holds the drivers they import (.py files, packages, .mpy files). A driver that
+`mpremote mip install` has put on a board stays there.
+
+Your code is checked before a board is touched: its syntax, that it has warm_up() and sample(), and that all it imports
+is sent or on the board. Then one board alone tries the version: its node has to become ready, or to warm up for 5 s
+(--trial-s) without an error, before the others follow. A board on which the version does not start, or whose sensor
+raises an error, runs the version before again. Hardware that does not answer (OSError) may be got over in that time.
 """
 
 from __future__ import annotations
@@ -17,18 +25,23 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from swarm.deploy import several
+from swarm.deploy import own_code, payload, several
+from swarm.deploy.own_code import PayloadError
 from swarm.deploy.several import Display
+from swarm.deploy.trial import TRIAL_S
 from swarm.description import project
 from swarm.description.project import Member, Project, ProjectError
 from swarm.output.streams import fail
 from swarm.verbs.options import add_swarm
 
+_TRIAL_MAX_S = 3600
 _EXAMPLES = """examples:
   swarm deploy --all                       every board of swarm.toml at once, each at the port listed there
   swarm deploy 3 4                         two of them
   swarm deploy 3 --port /dev/ttyUSB0       a board at another port
   swarm deploy --all --swarm roof/swarm.toml
+  swarm deploy --all --trial-s 60          for a sensor that takes a minute to warm up, and may fail at its end
+  swarm deploy --all --trial-s 0           all boards at once; each is still asked whether its node runs
   swarm deploy 3 --source                  for a board whose MicroPython does not load compiled files
 
 exit status: 0 every board runs the current version, 1 a board does not and the reason is told, 2 used wrongly
@@ -48,6 +61,14 @@ def register(subparsers) -> None:
     parser.add_argument("--all", action="store_true", help="every member")
     parser.add_argument("--port", metavar="P", help="serial port of the board, for one NODE (default: the listed one)")
     parser.add_argument("--source", action="store_true", help="send .py files instead of compiled ones")
+    parser.add_argument(
+        "--trial-s",
+        type=_seconds,
+        default=TRIAL_S,
+        metavar="S",
+        help="watch a node that is not ready yet for S seconds, on one board before the others follow; 0: all boards "
+        "at once (default: %(default)g)",
+    )
     add_swarm(parser)
     parser.set_defaults(run=_run)
 
@@ -63,20 +84,42 @@ def _run(options: argparse.Namespace) -> int:
         members = described.members if options.all else [described.member(node) for node in dict.fromkeys(options.node)]
     except ProjectError as error:
         return fail("deploy", error, 2)
-    return deploy(described, members, options.port, options.source)
+    return deploy(described, members, options.port, options.source, options.trial_s)
 
 
-def deploy(described: Project, members: list[Member], port: str | None, from_source: bool) -> int:
-    """Deploy members' boards at the same time, showing how far each is; the exit status."""
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= _TRIAL_MAX_S:
+        raise argparse.ArgumentTypeError(f"{text}: give 0 to {_TRIAL_MAX_S} seconds")
+    return seconds
+
+
+def deploy(
+    described: Project,
+    members: list[Member],
+    port: str | None = None,
+    from_source: bool = False,
+    trial_s: float = TRIAL_S,
+) -> int:
+    """Deploy members' boards, one first and then the others, showing how far each is; the exit status."""
+    try:
+        own = payload.check_own(described)
+    except PayloadError as error:
+        return fail("deploy", f"{error}; no board was touched", 1)
+    if own:
+        print(f"with {own_code.describe(own)}", flush=True)
     with _display(members) as display:
-        outcome = several.deploy(described, members, display, port, from_source)
+        outcome = several.deploy(described, members, own, display, port, from_source, trial_s)
     if outcome.interrupted:
         return fail("deploy", "interrupted; each board runs its old version or the new one", 130)
-    count = len(members) - sum(len(nodes) for nodes in outcome.failed.values())
+    count = len(members) - len(outcome.nodes_failed) - len(outcome.untouched)
     files = "1 file" if outcome.uploaded == 1 else f"{outcome.uploaded} files"
     print(f"{count} of {len(members)} boards run the current version, {files} uploaded")
     for reason, nodes in outcome.failed.items():
         fail("deploy", f"node {', '.join(map(str, sorted(nodes)))}: {reason}", 1)
+    if outcome.untouched:
+        nodes = ", ".join(map(str, outcome.untouched))
+        fail("deploy", f"stopped there: node {nodes}: not touched, and running as before", 1)
     return 1 if outcome.failed else 0
 
 

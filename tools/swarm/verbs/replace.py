@@ -14,8 +14,9 @@ from pathlib import Path
 from rich.console import Console
 
 from swarm import boards
+from swarm.deploy import imports, payload
 from swarm.deploy.deployment import Deployment
-from swarm.deploy.payload import PayloadError
+from swarm.deploy.own_code import PayloadError
 from swarm.deploy.remote import DeployError
 from swarm.description import project
 from swarm.description.project import Member, Project, ProjectError
@@ -64,8 +65,11 @@ def _run(options: argparse.Namespace) -> int:
         described = project.load(options.swarm)
         member = described.member(options.node)
         described.key()
+        unsent = imports.unsent(payload.check_own(described), payload.ours())
     except ProjectError as error:
         return fail("replace", error, 2)
+    except PayloadError as error:
+        return fail("replace", f"{error}; no board was touched", 1)
     tool = boards.facts(member.board)["flash"]["tool"]
     for name in ("firmware", "volume"):
         if getattr(options, name) and (options.no_flash or tool == "none"):
@@ -80,7 +84,7 @@ def _run(options: argparse.Namespace) -> int:
         old = member.hardware
         changes = replacement.note(described, member, options.port)
         print(f"{described.path}: member {member.id}: {changes}")
-        result = Deployment(described, member, options.port, above=above).run()
+        result = Deployment(described, member, options.port, above=above, unsent=unsent).run()
     except (Refused, FlashError, DeployError, BoardError, PayloadError, ProjectError, OSError) as error:
         told = str(error).removeprefix(f"{options.port}: ")
         return fail("replace", f"node {member.id} at {options.port}: {told}{then}", 1)
@@ -104,7 +108,7 @@ def _tell_others(described: Project, member: Member, old: str | None, update: bo
         print("the other nodes need nothing: they know this one by its id")
         return 0
     if update:
-        return deploy.deploy(described, others, None, False)
+        return deploy.deploy(described, others)
     print(
         f"the other nodes work as they are, and list the old hardware id {old}; a deploy restarts them: "
         f"{replacement.deploy_command(described, others)}"

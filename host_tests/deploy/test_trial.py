@@ -1,0 +1,224 @@
+"""A bad sensor.py does not take a swarm down: it is tried on one board, which goes back to the version before."""
+
+import io
+import re
+import time
+from contextlib import redirect_stderr, redirect_stdout
+
+import pytest
+
+from box import Box, describe
+from requirements import require
+from swarm import cli
+from swarm.deploy.trial import failure
+from swarm.serial.prompt import raw_repl
+from swarm.serial.status import read_status
+
+SEED = 31
+NODES = 4
+GOOD = "def warm_up():\n    return True\n\n\ndef sample():\n    return {}\n"
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory):
+    """Four boards, of which two are enough, that have been deployed once; `file` is the swarm's."""
+    require("unix")
+    home = tmp_path_factory.mktemp("box")
+    with Box(home, NODES, SEED) as box:
+        for node in box.nodes:
+            box.boot(node)
+        box.file = describe(home / "swarm", box, "--quorum", "2")
+        run(box, "--all")
+        yield box
+
+
+@pytest.fixture
+def good(box):
+    """Every board runs a good version, which is told: {node: (slot, session)}."""
+    sensor(box, GOOD.format(time.monotonic()))
+    run(box, "--all")
+    return {node: (box.pointed(node), status(box, node)["session"]) for node in box.nodes}
+
+
+def sensor(box, text):
+    (box.file.parent / "sensor.py").write_text(text)
+
+
+def run(box, *arguments, status=0):
+    """Run `swarm deploy`; what it printed."""
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        done = cli.main(["deploy", *arguments, "--swarm", str(box.file)])
+    assert done == status, said.getvalue()
+    return said.getvalue()
+
+
+def status(box, node):
+    with raw_repl(box.ports[node]) as transport:
+        return read_status(transport, box.ports[node])
+
+
+def trial_files(box, node):
+    return [name for name in ("faction.trial", "faction.back") if (box.flash(node) / name).exists()]
+
+
+BAD = {
+    "an import fails at run time": ("try:\n    raise ImportError('no driver')\nfinally:\n    pass\n", "no driver"),
+    "the module raises": (
+        "[][1]\n",
+        "its node does not start: ValueError: sensor.py: ",
+    ),
+    "the module exits": ("raise SystemExit\n", "its node does not start: ValueError: sensor.py: SystemExit"),
+    "warm_up has a wrong name in it": (
+        "def warm_up():\n    return nothing\n",
+        "its sensor fails: warm_up(): NameError",
+    ),
+    "warm_up fails later": (
+        "count = 0\n\n\ndef warm_up():\n    global count\n    count += 1\n    return count > 300 and 1 / 0\n",
+        "its sensor fails: warm_up(): ZeroDivisionError",
+    ),
+    "the hardware never answers": ("def warm_up():\n    raise OSError(19)\n", "its sensor fails: warm_up(): OSError"),
+    "sample has a wrong name in it": ("def sample():\n    return nothing\n", "its sensor fails: sample(): NameError"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_sensor_is_tried_on_one_board_which_goes_back(box, good, bad):
+    text, says = BAD[bad]
+    sensor(box, GOOD.format(1) + "\n\n" + text)
+    boots = dict(box.boots)
+    told = run(box, "--all", status=1)
+    assert says in told and "0 of 4 boards run the current version" in told
+    back = re.search("node 1: .*: mend it, then deploy again; the version before runs again\n", told)
+    assert back, told
+    assert "stopped there: node 2, 3, 4: not touched, and running as before" in told
+    for node in box.nodes:
+        slot, session = good[node]
+        now = status(box, node)
+        assert (box.pointed(node), trial_files(box, node), now["errors"]) == (slot, [], []), node
+        assert now["session"] == session if node > 1 else now["session"] > session
+        assert now["state"] == "Bootstrapped" or node == 1
+    assert [node for node in box.nodes if box.boots[node] != boots[node]] == [1], "the others were left alone"
+    box.power(1, False)
+    box.boot(1)
+    assert box.pointed(1) == good[1][0] and status(box, 1)["errors"] == []
+
+
+def test_a_sensor_that_gets_over_its_hardware_is_good(box, good):
+    sensor(
+        box,
+        GOOD.format(2) + "\ncount = 0\n\n\ndef warm_up():\n    global count\n    count += 1\n"
+        "    if count < 200:\n        raise OSError(19)\n    return True\n",
+    )
+    assert "4 of 4 boards run the current version" in run(box, "--all")
+    assert all(box.pointed(node) != good[node][0] and not trial_files(box, node) for node in box.nodes)
+
+
+def test_a_sensor_that_warms_up_for_long_is_good_when_it_has_done_so_for_a_while(box, good):
+    sensor(box, GOOD.format(3) + "\n\ndef warm_up():\n    return False\n")
+    began = time.monotonic()
+    assert "1 of 1 boards" in run(box, "1", "--trial-s", "2")
+    assert time.monotonic() - began > 2
+    assert not trial_files(box, 1)
+    box.power(1, False)
+    box.boot(1)
+    assert box.pointed(1) != good[1][0], "it stays, though its node is not ready"
+
+
+def test_without_a_trial_each_board_is_judged_by_itself(box, good):
+    sensor(box, GOOD.format(4) + "\n\nraise ValueError('bad')\n")
+    told = run(box, "--all", "--trial-s", "0", status=1)
+    assert re.search("node 1, 2, 3, 4: its node does not start: .*; the version before runs again", told), told
+    assert "stopped there" not in told
+    assert [box.pointed(node) for node in box.nodes] == [good[node][0] for node in box.nodes]
+
+
+def test_a_board_that_cannot_be_talked_to_is_no_trial(box, good, tmp_path):
+    described = box.file.read_text()
+    box.file.write_text(described.replace(box.ports[1], str(tmp_path / "nowhere")))
+    try:
+        sensor(box, GOOD.format(5))
+        told = run(box, "--all", status=1)
+        assert "3 of 4 boards run the current version" in told and "no such port" in told
+        sensor(box, GOOD.format(6) + "\n\nraise ValueError('bad')\n")
+        told = run(box, "--all", status=1)
+        assert "node 2: its node does not start" in told and "stopped there: node 3, 4: not touched" in told
+    finally:
+        box.file.write_text(described)
+
+
+def test_a_version_whose_trial_nobody_ended_is_left_at_the_next_start(box, good):
+    """As when the host goes in the middle of it; until then it runs, and once its node is ready it stays."""
+    old, _ = good[1]
+    new = next(slot for slot in ("faction.a", "faction.b") if slot != old)
+    for text, stays in (("def warm_up():\n    return False\n", False), ("", True)):
+        box.power(1, False)
+        (box.flash(1) / new / "sensor.mpy").unlink(missing_ok=True)
+        (box.flash(1) / new / "sensor.py").write_text(GOOD.format(7) + text)
+        (box.flash(1) / "faction.trial").write_text(old)
+        (box.flash(1) / "faction.slot").write_text(new)
+        box.boot(1)
+        box.wait_line(1, "started session")
+        assert box.pointed(1) == new
+        if stays:
+            box.wait(lambda: not trial_files(box, 1), "an end of the trial")
+        else:
+            assert trial_files(box, 1) == ["faction.back"]
+        box.power(1, False)
+        box.boot(1)
+        assert box.pointed(1) == (new if stays else old) and not trial_files(box, 1)
+
+
+def test_the_version_before_is_kept_when_the_one_on_trial_does_not_start(box, good):
+    """A deploy is cut in a trial, and the next one is of a good version: it does not take the last good one's place."""
+    old, _ = good[1]
+    new = next(slot for slot in ("faction.a", "faction.b") if slot != old)
+    box.power(1, False)
+    (box.flash(1) / new / "sensor.mpy").unlink(missing_ok=True)
+    (box.flash(1) / new / "sensor.py").write_text("raise ValueError('bad')\n")
+    (box.flash(1) / "faction.trial").write_text(old)
+    (box.flash(1) / "faction.slot").write_text(new)
+    box.boot(1)
+    held = box.slot(1, old)
+    sensor(box, GOOD.format(8))
+    assert "1 of 1 boards run the current version" in run(box, "1")
+    assert box.pointed(1) == new and box.slot(1, old) == held
+
+
+def test_a_first_deploy_has_nothing_to_go_back_to(box, good):
+    box.power(4, False)
+    for name in ("main.py", "faction.slot"):
+        (box.flash(4) / name).unlink()
+    box.boot(4)
+    sensor(box, GOOD.format(9) + "\n\nraise ValueError('bad')\n")
+    told = run(box, "4", status=1)
+    assert "the new version is on it, and its node does not start: ValueError: sensor.py: ValueError: bad" in told
+    assert "mend it, then deploy again" in told and not trial_files(box, 4)
+    told = run(box, "4", status=1)
+    assert "its node does not start" in told, "it is not up to date only because it is all there"
+    sensor(box, GOOD.format(10))
+    assert "1 of 1 boards" in run(box, "4")
+
+
+def test_a_board_that_is_up_to_date_and_fails_is_told(box, good):
+    sensor(box, GOOD.format(11) + "\n\ndef warm_up():\n    return nothing\n")
+    for name in ("main.py", "faction.slot"):
+        (box.flash(3) / name).unlink()
+    box.power(3, False)
+    box.boot(3)
+    assert "its sensor fails: warm_up(): NameError" in run(box, "3", status=1)
+    assert "it is up to date, and its sensor fails: warm_up(): NameError" in run(box, "3", status=1)
+
+
+def test_what_counts_as_a_failure():
+    assert failure([]) is None
+    assert failure(["espnow: OSError: 5", "tick: ValueError: x"]) is None, "not the sensor's"
+    assert failure(["warm_up(): OSError: 19"]) == "warm_up(): OSError: 19"
+    assert failure(["warm_up(): OSError: 19"], may_pass=True) is None
+    assert failure(["warm_up(): OSError: 19", "sample(): KeyError: 'a'"], may_pass=True) == "sample(): KeyError: 'a'"
+
+
+def test_seconds_of_a_trial(box, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["deploy", "--all", "--trial-s", "-1", "--swarm", str(box.file)])
+    assert "-1: give 0 to 3600 seconds" in capsys.readouterr().err
