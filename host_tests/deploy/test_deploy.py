@@ -67,11 +67,11 @@ def box(deployed):
     return deployed
 
 
-def run(box, *arguments, status=0):
-    """Run `swarm deploy`; what it printed."""
+def run(box, *arguments, status=0, file=None):
+    """Run `swarm deploy`; what it printed. file: another swarm.toml beside the box's."""
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
-        done = cli.main(["deploy", *arguments, "--swarm", str(box.file)])
+        done = cli.main(["deploy", *arguments, "--swarm", str(box.file.with_name(file or box.file.name))])
     assert key_of(box) not in said.getvalue()
     assert done == status, said.getvalue()
     return said.getvalue()
@@ -320,18 +320,29 @@ def test_a_board_without_room_keeps_its_version(box, room, blocks, says):
 
 def test_of_two_deploys_to_one_board_the_second_is_refused(box):
     with open_port(box.ports[8]):
-        assert "busy; close the other program that has it open" in run(box, "8", status=1)
+        assert " has it open" in run(box, "8", status=1)
 
 
 def test_no_board_answers(box, tmp_path):
+    box.file.with_name("elsewhere.toml").write_text(box.file.read_text().replace(box.ports[1], str(tmp_path / "gone")))
     silent, end = os.openpty()
     try:
-        told = run(box, "1", "--port", os.ttyname(end), status=1)
+        told = run(box, "1", "--port", os.ttyname(end), status=1, file="elsewhere.toml")
         assert "no MicroPython prompt answers" in told
     finally:
         os.close(silent)
         os.close(end)
     assert "no such port" in run(box, "1", "--port", str(tmp_path / "none"), status=1)
+
+
+def test_a_second_board_of_an_id_is_refused_while_the_first_answers(box, tmp_path):
+    """Under whatever name its port is given, the listed one may be deployed."""
+    told = run(box, "1", "--port", box.ports[2], status=1)
+    assert f"node 1 answers at {box.ports[1]}, where it is listed, and the board at {box.ports[2]} would be" in told
+    assert f"`swarm replace 1 --port {box.ports[2]}`" in told and told.endswith("; no board was touched\n")
+    assert status(box, 2)["node"] == 2
+    (tmp_path / "one").symlink_to(box.ports[1])
+    assert "1 of 1 boards run the current version" in run(box, "1", "--port", str(tmp_path / "one"))
 
 
 def test_another_board_than_the_listed_one_is_refused(box, tmp_path):

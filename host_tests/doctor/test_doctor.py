@@ -52,7 +52,7 @@ PLANTED = {
     ("restart due", 13): (r"a deploy was cut before its restart", "swarm deploy 13"),
     ("absent", GONE): (r"no such port", r"plug the board in"),
     ("busy", HELD): (r"busy: python\S* \(process \d+\) has it open", r"close python\S* \(process \d+\)"),
-    ("forbidden", FORBIDDEN): (r"no permission", r"sudo usermod -a -G \S+ \$USER, .*sudo chmod a\+rw /dev/pts/"),
+    ("forbidden", FORBIDDEN): (r"no permission", r"run this as that user; until then: sudo chmod a\+rw /dev/pts/"),
     ("silent", SILENT): (r"no MicroPython answers", r"mpremote connect \S+ reset; if that does not help: "),
     ("absent", PORTLESS): (r"no port or serial is listed", r"give --port|add one"),
 }

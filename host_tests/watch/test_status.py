@@ -3,11 +3,13 @@
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import termios
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import serial
@@ -15,7 +17,7 @@ import serial
 from asyncio_application import ON_ASYNCIO
 from requirements import require
 from rig_fixture import Table, lay_boards
-from swarm.serial import kept, port, targets
+from swarm.serial import kept, permission, port, targets
 from swarm.serial.port import BoardError
 from swarm.serial.prompt import raw_repl
 from swarm.verbs.options import add_targets
@@ -187,10 +189,50 @@ def test_a_raw_prompt_that_was_left_behind_is_no_obstacle(spare):
     assert status("--port", spare.ports[4]).returncode == 0
 
 
-def test_a_port_in_use_is_told(table):
+HOLDER = """
+import sys, time, serial
+port = serial.Serial(sys.argv[2], exclusive=True)
+print("holds", flush=True)
+sys.stdin.readline()
+time.sleep(0.3)
+port.close()
+print("has let go", flush=True)
+sys.stdin.readline()
+"""
+
+
+@contextmanager
+def held(folder, verb, port):
+    """A port that a command named swarm has open; yields its process, which lets go 0.3 s after a line."""
+    (folder / "swarm").write_text(HOLDER)
+    command = [sys.executable, folder / "swarm", verb, port]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "holds\n"
+        yield holder
+        holder.stdin.close()
+
+
+def test_a_port_in_use_is_told_with_who_has_it(table, tmp_path, monkeypatch):
+    """One of our own commands by its verb; one that only looks is waited for."""
     with serial.Serial(table.ports[4], exclusive=True):
         shown = status("--port", table.ports[4])
-    assert shown.returncode == 1 and "busy; close the other program" in shown.stderr
+    assert shown.returncode == 1 and f"busy: python3 (process {os.getpid()}) has it open; close" in re.sub(
+        r"p\S*(?= \()", "python3", shown.stderr
+    )
+    with held(tmp_path, "deploy", table.ports[4]) as holder:
+        shown = status("--port", table.ports[4])
+        assert f"busy: swarm deploy (process {holder.pid}) has it open; close swarm deploy" in shown.stderr
+    with held(tmp_path, "monitor", table.ports[4]) as holder:
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        assert status("--port", table.ports[4]).returncode == 0
+        monkeypatch.setattr(port, "_LOOK_S", 0.0)
+    with held(tmp_path, "monitor", table.ports[4]) as holder:
+        with pytest.raises(BoardError, match=rf"busy: swarm monitor \(process {holder.pid}\)"), raw_repl(table.ports[4]):
+            pass
+    with raw_repl(table.ports[4]), pytest.raises(BoardError, match="this command has it open under another name"):
+        with raw_repl(table.ports[4]):
+            pass
 
 
 def test_a_board_without_power_is_told(table):
@@ -227,12 +269,34 @@ def test_without_ports_and_without_a_demo_it_says_what_to_type():
     assert shown.returncode == 2 and "--port" in shown.stderr and "swarm demo --keep" in shown.stderr
 
 
-def test_a_port_without_permission_names_the_group(monkeypatch):
+@pytest.mark.parametrize(
+    ("device", "group", "mode", "listed", "says"),
+    [
+        ("ttyUSB0", "dialout", 0o660, [], "type `sudo usermod -a -G dialout $USER`, then log out and in again"),
+        ("ttyUSB0", "dialout", 0o660, ["me"], "you are in its group dialout, though not since this login"),
+        ("ttyACM3", "root", 0o600, [], 'KERNEL=="ttyACM[0-9]*", GROUP="dialout", MODE="0660"'),
+        ("ttyUSB0", "dialout", 0o600, [], 'KERNEL=="ttyUSB[0-9]*", GROUP="dialout", MODE="0660"'),
+        ("pts/7", "tty", 0o620, [], "a terminal's of another user (me): run this as that user"),
+    ],
+)
+def test_a_port_without_permission_is_never_helped_by_a_group_that_may_more(
+    device, group, mode, listed, says, monkeypatch
+):
+    monkeypatch.setattr(permission.os, "stat", lambda _: SimpleNamespace(st_gid=5, st_uid=6, st_mode=mode))
+    monkeypatch.setattr("grp.getgrgid", lambda _: SimpleNamespace(gr_name=group))
+    monkeypatch.setattr("grp.getgrnam", lambda _: SimpleNamespace(gr_mem=listed))
+    monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_name="me"))
+    monkeypatch.setattr(permission.sys, "platform", "linux")
+    told = permission.remedy(f"/dev/{device}")
+    assert says in told and "-G root" not in told and "-G tty" not in told, told
+
+
+def test_a_port_that_is_not_permitted_says_what_lets_one(monkeypatch):
     def refuse(*_, **__):
         raise serial.SerialException(13, "could not open port: [Errno 13] Permission denied: '/dev/null'")
 
     monkeypatch.setattr(port.serial, "serial_for_url", refuse)
-    with pytest.raises(BoardError, match=r"no permission; type `sudo usermod -a -G \w+ \$USER`"), raw_repl("/dev/null"):
+    with pytest.raises(BoardError, match=r"/dev/null: no permission; .*udev/rules\.d"), raw_repl("/dev/null"):
         pass
 
 

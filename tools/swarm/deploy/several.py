@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from swarm.deploy.remote import BadVersion, DeployError
 from swarm.deploy.trial import TRIAL_S
 from swarm.description.project import Member, Project, ProjectError, port_of
 from swarm.serial.port import BoardError
-from swarm.serial.targets import AT_ONCE
+from swarm.serial.targets import AT_ONCE, Target, ask
 
 
 class _Interrupted(Exception):
@@ -57,6 +58,23 @@ class Outcome:
         self.uploaded += len(result.uploaded)
         display.done(member, str(result), True)
         return True
+
+
+def refuse_second(described: Project, member: Member, port: str) -> None:
+    """Raise DeployError when the board at a port would become a member's second one, since the listed one answers."""
+    try:
+        listed = port_of(member)
+    except ProjectError:
+        return
+    if os.path.realpath(listed) == os.path.realpath(port) or not os.path.exists(port):
+        return
+    answer = ask(Target(str(member.id), listed))
+    if answer.get("swarm") == described.name and answer.get("node") == member.id:
+        raise DeployError(
+            f"node {member.id} answers at {listed}, where it is listed, and the board at {port} would be a second one of "
+            f"that id: for the listed one leave --port away; to have this one take its place, switch the listed one "
+            f"off, then `swarm replace {member.id} --port {port}`"
+        )
 
 
 def deploy(

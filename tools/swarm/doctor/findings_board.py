@@ -15,7 +15,6 @@ from swarm.doctor.finding import Finding, ids, listed, some
 from swarm.doctor.findings_application import APPLICATION_ERROR, NOT_STARTED
 from swarm.doctor.findings_own import OfOwnCode
 from swarm.flash import cache
-from swarm.serial.holder import find_holder
 from swarm.serial.port import BoardError
 
 
@@ -55,11 +54,10 @@ class OfBoard(OfOwnCode):
         told = str(error).removeprefix(f"{board.port}: ")
         what, _, remedy = told.partition("; ")
         why = "this board was not looked at"
-        if error.kind == "busy" and (holder := find_holder(board.port)):
-            what, remedy = f"busy: {holder} has it open", f"close {holder}"
+        if error.kind == "busy":
             why = "one program at a time can talk to a board"
         elif error.kind == "forbidden":
-            remedy = f"{remedy.removeprefix('type ').replace('`', '')}; until then: sudo chmod a+rw {board.port}"
+            remedy = f"{remedy}; until then: sudo chmod a+rw {board.port}"
             why = "every command that talks to this board fails"
         elif error.kind == "silent":
             what = "no MicroPython answers"

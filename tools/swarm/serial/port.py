@@ -9,7 +9,6 @@ there they stay.
 from __future__ import annotations
 
 import ast
-import contextlib
 import errno
 import stat
 import time
@@ -23,8 +22,9 @@ from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
-from swarm.serial import raw_paste
+from swarm.serial import permission, raw_paste
 from swarm.serial.answer import SHOWN, plain
+from swarm.serial.holder import THIS, find_holder
 
 termios: ModuleType | None
 try:
@@ -38,6 +38,9 @@ GONE = (OSError, termios.error) if termios else (OSError,)
 # Of one answer, so that a board that never comes to an end of it is given up.
 _LONGEST_S = 120.0
 _LONGEST = 1 << 20  # bytes
+_LOOKS = ("swarm monitor", "swarm status", "swarm doctor", "swarm collect")  # have a port open for a moment only
+_LOOK_S = 3.0
+_AGAIN_S = 0.1
 _BANNER = b"raw REPL; CTRL-B to exit\r\n"
 
 
@@ -55,12 +58,13 @@ class BoardError(Exception):
     """A board could not be read; the message says why and what to do.
 
     kind: the same for programs: "absent", "forbidden", "busy" or "unusable" of the port, "silent" when no MicroPython
-    answers there, else "failed".
+    answers there, else "failed". holder: the program that has a busy port open, where the system tells.
     """
 
-    def __init__(self, text: str, kind: str = "failed") -> None:
+    def __init__(self, text: str, kind: str = "failed", holder: str | None = None) -> None:
         super().__init__(text)
         self.kind = kind
+        self.holder = holder
 
 
 class _QuietTransport(SerialTransport):
@@ -168,32 +172,39 @@ def _why_not(port: str, error: Exception) -> BoardError:
             f"{port}: no such port; plug the board in, or see the ports with `mpremote connect list`", "absent"
         )
     if code in (errno.EACCES, errno.EPERM) or "ermission denied" in str(error):
-        group = ""
-        with contextlib.suppress(KeyError, ImportError, OSError):
-            import grp
-
-            group = grp.getgrgid(path.stat().st_gid).gr_name
-        return BoardError(
-            f"{port}: no permission; type `sudo usermod -a -G {group or 'dialout'} $USER`, then log out and in again",
-            "forbidden",
-        )
+        return BoardError(f"{port}: no permission; {permission.remedy(port)}", "forbidden")
     if code in (errno.EBUSY, errno.EAGAIN) or "lock" in str(error).lower():
-        return BoardError(
-            f"{port}: busy; close the other program that has it open (a terminal, mpremote, an editor)", "busy"
-        )
+        holder = find_holder(port)
+        if holder == THIS:
+            told = f"busy: {THIS} has it open under another name; list each board once"
+        elif holder:
+            told = f"busy: {holder} has it open; close {holder}"
+        else:
+            told = "busy; close the other program that has it open (a terminal, mpremote, an editor)"
+        return BoardError(f"{port}: {told}", "busy", holder)
     no_terminal = f"({errno.ENOTTY}, " in str(error)  # pyserial's words have it, not its errno
     if no_terminal or path.exists() and not stat.S_ISCHR(path.stat().st_mode):
         return BoardError(f"{port}: not a serial port", "unusable")
     return BoardError(f"{port}: {error}", "unusable")
 
 
+def _open(port: str) -> SerialTransport:
+    """The port, opened; waited for while another of our own commands only looks at the board."""
+    deadline = time.monotonic() + _LOOK_S
+    while True:
+        try:
+            return _QuietTransport(port)
+        except (OSError, serial.SerialException, ValueError) as error:
+            why = _why_not(port, error)
+            if not (why.holder or "").startswith(_LOOKS) or time.monotonic() > deadline:
+                raise why from error
+        time.sleep(_AGAIN_S)
+
+
 @contextmanager
 def open_port(port: str) -> Iterator[SerialTransport]:
     """A board's serial port, where nothing is sent to the board; BoardError when it does not open."""
-    try:
-        transport = _QuietTransport(port)
-    except (OSError, serial.SerialException, ValueError) as error:
-        raise _why_not(port, error) from error
+    transport = _open(port)
     try:
         yield transport
     finally:

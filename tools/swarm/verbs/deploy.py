@@ -27,6 +27,7 @@ from rich.table import Column
 
 from swarm.deploy import own_code, payload, several
 from swarm.deploy.own_code import PayloadError
+from swarm.deploy.remote import DeployError
 from swarm.deploy.several import Display
 from swarm.deploy.trial import TRIAL_S
 from swarm.description import project
@@ -38,7 +39,7 @@ _TRIAL_MAX_S = 3600
 _EXAMPLES = """examples:
   swarm deploy --all                       every board of swarm.toml at once, each at the port listed there
   swarm deploy 3 4                         two of them
-  swarm deploy 3 --port /dev/ttyUSB0       a board at another port
+  swarm deploy 3 --port /dev/ttyUSB0       its board at another port, while none answers at the listed one
   swarm deploy --all --swarm roof/swarm.toml
   swarm deploy --all --trial-s 60          for a sensor that takes a minute to warm up, and may fail at its end
   swarm deploy --all --trial-s 0           all boards at once; each is still asked whether its node runs
@@ -84,6 +85,11 @@ def _run(options: argparse.Namespace) -> int:
         members = described.members if options.all else [described.member(node) for node in dict.fromkeys(options.node)]
     except ProjectError as error:
         return fail("deploy", error, 2)
+    if options.port:
+        try:
+            several.refuse_second(described, members[0], options.port)
+        except DeployError as error:
+            return fail("deploy", f"{error}; no board was touched", 1)
     return deploy(described, members, options.port, options.source, options.trial_s)
 
 
