@@ -128,25 +128,28 @@ show([celsius, error_of(machine.ADC, 0)[0], list(machine.unique_id()), machine.r
     assert seen == [0, 100_000, 200_000, 1_500_000, 1_520_000, 1_540_000]
 
 
-def test_a_watchdog_that_is_not_fed_asks_for_a_reset(board):
+def test_a_watchdog_tells_when_it_bites_and_never_too_early(board):
     shown = run(
         board,
         """
 import machine, time
-requests = []
-_chip.ask_supervisor = requests.append
-dog = machine.WDT(timeout=30)
-for _ in range(4):
-    time.sleep_ms(15)
+ends = []
+_chip.watch = ends.append
+begun = _chip.true_us()
+dog = machine.WDT(timeout=32)
+made = _chip.true_us()
+for _ in range(40):
     dog.feed()
-    _chip.run()
-fed = len(requests)
-time.sleep_ms(40)
-_chip.run()
-show([fed, [list(request) for request in requests]])
+    time.sleep_ms(1)
+fed = _chip.true_us()
+again = machine.WDT(timeout=1000) is dog
+show([ends[0] - begun, ends[0] - made, ends[-2] - fed, len(ends), ends[-1] - fed, again, error_of(machine.WDT, 1)])
 """,
     )
-    assert shown == [0, [[ord("W")]]]
+    after, before, last, count, longer, same, refused = shown
+    assert before <= 32_000 <= after
+    assert 28_000 <= last <= 34_000 and count < 40, "told so often that it is put off, and no more"
+    assert longer >= 1_000_000 and same and refused[0] == "ValueError"
 
 
 def test_pins_read_back_what_was_written(board):

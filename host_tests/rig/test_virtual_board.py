@@ -179,9 +179,16 @@ def test_a_power_cut_leaves_the_files_and_nothing_else(counter, tmp_path):
         assert transport.eval("'left' in globals()") is False
 
 
-def test_a_watchdog_resets_the_board(lay):
+@pytest.mark.parametrize("hangs", ["nothing", "a callback", "the program"])
+def test_a_watchdog_resets_the_board_whatever_hangs(lay, hangs):
     require("unix")
-    with Table(lay(COUNTER + "dog = machine.WDT(timeout=400)\n"), SEED) as table:
+    code = "dog = machine.WDT(timeout=400)\n"
+    if hangs == "a callback":
+        code += "def hang(_):\n    while True:\n        pass\n"
+        code += "machine.Timer(1, mode=machine.Timer.ONE_SHOT, period=50, callback=hang)\n"
+    elif hangs == "the program":
+        code += "while True:\n    try:\n        pass\n    except:\n        pass\n"
+    with Table(lay(COUNTER + code), SEED) as table:
         table.start(1)
         table.wait_line(1, "counting, cause 1")
         table.wait_line(1, "counting, cause 3")

@@ -119,9 +119,9 @@ _queue = []
 lost_callbacks = 0
 _polls = []  # functions that look for work at each wake-up, such as the timers
 _supervisor = None  # file of requests to the supervisor, one letter each
+_watched = None  # file that the supervisor looks into: when the watchdog resets the board
 
 SEND_INTERRUPT = b"\x03"  # send the interrupt (Ctrl-C) once more
-WATCHDOG_RESET = b"W"  # the watchdog was not fed
 RESET = b"R"  # a program has asked for it
 
 
@@ -172,11 +172,21 @@ def _run():
 
 
 def ask_supervisor(request):
-    """Ask what only the world around the chip can do: SEND_INTERRUPT, WATCHDOG_RESET or RESET."""
+    """Ask what only the world around the chip can do: SEND_INTERRUPT or RESET."""
     global _supervisor
     if _supervisor is None:
         _supervisor = open(_parameter("SWARM_SUPERVISOR_FD", 2), "wb", 0)
     _supervisor.write(request)
+
+
+def watch(end_us):
+    """Have the supervisor reset the board at that true time, unless another time is told before: a watchdog needs no
+    program that runs, so it is none of this one's work."""
+    global _watched
+    if _watched is None:
+        _watched = open(_parameter("SWARM_WATCHDOG_FD", 2), "r+b", 0)
+    _watched.seek(0)
+    _watched.write(end_us.to_bytes(8, "little"))
 
 
 def retain(text):

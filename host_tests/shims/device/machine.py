@@ -124,31 +124,35 @@ _chip.at_each_wakeup(_poll_timers)
 
 
 class WDT:
-    """The watchdog: resets the board `timeout` ms after the last feed(). Once made it cannot be stopped, only fed."""
+    """The watchdog: resets the board `timeout` ms after the last feed(), whatever program runs or hangs, also after a
+    soft reset. There is one: it cannot be stopped, only fed, and made anew with another time."""
 
     _only = None
+    _timeout_us = 0
+    _fed_us = 0  # by true time: when the supervisor was told last
+
+    def __new__(cls, id=0, timeout=5000):
+        if WDT._only is None:
+            WDT._only = super().__new__(cls)
+        return WDT._only
 
     def __init__(self, id=0, timeout=5000):
         if id != 0:
             raise ValueError("invalid id")
         if timeout <= 0:
             raise ValueError("WDT timeout too short")
-        self._timeout_us = timeout * 1000
-        WDT._only = self
-        self.feed()
+        WDT._timeout_us = timeout * 1000
+        WDT._fed_us = _chip.true_us()
+        _chip.watch(WDT._fed_us + WDT._timeout_us)
 
     def feed(self):
-        """Put the reset off."""
-        self._end_us = _chip.local_us() + self._timeout_us
-
-
-def _poll_watchdog():
-    if WDT._only is not None and _chip.local_us() >= WDT._only._end_us:
-        WDT._only.feed()  # asked once is enough
-        _chip.ask_supervisor(_chip.WATCHDOG_RESET)
-
-
-_chip.at_each_wakeup(_poll_watchdog)
+        """Put the reset off. The supervisor is told often enough, and that the reset is up to a sixteenth later, so
+        that it comes too early in no case."""
+        now_us = _chip.true_us()
+        slack_us = WDT._timeout_us >> 4
+        if now_us - WDT._fed_us >= slack_us:
+            WDT._fed_us = now_us
+            _chip.watch(now_us + WDT._timeout_us + slack_us)
 
 
 class Pin:

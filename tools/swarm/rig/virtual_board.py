@@ -13,6 +13,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Callable
@@ -29,7 +30,7 @@ RUNTIMES = ("unix", "cpython")
 _RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n"
 _PROMPT = b">>> "
 _CTRL_A, _CTRL_C = b"\x01", b"\x03"
-_RESETS = {b"W": "watchdog", b"R": "reset"}  # a board's requests for a reset (host_tests/shims/device/_chip.py)
+_RESET = b"R"  # a board's request for one (host_tests/shims/device/_chip.py)
 _TAKEN_S = 0.02  # for a program to take an interrupt; whoever does reads what comes behind it, as on a device
 _LINE_MAX = 4096
 _HELD_MAX = 65536  # bytes held for a program that does not read
@@ -108,6 +109,7 @@ class VirtualBoard:
             os.set_blocking(descriptor, False)
         self._requests, self._requests_end = os.pipe()
         os.set_blocking(self._requests, False)
+        self._watched = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the board is there
         self._raw_repl = False
         self._power_on_us = 0
         self._tail = b""
@@ -140,6 +142,7 @@ class VirtualBoard:
     def power_off(self) -> None:
         """Cut the power: the process is gone at once, in the middle of whatever it did."""
         process, self.process = self.process, None
+        self._watched.truncate(0)
         if process is not None:
             process.kill()
             process.wait()
@@ -152,6 +155,7 @@ class VirtualBoard:
         for descriptor in (self._inner, self._inner_end, self._outer, self._requests, self._requests_end):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
+        self._watched.close()
 
     @property
     def _retained(self) -> Path:
@@ -166,6 +170,7 @@ class VirtualBoard:
             SWARM_RAW_REPL=str(int(self._raw_repl)),
             SWARM_RETAINED=str(self._retained),
             SWARM_SUPERVISOR_FD=str(self._requests_end),
+            SWARM_WATCHDOG_FD=str(self._watched.fileno()),
             SWARM_POWER_ON_US=str(self._power_on_us),
             **{f"SWARM_CLOCK_{name.upper()}": str(value) for name, value in asdict(self.clock).items()},
             **{f"SWARM_{name.upper()}": str(value) for name, value in asdict(self.sensor).items()},
@@ -178,7 +183,7 @@ class VirtualBoard:
             stderr=self._inner_end,
             cwd=self.directory,
             env=environment,
-            pass_fds=(self._requests_end,),
+            pass_fds=(self._requests_end, self._watched.fileno()),
             preexec_fn=_ignore_interrupts,
         )
         self._on_boot(self, kind, self.clock)
@@ -188,16 +193,20 @@ class VirtualBoard:
         requests = self._read(self._requests)
         if _CTRL_C in requests:
             self._interrupt()
-        for request, kind in _RESETS.items():
-            if request in requests and self.process is not None:
-                self._from_process()
-                self.power_off()
-                self.power_on(kind)
+        kind = "reset" if _RESET in requests else "watchdog" if self._watchdog_bites() else None
+        if kind and self.process is not None:
+            self._from_process()
+            self.power_off()
+            self.power_on(kind)
         self._from_port()
         self._from_process()
         if self.process is not None and self.process.poll() is not None:
             self._from_process()
             self._restart()
+
+    def _watchdog_bites(self) -> bool:
+        """Whether the watchdog was not fed in time: its file holds when that is over, by true time, 0 for never."""
+        return 0 < int.from_bytes(os.pread(self._watched.fileno(), 8, 0), "little") < true_us()
 
     def _restart(self) -> None:
         """A process that has ended is a soft reset."""
