@@ -15,6 +15,7 @@ from swarm import cli
 from swarm.serial.targets import Target
 from swarm.watch import node_table
 from swarm.watch.changes import Watch
+from swarm.watch.live import Monitor
 from terminal import Terminal
 
 SEED = 21
@@ -168,12 +169,16 @@ def test_who_is_awaited_and_why():
     watch.take(two, status(2), 1)
     watch.take(three, {"error": "no power"}, 1)
     assert watch.waits() == (
-        "1 (ready, not yet heard) is awaited by 1, 2 (warming up) is awaited by 2, 3 (not watched) is awaited by 2, "
-        "4 (not watched) is awaited by 2"
+        "1 node waits for node 1 (ready, not yet heard), 2 for node 2 (warming up), 2 for node 3 (not watched), "
+        "2 for node 4 (not watched)"
     )
     watch.take(three, status(3), 1)
-    watch.take(three, {"error": "no power"}, 2)
-    assert "3 (no answer) is awaited by 2" in watch.waits(), "whose board it was is remembered"
+    for kind, word in (("silent", "no answer"), ("no node", "no node"), ("busy", "port busy"), ("absent", "no board")):
+        watch.take(three, {"error": "why", "kind": kind}, 2)
+        assert f"2 for node 3 ({word})" in watch.waits(), "whose board it was is remembered"
+    assert watch.states() == [("Collecting", 1), ("Pinging", 1), ("no board", 1)]
+    watch.take(three, {"error": "no faction", "kind": "no node"}, 3)
+    assert told(watch)[-1] == "node 3 shows no node: no faction"
 
 
 def test_boards_are_left_in_peace_while_a_first_sample_is_due():
@@ -183,6 +188,25 @@ def test_boards_are_left_in_peace_while_a_first_sample_is_due():
     assert [watch.quiet(now_s) for now_s in (10.1, 14.4, 14.6, 15.1, 15.3)] == [False, False, True, True, False]
     watch.take(watch.targets[0], status(instant_in_us=-300_000), 15.3)
     assert not watch.quiet(15.4)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_what_there_is_to_do_is_seen_first_where_not_all_rows_are(columns):
+    """20 nodes in 24 lines: no line is wider than the terminal, no title is cut, and a title counts the states."""
+    watch = watch_of(*range(1, 21))
+    for target in watch.targets[:17]:
+        watch.take(target, status(int(target.label[6:]), state="Bootstrapped", ready=[1, 2, 3], missing=[4]), 1)
+    watch.take(watch.targets[17], status(18, errors=["sample(): OSError: 5"]), 1)
+    watch.take(watch.targets[18], {"error": "/dev/p19: no such port", "kind": "absent"}, 1)
+    watch.take(watch.targets[19], status(20), 1)
+    out = io.StringIO()
+    Console(file=out, width=columns).print(Monitor(watch, 1)._frame(columns, 24))
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 24 and max(map(len, lines)) <= columns
+    assert lines[0].startswith("swarm test: 19 of 20 nodes answer: 17 Bootstrapped")
+    assert [name for name in lines[1].split("  ") if name] and not any(cut in lines[1] for cut in ("…", "..."))
+    assert [line.split()[0] for line in lines[2:6]] == ["/dev/p19", "18", "20", "1"]
+    assert "rows 1 to 13 of 20, trouble first" in lines[15]
 
 
 def monitor(*ports, options=()):
@@ -205,7 +229,7 @@ def test_a_swarm_starts_before_ones_eyes(table):
         quiet = seen.settings()
         assert quiet != seen.before
         table.start(1)
-        seen.wait(lambda text: "1 of 3 nodes answer" in text and "2 (not watched)" in text, 20)
+        seen.wait(lambda text: "1 of 3 nodes answer" in text and "for node 2 (not watched)" in text, 20)
         text = seen.text()
         assert "node 1 is " in text and ("1 of 2 3" in text)
         table.start(2)
@@ -251,13 +275,13 @@ def test_more_nodes_than_lines_scroll(tmp_path):
     ports = [str(tmp_path / f"none-{number}") for number in range(12)]
     with Terminal(monitor(*ports), lines=16) as seen:
         seen.wait(
-            lambda text: "rows 1 to 5" in text and "none-4  no answer" in text and "none-5  no answer" not in text
+            lambda text: "rows 1 to 5 of 12" in text and "none-4  no board" in text and "none-5  no board" not in text
         )
         assert "no such port" in seen.text()
         for keys in ("j", "\x1b[B"):
             seen.press(keys)
             seen.show(0.1)
-        seen.wait(lambda text: "rows 3 to 7" in text and "none-6  no answer" in text)
+        seen.wait(lambda text: "rows 3 to 7" in text and "none-6  no board" in text)
         seen.press("j" * 20)
         seen.wait(lambda text: "rows 8 to 12" in text)
         seen.press("q")
@@ -270,10 +294,19 @@ def test_one_look_for_scripts(table, capsys):
     ports = ["--port", table.ports[1]]
     assert cli.main(["monitor", "--once", *ports]) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0] == "swarm test: 1 of 1 nodes answer" and shown[1].split()[:4] == ["node", "state", "heard", "ready"]
-    assert shown[2].split()[0] == "1" and "awaited by 1" in shown[3] and shown[4] == "first samples: 0"
+    assert shown[0].startswith("swarm test: 1 of 1 nodes answer: 1 ") and shown[1].split()[:4] == [
+        "node",
+        "state",
+        "heard",
+        "ready",
+    ]
+    assert (
+        shown[2].split()[0] == "1"
+        and shown[3].startswith("1 node waits for node 1 (")
+        and shown[4] == "first samples: 0"
+    )
     assert cli.main(["monitor", "--once", *ports, "--port", "/dev/no-such-port"]) == 1
-    assert "/dev/no-such-port  no answer" in capsys.readouterr().out
+    assert "/dev/no-such-port  no board " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

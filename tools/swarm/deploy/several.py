@@ -71,8 +71,8 @@ def refuse_second(described: Project, member: Member, port: str) -> None:
     answer = ask(Target(str(member.id), listed))
     if answer.get("swarm") == described.name and answer.get("node") == member.id:
         raise DeployError(
-            f"node {member.id} answers at {listed}, where it is listed, and the board at {port} would be a second one of "
-            f"that id: for the listed one leave --port away; to have this one take its place, switch the listed one "
+            f"node {member.id} answers at {listed}, where it is listed, and the board at {port} would be a second one "
+            f"of that id: for the listed one leave --port away; to have this one take its place, switch the listed one "
             f"off, then `swarm replace {member.id} --port {port}`"
         )
 

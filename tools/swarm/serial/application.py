@@ -38,7 +38,7 @@ def of_application(transport: SerialTransport, port: str) -> dict | None:
     answer = _read(transport, _ANSWER_S, lambda data: _PROMPT in data or _status_in(data) is not None)
     status = _status_in(answer)
     if status is not None and "failure" in status:
-        raise BoardError(f"{port}: {status['failure']}; put that right, then deploy it again")
+        raise BoardError(f"{port}: {status['failure']}; put that right, then deploy it again", "no node")
     if status is not None:
         check_status(status, port)
     elif _PROMPT not in answer:

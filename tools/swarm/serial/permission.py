@@ -23,7 +23,7 @@ def remedy(port: str) -> str:
             return f"you are in its group {name}, though not since this login: log out and in again"
         return f"type `sudo usermod -a -G {name} $USER`, then log out and in again"
     if device.startswith("/dev/pts/"):
-        return f"it is a virtual board's or a terminal's of another user ({_user(status.st_uid)}): run this as that user"
+        return f"it is a virtual board or a terminal of another user's ({_user(status.st_uid)}): run this as that user"
     if sys.platform != "linux":
         return f"it belongs to {_user(status.st_uid)}: type `sudo chmod a+rw {port}`"
     kind = re.sub(r"\d+$", "", os.path.basename(device))

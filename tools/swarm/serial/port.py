@@ -58,7 +58,8 @@ class BoardError(Exception):
     """A board could not be read; the message says why and what to do.
 
     kind: the same for programs: "absent", "forbidden", "busy" or "unusable" of the port, "silent" when no MicroPython
-    answers there, else "failed". holder: the program that has a busy port open, where the system tells.
+    answers there, "no node" when it runs none, else "failed". holder: the program that has a busy port open, where
+    the system tells.
     """
 
     def __init__(self, text: str, kind: str = "failed", holder: str | None = None) -> None:
@@ -191,12 +192,16 @@ def _why_not(port: str, error: Exception) -> BoardError:
 def _open(port: str) -> SerialTransport:
     """The port, opened; waited for while another of our own commands only looks at the board."""
     deadline = time.monotonic() + _LOOK_S
+    unknown = False
     while True:
         try:
             return _QuietTransport(port)
         except (OSError, serial.SerialException, ValueError) as error:
             why = _why_not(port, error)
-            if not (why.holder or "").startswith(_LOOKS) or time.monotonic() > deadline:
+            # A holder that is not found may have just gone: that is tried once.
+            was_unknown, unknown = unknown, why.kind == "busy" and why.holder is None
+            passing = unknown and not was_unknown or (why.holder or "").startswith(_LOOKS)
+            if not passing or time.monotonic() > deadline:
                 raise why from error
         time.sleep(_AGAIN_S)
 

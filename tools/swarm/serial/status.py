@@ -49,11 +49,13 @@ def read_status(transport: SerialTransport, port: str) -> dict:
     check_status(status, port)
     if status.get("error") == "absent":
         raise BoardError(
-            f"{port}: MicroPython answers, but there is no faction on it; copy it there as the README says"
+            f"{port}: MicroPython answers, but there is no faction on it; copy it there as the README says", "no node"
         )
     if status.get("error") == "stopped":
         why = status.get("why")
-        raise BoardError(f"{port}: {why}; put that right, then `mpremote connect {port} reset` starts the board again")
+        raise BoardError(
+            f"{port}: {why}; put that right, then `mpremote connect {port} reset` starts the board again", "no node"
+        )
     return status
 
 

@@ -98,12 +98,13 @@ More = Callable[[SerialTransport, str, dict], dict]  # reads more of a node than
 
 
 def ask(target: Target, more: More | None = None, by_line: More | None = None) -> dict:
-    """The status_dict of a board's node, with what `more` reads at the board's prompt; {"error": why} when it has none.
+    """The status_dict of a board's node, with what `more` reads at the board's prompt.
 
+    {"error": why, "kind": kind} when it has none: a BoardError's, or "unlisted", "other version" or "other node".
     by_line: called in place of more for an application on asyncio, which the prompt would stop.
     """
     if target.port is None:
-        return {"error": target.problem}
+        return {"error": target.problem, "kind": "unlisted"}
     try:
         with open_port(target.port) as transport:
             status = of_application(transport, target.port)
@@ -115,15 +116,19 @@ def ask(target: Target, more: More | None = None, by_line: More | None = None) -
                     if more is not None:
                         status.update(more(transport, target.port, status))
     except BoardError as error:
-        return {"error": str(error)}
+        return {"error": str(error), "kind": error.kind}
     except GONE as error:
-        return {"error": f"{target.port}: the port went away ({error})"}
+        return {"error": f"{target.port}: the port went away ({error})", "kind": "absent"}
     if any(name not in status for name in _TOLD):
-        return {"error": f"{target.port}: its faction is of another version than this command: deploy to it"}
+        return {
+            "error": f"{target.port}: its faction is of another version than this command: deploy to it",
+            "kind": "other version",
+        }
     if target.node not in (None, status["node"]):
         return {
             "error": f"{target.port}: its board says that it is node {status['node']}, and node {target.node} is "
-            "listed there: correct the port or serial in swarm.toml, or deploy to it"
+            "listed there: correct the port or serial in swarm.toml, or deploy to it",
+            "kind": "other node",
         }
     return status
 

@@ -220,8 +220,8 @@ def _follow(demo: Demo, silent: bool) -> None:
                 now_s = time.monotonic()
                 if now_s - shown_s >= _REFRESH_S:
                     shown_s = now_s
-                    live.update(table(demo.run, demo.air(), title))
-            live.update(table(demo.run, demo.air(), title))
+                    live.update(table(demo.run, demo.air(), title, live.console.width))
+            live.update(table(demo.run, demo.air(), title, live.console.width))
     else:
         print(title)
         story, told = demo.run.story, 0

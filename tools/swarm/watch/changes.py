@@ -12,6 +12,7 @@ EVENTS_MAX = 1000
 # Nobody is asked from that long before the agreed instant to that long after it: a board that prints its answer over a
 # slow serial line would take its first sample late.
 _BEFORE_S, _AFTER_S = 0.5, 0.2
+_ANSWERS = ("no node", "other version", "other node")  # kinds of errors that a board has answered with
 _SPOKEN = {"Bootstrapped": "good", "TimedOut": "bad"}
 
 
@@ -52,7 +53,8 @@ class Watch:
         before, self._answers[target] = self._answers[target], answer
         if "error" in answer:
             if before is None or before.get("error") != answer["error"]:
-                self._tell(at_s, target, f"does not answer: {node_table.reason(target, answer)}", "bad")
+                what = f"shows {node_table.state(answer)}" if answer.get("kind") in _ANSWERS else "does not answer"
+                self._tell(at_s, target, f"{what}: {node_table.reason(target, answer)}", "bad")
             return
         last = self._last.get(target)
         self._last[target] = answer
@@ -100,17 +102,25 @@ class Watch:
         wanted = Counter(
             node for status in self._known() if status["state"] != "Bootstrapped" for node in status["missing"]
         )
-        return ", ".join(
-            f"{node} ({self._doing(node)}) is awaited by {count}" for node, count in sorted(wanted.items())
-        )
+        told = [f"{count} for node {node} ({self._doing(node)})" for node, count in sorted(wanted.items())]
+        if told:
+            count, _, rest = told[0].partition(" ")
+            told[0] = f"1 node waits {rest}" if count == "1" else f"{count} nodes wait {rest}"
+        return ", ".join(told)
+
+    def states(self) -> list[tuple[str, int]]:
+        """How many boards are in each state, or have none and why; the most first."""
+        return Counter(node_table.state(answer) for _, answer in self.rows if answer is not None).most_common()
 
     def _doing(self, node: int) -> str:
         """What a node that is not ready does instead."""
         for target, answer in self._answers.items():
             known = self._last.get(target)
             if (known["node"] if known else target.node) == node:
-                if answer is None or "error" in answer:
-                    return "no answer"
+                if answer is None:
+                    return "asked"
+                if "error" in answer:
+                    return node_table.state(answer)
                 return "warming up" if node in answer["missing"] else "ready, not yet heard"
         return "not watched"
 

@@ -21,6 +21,7 @@ _SHARE = 10  # a board that answers slowly is asked less often, so that it spend
 _REFRESH_S = 0.2
 _LOG_MIN = 4  # lines of the log that stay when there are many nodes
 _FIXED = 7  # lines that are neither nodes nor log
+_WIDE = 100  # columns of a terminal that has room for what is wrong beside the rest; on others the log tells it
 _MOODS = {"good": "green", "bad": "red", "plain": ""}
 _FOOTER = "q quit   p pause   l log   j k scroll   ? help"
 _HELP = """q        quit; so does Ctrl-C
@@ -33,6 +34,7 @@ state        Pinging: its sensor warms up. Collecting: it is ready and waits for
              Bootstrapped: enough are ready. TimedOut: its deadline has passed.
 ready        how many it knows to be ready, and how many are required
 waits for    itself: its own sensor; "2 of 4 5 6": any two of those
+reboots seen how often it has heard another member come back in a new session
 sample       the first sample's value, and when it was taken after the agreed instant
 skew         between the earliest and the latest first sample in time, by the nodes' own clocks"""
 
@@ -60,7 +62,7 @@ class Monitor:
             try:
                 while True:
                     self.ask(pool)
-                    live.update(self._frame(console.size.height), refresh=True)
+                    live.update(self._frame(*console.size), refresh=True)
                     for key in pressed.read(_REFRESH_S):
                         if key == "q":
                             return
@@ -110,11 +112,11 @@ class Monitor:
         console = Console(
             record=True, file=io.StringIO(), width=width, height=height, force_terminal=True, highlight=False
         )
-        console.print(self._frame(height))
+        console.print(self._frame(width, height))
         # Fonts are whatever the reader's machine has: rich would have them fetched from elsewhere.
         return re.sub(r"\s*@font-face \{.*?\}", "", console.export_svg(title="swarm monitor"), flags=re.DOTALL)
 
-    def _frame(self, height: int) -> RenderableType:
+    def _frame(self, width: int, height: int) -> RenderableType:
         """All that is on the screen."""
         footer = Text(_FOOTER, style="dim", no_wrap=True, overflow="ellipsis")
         if self._help:
@@ -127,13 +129,17 @@ class Monitor:
         self._log_back = 0
         rows = self._watch.rows
         space = max(1, height - _FIXED - _LOG_MIN)
+        if len(rows) > space:
+            rows.sort(key=lambda row: node_table.trouble(row[1]))
         self._first_row = max(0, min(self._first_row, len(rows) - space))
         shown = rows[self._first_row : self._first_row + space]
+        more = Text(style="dim", no_wrap=True, overflow="ellipsis")
         if len(shown) < len(rows):
-            head.append(f"  rows {self._first_row + 1} to {self._first_row + len(shown)}", style="dim")
-        table = node_table.table(shown, waiting=True, one_line=True)
+            first, last = self._first_row + 1, self._first_row + len(shown)
+            more.append(f"rows {first} to {last} of {len(rows)}, trouble first: j k scroll")
+        table = node_table.table(shown, waiting=True, one_line=True, wrong=width >= _WIDE, width=width)
         log = self._log(height - _FIXED - len(shown), 0)
-        return Group(head, table, *summary(self._watch), Text(), *log, Text(), footer)
+        return Group(head, table, more, *summary(self._watch), *log, Text(), footer)
 
     def _log(self, lines: int, back: int) -> list[Text]:
         """The last events, but `back` of them, as that many lines."""
@@ -156,10 +162,16 @@ def _ask_timed(target: Target) -> tuple[dict, float]:
 
 
 def title(watch: Watch) -> Text:
-    """Which swarms are watched, and how many nodes answer."""
+    """Which swarms are watched, how many nodes answer, and how many are in which state."""
     answered = sum(status is not None and "error" not in status for _, status in watch.rows)
     name = f"swarm {', '.join(watch.swarms)}" if watch.swarms else "no swarm yet"
-    return Text(f"{name}: {answered} of {len(watch.rows)} nodes answer", style="bold", no_wrap=True)
+    text = Text(
+        f"{name}: {answered} of {len(watch.rows)} nodes answer", style="bold", no_wrap=True, overflow="ellipsis"
+    )
+    for place, (state, count) in enumerate(watch.states()):
+        text.append(", " if place else ": ", style="not bold")
+        text.append(f"{count} {state}", style=f"not bold {node_table.STYLES.get(state, '')}")
+    return text
 
 
 def summary(watch: Watch) -> list[Text]:
@@ -168,8 +180,6 @@ def summary(watch: Watch) -> list[Text]:
     count, skew_us = watch.skew()
     skew = f", skew {node_table.duration(skew_us)}" if skew_us is not None else ""
     return [
-        Text(
-            f"waiting: {waits}" if waits else "nobody waits" if watch.swarms else "", no_wrap=True, overflow="ellipsis"
-        ),
+        Text(waits or ("nobody waits" if watch.swarms else ""), no_wrap=True, overflow="ellipsis"),
         Text(f"first samples: {count}{skew}", no_wrap=True),
     ]

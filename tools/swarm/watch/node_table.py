@@ -13,12 +13,31 @@ from rich.text import Text
 
 from swarm.serial.targets import Target
 
-STYLES = {"Bootstrapped": "green", "TimedOut": "red", "Collecting": "yellow", "Pinging": "cyan", "no answer": "red"}
+NO_ANSWER = "no answer"
+# What stands in place of a state, by the kind of the error.
+_WORDS = {
+    "absent": "no board",
+    "unlisted": "no port",
+    "unusable": "no port",
+    "forbidden": "no access",
+    "busy": "port busy",
+    "no node": "no node",
+    "other version": "other code",
+    "other node": "other node",
+}
+STYLES = {"Bootstrapped": "green", "TimedOut": "red", "Collecting": "yellow", "Pinging": "cyan"}
+STYLES |= dict.fromkeys((NO_ANSWER, *_WORDS.values()), "red")
 
-_LABEL = 24  # characters of a port in a row
-_ID = 4  # columns that a node's id keeps on any terminal
+_LABEL, _LABEL_NARROW = 24, 10  # characters of a port in a row
 _FREE = 30  # columns at most for lists of ids
 _UNBOUNDED = 10_000  # columns, to measure what a table would take
+
+
+_COLUMNS = ("node", "state", "heard", "ready", "missing", "sample", "reboots seen", "errors")
+# Left out of a terminal with fewer columns than that, first what least is lost with.
+_ROOM = {"reboots seen": 92, "heard": 66, "sample": 56}
+_NARROW = 80  # columns, below which a port's name is cut more
+_STATE = 12  # columns that any state takes
 
 
 @dataclass(frozen=True)
@@ -36,7 +55,7 @@ class Nodes:
         if Measurement.get(console, options.update(max_width=_UNBOUNDED), rows).maximum <= options.max_width:
             yield rows
             return
-        yield table(self.asked, self.waiting, wrong=False)
+        yield table(self.asked, self.waiting, wrong=False, width=options.max_width)
         for target, status in self.asked:
             name, *_, wrong = cells(target, status, self.waiting)
             if wrong:
@@ -44,27 +63,43 @@ class Nodes:
 
 
 def table(
-    asked: Iterable[tuple[Target, dict | None]], waiting: bool = False, one_line: bool = False, wrong: bool = True
+    asked: Iterable[tuple[Target, dict | None]],
+    waiting: bool = False,
+    one_line: bool = False,
+    wrong: bool = True,
+    width: int = _UNBOUNDED,
 ) -> Table:
     """The table of boards and what they answered: a status_dict, {"error": why}, or None while nothing is known.
 
-    waiting: show who waits for whom in place of who is not ready; one_line: cut what does not fit; wrong: show errors.
+    waiting: show who waits for whom in place of who is not ready; one_line: cut what does not fit; wrong: show errors;
+    width: of the terminal, since a narrow one has fewer of the columns.
     """
+    told = [cells(target, status, waiting) for target, status in asked]
+    if width < _NARROW:
+        told = [[_short(label, _LABEL_NARROW), *rest] for label, *rest in told]
+    longest = max((len(label) for label, *_ in told), default=0)  # without it a row tells nothing
     rows = Table(box=None, pad_edge=False, header_style="bold", expand=one_line)
-    for title in ("node", "state", "heard", "ready", "waits for" if waiting else "missing", "sample", "restarts"):
-        free = title in ("waits for", "missing")
+    left_out = {name for name, room in _ROOM.items() if width < room}
+    if not wrong:
+        left_out.add("errors")
+    for name in _COLUMNS:
+        if name in left_out:
+            continue
+        title = "waits for" if waiting and name == "missing" else name
+        if name == "errors":
+            rows.add_column(title, no_wrap=one_line, overflow="ellipsis" if one_line else "fold", ratio=1)
+            continue
+        free = name == "missing"
         rows.add_column(
             title,
             no_wrap=one_line or not free,
             overflow="ellipsis",
-            min_width=_ID if title == "node" else None,  # without it a row tells nothing
+            min_width={"state": _STATE, "node": longest}.get(name, len(title)),
             max_width=_FREE if free else None,
         )
-    if wrong:
-        rows.add_column("errors", no_wrap=one_line, overflow="ellipsis" if one_line else "fold", ratio=1)
-    for target, status in asked:
-        shown = cells(target, status, waiting)
-        rows.add_row(*(_coloured(cell) for cell in (shown if wrong else shown[:-1])))
+    for row in told:
+        shown = zip(_COLUMNS, row, strict=True)
+        rows.add_row(*(_coloured(cell) for name, cell in shown if name not in left_out))
     return rows
 
 
@@ -78,11 +113,11 @@ def cells(target: Target, status: dict | None, waiting: bool = False) -> list[st
     if status is None:
         return [_short(target.label), "asked", "", "", "", "", "", ""]
     if "error" in status:
-        return [_short(target.label), "no answer", "", "", "", "", "", reason(target, status)]
+        return [_short(target.label), state(status), "", "", "", "", "", reason(target, status)]
     total = len(status["ready"]) + len(status["missing"])
     return [
         str(status["node"]),
-        status["state"],
+        state(status),
         f"{len(status['heard'])}/{total}",
         f"{len(status['ready'])}/{status['required']}",
         waits_for(status) if waiting else ids(status["missing"]),
@@ -92,9 +127,23 @@ def cells(target: Target, status: dict | None, waiting: bool = False) -> list[st
     ]
 
 
-def _short(label: str) -> str:
+def state(answer: dict) -> str:
+    """A node's state, or in its place why there is none; NO_ANSWER where a port is open and nothing answers."""
+    return _WORDS.get(answer.get("kind", ""), NO_ANSWER) if "error" in answer else answer["state"]
+
+
+def trouble(answer: dict | None) -> int:
+    """Where a row stands among those of which not all are shown: the less, the more there is to do about it."""
+    if answer is None or "error" in answer:
+        return 0
+    if answer["conflict"] or answer["errors"] or answer["state"] == "TimedOut":
+        return 1
+    return {"Pinging": 2, "Collecting": 3}.get(answer["state"], 4)
+
+
+def _short(label: str, most: int = _LABEL) -> str:
     """A label's end, which is what tells ports apart."""
-    return label if len(label) <= _LABEL else "..." + label[3 - _LABEL :]
+    return label if len(label) <= most else "..." + label[3 - most :]
 
 
 def reason(target: Target, answer: dict) -> str:

@@ -23,18 +23,26 @@ def state_of(node: Node, sighting: Sighting | None) -> str:
     return "Collecting" if node.ready_us is not None else "Pinging"
 
 
-def table(run: Run, stats: dict, title: str) -> Table:
-    """The live table: one line a node, from the medium's statistics and the serial lines."""
+_COLUMNS = ("node", "state", "heard", "ready", "frames", "reboots", "first sample")
+_BOXED = 80  # columns of a terminal that has room for lines around them
+_ROOM = {"frames": 70, "reboots": 61}  # columns of a terminal that has room for these
+
+
+def table(run: Run, stats: dict, title: str, width: int = _BOXED) -> Table:
+    """The live table: one line a node, from the medium's statistics and the serial lines. width: of the terminal."""
     out = Table(title=title, title_justify="left")
-    for name in ("node", "state", "heard", "ready", "frames", "restarts", "first sample"):
-        out.add_column(name, justify="left" if name in ("state", "first sample") else "right")
+    if width < _BOXED:
+        out = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    names = [name for name in _COLUMNS if width >= _ROOM.get(name, 0)]
+    for name in names:
+        out.add_column(name, justify="left" if name in ("state", "first sample") else "right", no_wrap=True)
     total = len(run.nodes)
     for node in run.nodes.values():
         air = stats["boards"].get(str(node.node), {})
         sighting = sight(bytes.fromhex(air.get("last_frame", "")))
         current = sighting is not None and node.powered and sighting.session == node.session
         state = state_of(node, sighting)
-        out.add_row(
+        cells = (
             str(node.node),
             f"[{_STYLES.get(state, 'default')}]{state}[/]",
             f"{sighting.heard}/{total}" if current and sighting else "",
@@ -43,6 +51,7 @@ def table(run: Run, stats: dict, title: str) -> Table:
             str(max(0, node.boots - 1)),
             sample_text(node.sample) if node.sample else "",
         )
+        out.add_row(*(cell for name, cell in zip(_COLUMNS, cells, strict=True) if name in names))
     return out
 
 
