@@ -139,8 +139,7 @@ def _screen(app, f):
         _row("ready     ", ["%d of %d:" % (len(f["ready"]), total)] + _ids(f["ready"])),
         _row("missing   ", _ids(f["missing"])),
         _row("sample    ", _sample(f).split(" ")),
-        "reboots    %d seen, generation %d, time-outs %d%s"
-        % (f["restarts"], f["generation"], f["timeouts"], _beside(f)),
+        "generation %d, time-outs %d%s" % (f["generation"], f["timeouts"], _beside(f)),
         _row("frames    ", _counts(f["counters"]), 4),
     ]
     for name, counters in f["links"].items():
