@@ -380,13 +380,6 @@ def test_firmware_that_loads_no_files_of_ours(box, mended, capsys, monkeypatch):
     assert one["fault"] == "firmware" and "loads .mpy files of version 6" in one["what"]
 
 
-def test_another_python(box, mended, capsys, monkeypatch):
-    runtime = {"implementation": "circuitpython", "version": [9, 1, 0, ""], "maxsize": 1}
-    monkeypatch.setattr(examination, "read_runtime", lambda *_: runtime)
-    (one,) = doctor_here(capsys, "--swarm", box.file, "--port", box.ports[1])
-    assert (one["fault"], one["what"]) == ("firmware", "it runs circuitpython 9.1.0")
-
-
 def test_a_board_that_falls_silent_meanwhile(box, mended, capsys, monkeypatch):
     def fail(*_):
         raise BoardError("p: the board stopped answering (gone)")

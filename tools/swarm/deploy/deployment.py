@@ -189,8 +189,6 @@ class Deployment:
         member = self._member
         board = boards.facts(member.board)
         release = ".".join(str(part) for part in facts["version"])
-        if facts["name"] != "micropython":
-            raise DeployError(f"it runs {facts['name']} {release}, and the node needs MicroPython: flash it")
         if facts["platform"] not in PLATFORMS.get(board["port"], (board["port"],)):
             raise DeployError(
                 f"it runs MicroPython for {facts['platform']}, and member {member.id} is listed as {member.board}: "

@@ -105,7 +105,6 @@ def survey():
     faction = sys.modules.get("faction")
     runs = getattr(faction, "app", None) is not None
     facts = {
-        "name": sys.implementation.name,
         "version": list(sys.implementation.version)[:3],
         "mpy": getattr(sys.implementation, "_mpy", 0),
         "platform": sys.platform,

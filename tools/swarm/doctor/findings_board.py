@@ -34,9 +34,8 @@ class OfBoard(OfOwnCode):
             return
         runtime = board.runtime or {}
         release = ".".join(str(part) for part in runtime["version"][:3])
-        if runtime["implementation"] != "micropython" or board.refused:
-            what = board.refused or f"it runs {runtime['implementation']} {release}"
-            yield self.at(board, "firmware", what, "the node needs MicroPython's modules", self.flash(board))
+        if board.refused:
+            yield self.at(board, "firmware", board.refused, "the node needs MicroPython's modules", self.flash(board))
             return
         yield from self._of_firmware(board, release)
         yield from self._of_identity(board)
@@ -59,6 +58,8 @@ class OfBoard(OfOwnCode):
         elif error.kind == "forbidden":
             remedy = f"{remedy}; until then: sudo chmod a+rw {board.port}"
             why = "every command that talks to this board fails"
+        elif error.kind == "foreign":
+            return self.at(board, "firmware", what, "it runs no node", self.flash(board))
         elif error.kind == "silent":
             what = "no MicroPython answers"
             why = "there is none on the board, or a program keeps it busy"

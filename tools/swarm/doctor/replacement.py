@@ -52,7 +52,7 @@ def check(described: Project, member: Member, port: str, will_flash: bool) -> in
     if new.trouble is not None and new.trouble.kind == "silent" and not will_flash:
         new = examine(described, None, port, compare=False, stop_application=True)
         _refuse_known(described, member, new)
-    if new.trouble is not None and not (will_flash and new.trouble.kind in ("silent", "absent")):
+    if new.trouble is not None and not (will_flash and new.trouble.kind in ("silent", "absent", "foreign")):
         raise new.trouble
     return max([counted, *(board.session_of(member.id) for board in looked if board.runs_in(described) is not None)])
 

@@ -105,6 +105,9 @@ def enter_loader(port: str, platform: str, expected_hardware: str | None) -> Non
             # The pause lets the answer to this line out before the port goes.
             transport.exec_raw_no_follow("import time, machine; time.sleep_ms(100); machine.bootloader()")
     except BoardError as error:
+        if error.kind == "foreign":
+            told = str(error).partition(", and ")[0]
+            raise FlashError(f"{told}, which does not start the loader from here: {_BOOTSEL} without --port") from None
         raise FlashError(f"{error}; if it has none yet, {_BOOTSEL} without --port") from None
     except (TransportError, OSError, serial.SerialException, SyntaxError, ValueError) as error:
         raise FlashError(f"{port}: the board did not go into its loader ({error}): {_BOOTSEL}") from None

@@ -58,8 +58,8 @@ class BoardError(Exception):
     """A board could not be read; the message says why and what to do.
 
     kind: the same for programs: "absent", "forbidden", "busy" or "unusable" of the port, "silent" when no MicroPython
-    answers there, "no node" when it runs none, else "failed". holder: the program that has a busy port open, where
-    the system tells.
+    answers there, "foreign" when another Python does, "no node" when none runs, else "failed". holder: the program that
+    has a busy port open, where the system tells.
     """
 
     def __init__(self, text: str, kind: str = "failed", holder: str | None = None) -> None:

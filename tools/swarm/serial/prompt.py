@@ -13,6 +13,7 @@ import serial
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
+from swarm.serial import who
 from swarm.serial.answer import SHOWN
 from swarm.serial.port import ANSWER_S, BoardError, open_port
 
@@ -28,7 +29,7 @@ def raw_repl(port: str) -> Iterator[SerialTransport]:
 
 @contextmanager
 def prompt(transport: SerialTransport, port: str) -> Iterator[None]:
-    """The raw REPL at an open port, left again at the end; BoardError when no MicroPython answers."""
+    """The raw REPL at an open port, left again at the end; BoardError when no MicroPython of today answers."""
     try:
         try:
             _enter(transport)
@@ -38,6 +39,7 @@ def prompt(transport: SerialTransport, port: str) -> Iterator[None]:
                 f"busy? `mpremote connect {port} reset` starts it again",
                 "silent",
             ) from error
+        who.check(transport, port)
         yield
     finally:
         with contextlib.suppress(Exception):

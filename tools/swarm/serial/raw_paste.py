@@ -14,6 +14,9 @@ from mpremote.transport import TransportError
 
 _ENTER = b"\x05A\x01"
 _ENTERED = b"R\x01"
+_REFUSED = b"raw REPL; CTRL-B to exit\r\n>"  # by a MicroPython before 1.14, which begins anew
+_PIECE, _REST_S = 64, 0.01
+_TAKEN = b"OK"
 _MORE, _END = 0x01, 0x04  # from the board: it takes another window of bytes; it takes no more
 # For all of it, whatever comes in between; and so many bytes a second more.
 _PATIENCE_S = 30.0
@@ -25,8 +28,11 @@ def send(port: serial.Serial, code: bytes) -> None:
     end = time.monotonic() + _PATIENCE_S + len(code) / _SLOWEST
     port.write(_ENTER)
     seen = b""
-    while seen != _ENTERED:
-        seen = (seen + _read(port, 1, end))[-len(_ENTERED) :]
+    while not seen.endswith(_ENTERED):
+        seen = (seen + _read(port, 1, end))[-len(_REFUSED) :]
+        if seen == _REFUSED:
+            _send_plainly(port, code, end)
+            return
     room = window = int.from_bytes(_read(port, 2, end), "little")
     while code:
         while room == 0 or port.in_waiting:
@@ -41,6 +47,17 @@ def send(port: serial.Serial, code: bytes) -> None:
     port.write(bytes((_END,)))
     while _read(port, 1, end)[0] != _END:
         pass
+
+
+def _send_plainly(port: serial.Serial, code: bytes, end: float) -> None:
+    """Give code to a raw REPL of MicroPython before 1.14, which has no flow control: slowly."""
+    for start in range(0, len(code), _PIECE):
+        port.write(code[start : start + _PIECE])
+        time.sleep(_REST_S)
+    port.write(bytes((_END,)))
+    seen = b""
+    while seen != _TAKEN:
+        seen = (seen + _read(port, 1, end))[-len(_TAKEN) :]
 
 
 def _read(port: serial.Serial, count: int, end: float) -> bytes:

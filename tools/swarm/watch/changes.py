@@ -12,7 +12,7 @@ EVENTS_MAX = 1000
 # Nobody is asked from that long before the agreed instant to that long after it: a board that prints its answer over a
 # slow serial line would take its first sample late.
 _BEFORE_S, _AFTER_S = 0.5, 0.2
-_ANSWERS = ("no node", "other version", "other node")  # kinds of errors that a board has answered with
+_ANSWERS = ("foreign", "no node", "other version", "other node")  # kinds of errors that a board has answered with
 _SPOKEN = {"Bootstrapped": "good", "TimedOut": "bad"}
 
 

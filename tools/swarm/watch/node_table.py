@@ -21,6 +21,7 @@ _WORDS = {
     "unusable": "no port",
     "forbidden": "no access",
     "busy": "port busy",
+    "foreign": "other Python",
     "no node": "no node",
     "other version": "other code",
     "other node": "other node",
