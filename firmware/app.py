@@ -116,7 +116,6 @@ class App:
         if node.ready() and not self._told_ready:
             self.say("ready")
             self._told_ready = True
-            keep_version()
         timeouts = node.counters[TIMEOUTS]
         if timeouts != self._told_timeouts:
             ids = faction.status_dict()["missing"]  # only a time-out needs the names
@@ -155,7 +154,7 @@ class App:
         for text in self.errors:
             if text.startswith(kind):
                 return
-        text = kind + str(error)
+        text = where + ": " + describe(error)
         self.say("error: " + text)
         self.errors.append(text)
         if len(self.errors) > _ERRORS:
@@ -179,12 +178,20 @@ class App:
         return False
 
 
-def keep_version():
-    """Have main.py go on with the version that runs, if that was on trial."""
-    try:
-        os.remove("faction.back")
-    except OSError:
-        pass  # it was not
+def describe(error):
+    """An error in words, and where it was raised, when that is known: the node itself is compiled without its lines."""
+    import io  # only an error needs them
+    import sys
+
+    text = "%s: %s" % (type(error).__name__, error)
+    said = io.StringIO()
+    sys.print_exception(error, said)  # type: ignore[attr-defined]
+    frames = said.getvalue().split('  File "')
+    if len(frames) > 1:
+        file, place = frames[-1].split("\n")[0].split('"')
+        if not place.startswith(", line 1, in ") or place.endswith("<module>"):
+            text += " (%s%s)" % (file, place.split(", in ")[0])
+    return text
 
 
 def check_json(value):

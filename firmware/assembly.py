@@ -7,7 +7,7 @@ import sys
 
 import board
 import machine
-from app import App
+from app import App, describe
 from config import load, load_key
 from store import next_session, open_store
 from tracing import Trace
@@ -81,7 +81,7 @@ def load_sensor():
     try:
         import sensor
     except (Exception, SystemExit) as error:
-        raise ValueError("sensor.py: %s: %s: mend it, then deploy again" % (type(error).__name__, error))
+        raise ValueError("sensor.py: %s: mend it, then deploy again" % describe(error))
     for name in ("warm_up", "sample"):
         if not hasattr(sensor, name):
             raise ValueError("sensor.py: has no %s(): write it, then deploy again" % name)

@@ -6,11 +6,21 @@ frozen into the firmware.
 
 MicroPython runs a frozen main.py in place of one on the flash, so this file hands over to what is the user's: a version
 that was deployed runs, with its application.py or none; else application.py on the flash; else the node alone.
+
+A version that is new names the one before in faction.trial, and from its first start on in faction.back. A deploy that
+has seen it run removes that; else the version before runs from the next start on.
 """
 
 import os
 import sys
 
+try:
+    os.rename("faction.back", "faction.slot")
+except OSError:
+    try:
+        os.rename("faction.trial", "faction.back")
+    except OSError:
+        pass  # no version is on trial
 try:
     with open("faction.slot") as file:
         slot = file.read()

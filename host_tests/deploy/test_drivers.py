@@ -277,6 +277,7 @@ def test_what_only_the_version_before_has_is_lacking(box, folder):
             "def sample():\n    pass\n\n\nasync def warm_up():\n    pass\n",
             "sensor.py:5: warm_up() is async, which needs",
         ),
+        ("def sample():\n    pass\n\n\ndef warm_up(of):\n    pass\n", "sensor.py:5: warm_up() is called with nothing"),
         ("x = '\ud800'\n".encode("utf-8", "surrogatepass"), "sensor.py:1: is no UTF-8 text"),
         ("x = 1\n".encode("utf-16"), "sensor.py:1: is no UTF-8 text"),
     ],

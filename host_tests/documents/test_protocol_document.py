@@ -344,7 +344,7 @@ def test_checks_are_named_in_their_order():
 
 def test_documents_are_not_put_onto_boards():
     assert not [*(LIB / "faction").rglob("*.md")], "it is copied by hand, with `cp -r lib/faction :lib`"
-    assert {source.suffix for _, source in payload._sources()} == {".py"}
+    assert {source.suffix for _, source in payload._code()} == {".py"}
 
 
 # What the threat model admits: a limit that is mended must leave the document as well

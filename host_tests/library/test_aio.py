@@ -196,8 +196,8 @@ def test_errors_of_async_sensors_are_notes(tmp_path):
         with serial.Serial(table.ports[1], timeout=2) as port:
             (answer,) = [line for line in ask(port, b"status\n") if line.startswith("{")]
         assert json.loads(answer)["errors"] == [
-            "warm_up(): OSError: no answer 1",
-            "sample(): ValueError: no reading",
+            "warm_up(): OSError: no answer 1 (sensor.py, line 10)",
+            "sample(): ValueError: no reading (sensor.py, line 15)",
         ]
         assert json.loads(answer)["sample"]["value"] is None
         errors = [line for line in table.run.nodes[1].output if " error: " in line]

@@ -1,8 +1,8 @@
 """What a node answers on the serial line while an application has the prompt's place.
 
 A tool asks by a line, since a Ctrl-C would stop the application: `status` and `samples` are answered with lines of
-JSON, `stop` ends the application, so that the prompt is free. Lines are read in the node's own callbacks: it answers
-whatever the application does, waits or hangs.
+JSON, and so is what a deploy wants of a new version, `rehearse` and `keep`; `stop` ends the application, so that the
+prompt is free. Lines are read in the node's own callbacks: it answers whatever the application does, waits or hangs.
 """
 
 import json
@@ -16,7 +16,8 @@ import faction
 
 STOP_FILE = "faction.stop"  # while this file is there, the application is not run; the next boot removes it
 
-_ANSWERS = {b"status": "json_line", b"samples": "samples"}  # by request: what the report tells
+# By request: what the report tells, or does first.
+_ANSWERS = {b"status": "json_line", b"samples": "samples", b"rehearse": "rehearse", b"keep": "keep"}
 _RAW = b"\x01"  # a tool wants the raw REPL, and its Ctrl-C before that has landed in a callback, where it ends nothing
 _LINE_MAX = const(80)
 _PATIENCE_MS = const(5_000)  # for an application that is to stop; then the board is restarted without it

@@ -20,7 +20,7 @@ from swarm import boards
 from swarm.deploy import payload
 from swarm.deploy.own_code import LIBRARY
 from swarm.deploy.remote import MAKE_ROOM, BadVersion, DeployError, NoRoom, Remote
-from swarm.deploy.trial import SLOTS, TRIAL_S, Trial, failing, failure, slot_of
+from swarm.deploy.trial import NOT_NOW, SLOTS, TRIAL_S, Trial, failing, failure, slot_of
 from swarm.description.project import Member, Project
 from swarm.serial import application
 from swarm.serial.port import open_port
@@ -159,7 +159,7 @@ class Deployment:
             # Before anything runs the new version: should the power go then, it starts in a session that counts.
             remote.call("raise_session", slot, least)
             stored = max(stored, least)
-        elif failed := failure(facts["errors"], may_pass=True):
+        elif failed := failure(facts["errors"], NOT_NOW):
             raise BadVersion(f"it is up to date, and {failing(failed)}: mend it, then deploy again")
         back = None
         if slot != active:

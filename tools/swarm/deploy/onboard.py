@@ -266,13 +266,17 @@ def sync():
 
 
 def word():
-    """Answer what runs here: the node's status, its swarm's digest, and the file its library came from."""
+    """Answer what runs here: the node's status, or why there is none."""
     try:
         import faction
 
-        status = faction.status_dict()
+        answer(faction.status_dict())
     except (ImportError, RuntimeError) as error:
-        answer({"error": str(error)})
-        return
-    digest = hexlify(faction.app.node.frame.digest).decode()
-    answer({"status": status, "digest": digest, "runs_from": faction.__file__})
+        answer({"failure": str(error)})
+
+
+def rehearse():
+    """Have the node that runs here take a sample that counts for nothing."""
+    import faction
+
+    faction.tell("rehearse")

@@ -15,6 +15,7 @@ from swarm.serial import strip
 
 SENSOR, APPLICATION, LIBRARY = "sensor.py", "application.py", "lib"
 _DEFINES = ("warm_up", "sample")
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", "*~", ".*", "*.dist-info")  # of lib/: nothing that a board can use
 _DYNAMIC = {"exec", "execfile", "globals", "setattr"}  # who calls these may define what nobody can read
 _MPY_HEADER = 4  # bytes
@@ -113,6 +114,8 @@ def _check_sensor(source: Path, bound: dict[str, ast.AST], with_application: boo
                 f"{source}:{defined.lineno}: {name}() is async, which needs an application on asyncio: "
                 f"write it without async, or add {APPLICATION}"
             )
+        if isinstance(defined, _FUNCTIONS) and _needs(defined.args):
+            raise PayloadError(f"{source}:{defined.lineno}: {name}() is called with nothing: write `def {name}():`")
 
 
 def _check_application(source: Path, bound: dict[str, ast.AST]) -> None:
@@ -124,11 +127,16 @@ def _check_application(source: Path, bound: dict[str, ast.AST]) -> None:
         raise PayloadError(f"{source}:{main.lineno}: main is no coroutine: write `async def main(swarm):`")
     if isinstance(main, ast.AsyncFunctionDef):
         taken = main.args
-        needed = len(taken.posonlyargs) + len(taken.args) - len(taken.defaults)
-        if needed > 1 or taken.kwonlyargs or not (taken.posonlyargs or taken.args or taken.vararg):
+        if _needs(taken) > 1 or not (taken.posonlyargs or taken.args or taken.vararg):
             raise PayloadError(
                 f"{source}:{main.lineno}: main takes one thing, the swarm: write `async def main(swarm):`"
             )
+
+
+def _needs(taken: ast.arguments) -> int:
+    """How many arguments a function cannot do without; more than one where some of them have to be named."""
+    named = 2 * sum(default is None for default in taken.kw_defaults)
+    return len(taken.posonlyargs) + len(taken.args) - len(taken.defaults) + named
 
 
 def parse(file: OwnFile) -> ast.Module | None:

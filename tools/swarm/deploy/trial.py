@@ -12,6 +12,7 @@ from typing import TypeVar
 import serial
 from mpremote.transport_serial import SerialTransport
 
+from swarm.deploy.questions import AtPrompt, ByLines, Questions
 from swarm.deploy.remote import BadVersion, DeployError, Remote, Silent
 from swarm.deploy.start import listen
 from swarm.description.project import Member, Project
@@ -28,10 +29,12 @@ _REOPEN_S = 0.1  # between attempts to open a port that went away with its board
 _AWAY = (BoardError, Silent, OSError, serial.SerialException)
 # What a node says of the user's code; not that a tool has stopped its application.
 _OF_OWN = re.compile(r"(warm_up\(\)|sample\(\)|application): (?!KeyboardInterrupt|RuntimeError: did not stop)")
-_PASSING = re.compile(r"(warm_up|sample)\(\): OSError")  # hardware that does not answer yet, or not this time
+_NOT_YET = re.compile(r"warm_up\(\): OSError")  # hardware that does not answer yet
+NOT_NOW = re.compile(r"(warm_up|sample)\(\): OSError")  # or did not that time
+
+_WITHOUT = "no version that runs well was on it before"
 
 _T = TypeVar("_T")
-Ask = Callable[[], dict]  # a board's word, as onboard.word answers it
 
 
 class Trial:
@@ -60,25 +63,25 @@ class Trial:
         BadVersion when the version does not start or its sensor fails, and DeployError for what else is wrong.
         """
         try:
-            return self._follow(lambda ask: self._try(ask, slot, back, stored, trial_s), WORD_S + trial_s)
+            return self._follow(lambda node: self._try(node, slot, back, stored, trial_s), WORD_S + trial_s)
         except BadVersion as error:
-            if back is None:
-                raise BadVersion(f"the new version is on it, and {error}") from None
             raise BadVersion(f"{error}; {self._go_back(back)}") from None
         except DeployError as error:
-            with suppress(DeployError, *_AWAY), self._asking():
-                pass  # what is wrong is not of the version's making, and it stays
+            with suppress(DeployError, *_AWAY), self._asking() as node:
+                node.keep()  # what is wrong is not of the version's making
             raise DeployError(f"the new version is on it, and {error}") from None
 
-    def _follow(self, look: Callable[[Ask], _T], patience_s: float) -> _T:
-        """What look(ask) returns for a board that has just been restarted, once that can be asked."""
+    def _follow(self, look: Callable[[Questions], _T], patience_s: float) -> _T:
+        """What look(node) returns for a board that has just been restarted, once its node can be asked."""
         deadline = time.monotonic() + patience_s
         while True:
             try:
                 self._tell("waiting for its word", None)
                 listen(self._transport, deadline)
-                with self._asking() as ask:
-                    return look(ask)
+                with self._asking() as node:
+                    seen = look(node)
+                    node.keep()
+                    return seen
             except _AWAY as error:
                 # A board with USB of its own takes the port away at its restart.
                 if time.monotonic() > deadline:
@@ -99,92 +102,88 @@ class Trial:
                 time.sleep(_REOPEN_S)
 
     @contextmanager
-    def _asking(self) -> Iterator[Ask]:
-        """How to ask a board for its word again and again; an application on asyncio without a prompt, which would
-        stop it."""
+    def _asking(self) -> Iterator[Questions]:
+        """How to ask a board's node again and again."""
         if application.of_application(self._transport, self._port) is not None:
-            yield self._ask_application
+            yield ByLines(self._transport, self._port)
             return
         with prompt(self._transport, self._port):
-            remote = Remote(self._transport)
-            yield lambda: remote.ask_again("word")
-            remote.call("keep")
-            remote.forget()
+            yield AtPrompt(self._transport)
 
-    def _ask_application(self) -> dict:
-        status = application.of_application(self._transport, self._port)
-        if status is None:
-            raise BadVersion("its application has ended")
-        return {"status": status, "digest": status["digest"], "runs_from": status["runs_from"]}
-
-    def _try(self, ask: Ask, slot: str, back: str | None, stored: int, trial_s: float) -> int:
-        """Judge a node, and watch it until it is ready or the time is over; its session."""
+    def _try(self, node: Questions, slot: str, back: str | None, stored: int, trial_s: float) -> int:
+        """Judge a node, and watch it until it is ready and has taken a sample, or the time is over; its session."""
         end = time.monotonic() + trial_s
         settled = time.monotonic() + _SETTLE_S
+        rehearsed = False
         while True:
-            word = ask()
-            status = self._judge(word, slot, back, stored)
+            status = self._judge(node.status(), slot, back, stored)
             ready = self._member.id in status["ready"]
             settled = time.monotonic() + _SETTLE_S if not ready else settled
-            failed = failure(status["errors"], time.monotonic() < end or ready)
-            if failed:
+            if failed := failure(status["errors"], _NOT_YET if ready or time.monotonic() < end else None):
                 raise BadVersion(f"{failing(failed)}: mend it, then deploy again")
             now = time.monotonic()
-            if now >= end or now >= settled and not _sample_is_due(status):
+            if now >= end and not ready or trial_s == 0:
                 return status["session"]
+            if now >= settled and not _sample_is_due(status):
+                if rehearsed or status["sample"]:
+                    return status["session"]
+                node.rehearse()
+                rehearsed = True
+                settled = time.monotonic() + (_SETTLE_S if status["application"] else 0)
             self._tell("ready" if ready else "warming up", None)
             time.sleep(_LOOK_S)
 
-    def _judge(self, word: dict, slot: str, back: str | None, stored: int) -> dict:
+    def _judge(self, status: dict, slot: str, back: str | None, stored: int) -> dict:
         """The status of a node that is the one it should be; DeployError when it is not."""
-        if "error" in word:
-            raise BadVersion(f"its node does not run: {word['error']}")
-        status = word["status"]
+        if "failure" in status:
+            raise BadVersion(f"its node does not run: {status['failure']}")
         differs = ""
-        runs = slot_of(word["runs_from"])
+        runs = slot_of(status["runs_from"])
         if runs != slot:
             if back is not None and runs == back:
                 raise BadVersion("the new version made it restart")
-            differs = f"its main.py loads {word['runs_from']}: is another main.py frozen into its firmware?"
-        elif status["node"] != self._member.id or word["digest"] != self._project.digest():
-            differs = f"it is node {status['node']} of a swarm with digest {word['digest']}"
+            differs = f"its main.py loads {status['runs_from']}: is another main.py frozen into its firmware?"
+        elif status["node"] != self._member.id or status["digest"] != self._project.digest():
+            differs = f"it is node {status['node']} of a swarm with digest {status['digest']}"
         elif status["session"] <= stored:
             differs = f"its session is {status['session']}, and {stored} was stored: its storage does not keep it"
         if differs:
             raise DeployError(f"something else runs: {differs}")
         return status
 
-    def _go_back(self, slot: str) -> str:
-        """Have the board run the version before again; says how that went."""
+    def _go_back(self, slot: str | None) -> str:
+        """Have the board run the version before again, in that slot; says how that went."""
         self._tell("going back to the version before", None)
         try:
             application.stop(self._transport, self._port)
             with prompt(self._transport, self._port):
                 remote = Remote(self._transport)
+                if slot is None:
+                    remote.call("keep")
+                    return f"{_WITHOUT}: the board stays reachable, without a node that works, until the next deploy"
                 remote.call("switch", slot)
                 remote.reset()
         except (DeployError, *_AWAY):
+            if slot is None:
+                return f"{_WITHOUT}, and it does not answer"
             return "it does not answer: reset it, and the version before runs again"
         try:
-            self._follow(lambda ask: _check_slot(ask(), slot), WORD_S)
+            self._follow(lambda node: _check_slot(node.status(), slot), WORD_S)
             return "the version before runs again"
         except (DeployError, *_AWAY) as error:
             return f"the version before is to run again, and {error}"
 
 
-def _check_slot(word: dict, slot: str) -> None:
+def _check_slot(status: dict, slot: str) -> None:
     """Raise DeployError when no node runs from that slot."""
-    if "error" in word or slot_of(word["runs_from"]) != slot:
-        raise DeployError(f"it does not: {word.get('error') or word['runs_from']}")
+    if "failure" in status or slot_of(status["runs_from"]) != slot:
+        raise DeployError(f"it does not: {status.get('failure') or status['runs_from']}")
 
 
-def failure(errors: list[str], may_pass: bool = False) -> str | None:
-    """What has gone wrong in the user's code, of the errors that a node tells; None for nothing.
-
-    may_pass: leave out what may be got over, that of hardware which does not answer.
-    """
+def failure(errors: list[str], passing: re.Pattern | None = None) -> str | None:
+    """What has gone wrong in the user's code, of the errors that a node tells, but for passing ones; None: nothing."""
     for text in errors:
-        if _OF_OWN.match(text) and not (may_pass and _PASSING.match(text)):
+        if _OF_OWN.match(text) and not (passing and passing.match(text)):
             return text
     return None
 

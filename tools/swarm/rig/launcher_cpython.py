@@ -45,7 +45,7 @@ def _install(start: Path) -> None:
         if not hasattr(board_time, name):  # what other modules of the standard library want of it
             setattr(board_time, name, getattr(host_time, name))
     sys.modules["time"] = board_time
-    sys.__dict__["print_exception"] = lambda error: traceback.print_exception(error)
+    sys.__dict__["print_exception"] = lambda error, file=None: traceback.print_exception(error, file=file)
     builtins.__dict__["execfile"] = lambda name, names: exec(compile(Path(name).read_text(), name, "exec"), names)
 
 

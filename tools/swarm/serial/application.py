@@ -23,8 +23,10 @@ _END_S = 2.0  # for an application to end when it is asked to, and then when it 
 _RESTART_S = 12.0  # for a node to give the application up and to restart the board without it
 
 
-def of_application(transport: SerialTransport, port: str) -> dict | None:
-    """The status that the node of an application on asyncio answers with; None where a prompt is free.
+def of_application(transport: SerialTransport, port: str, request: str = "status") -> dict | None:
+    """The status that the node of an application on asyncio answers a request with; None where a prompt is free.
+
+    request: "status", or what is to be done before: "rehearse" or "keep", as firmware/report.py has them.
 
     A prompt is entered by a Ctrl-C. That would stop such an application, or a board's start half-way, so what shows no
     prompt gets none: BoardError.
@@ -34,7 +36,7 @@ def of_application(transport: SerialTransport, port: str) -> dict | None:
     if _PROMPT in _read(transport, _PROMPT_S, lambda data: _PROMPT in data):
         return None
     # Out of a raw REPL that somebody has left behind, which says nothing by itself.
-    serial.write(b"\x02\rstatus\r")
+    serial.write(b"\x02\r%s\r" % request.encode())
     answer = _read(transport, _ANSWER_S, lambda data: _PROMPT in data or _status_in(data) is not None)
     status = _status_in(answer)
     if status is not None and "failure" in status:

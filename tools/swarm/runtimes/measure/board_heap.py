@@ -155,7 +155,8 @@ def _loaded(folder: Path, link: str) -> list[str]:
     script = folder / "loaded.py"
     script.write_text(f"{_BEFORE}before = set(sys.modules)\n{_START}\nprint(*(set(sys.modules) - before))\n")
     *_, names = runtimes.run("wasm", script, **built).splitlines()
-    return sorted({*names.split(), *_LET_GO} - {"board", "sensor"})
+    loaded = {*names.split(), *_LET_GO} - {"board", "sensor"}
+    return sorted(name for name in loaded if _source(name).exists())  # of MicroPython's own some are named as well
 
 
 def _in_order(modules: list[str]) -> list[str]:
