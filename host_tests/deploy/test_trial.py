@@ -89,7 +89,7 @@ BAD = {
     "def warm_up():\n    raise OSError(19)\n": "fails: warm_up(): OSError: [Errno 19] ENODEV (sensor.py, line 10)",
     "def sample():\n    return nothing\n": "fails: sample(): NameError: name 'nothing' isn't defined (sensor.py, ",
     "def sample():\n    raise OSError(19)\n": "fails: sample(): OSError: [Errno 19] ENODEV (sensor.py, line 10)",
-    "def sample():\n    return {1}\n": "TypeError: set: JSON cannot hold it: return numbers, text, lists or dicts: mend it",
+    "def sample():\n    return {1}\n": "TypeError: set: JSON cannot hold it: return numbers, text, lists or dicts: mend",
 }
 
 
