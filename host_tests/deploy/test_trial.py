@@ -9,8 +9,10 @@ import pytest
 
 from box import Box, describe
 from requirements import require
-from swarm import cli
+from swarm import cli, runtimes
+from swarm.deploy import payload
 from swarm.deploy.trial import NOT_NOW, failure
+from swarm.description import project
 from swarm.serial.prompt import raw_repl
 from swarm.serial.status import read_status
 
@@ -89,7 +91,7 @@ BAD = {
     "def warm_up():\n    raise OSError(19)\n": "fails: warm_up(): OSError: [Errno 19] ENODEV (sensor.py, line 10)",
     "def sample():\n    return nothing\n": "fails: sample(): NameError: name 'nothing' isn't defined (sensor.py, ",
     "def sample():\n    raise OSError(19)\n": "fails: sample(): OSError: [Errno 19] ENODEV (sensor.py, line 10)",
-    "def sample():\n    return {1}\n": "TypeError: set: JSON cannot hold it: return numbers, text, lists or dicts: mend",
+    "def sample():\n    return {1}\n": "TypeError: set: JSON cannot hold it: return numbers, text, lists or dicts: ",
 }
 
 
@@ -101,7 +103,7 @@ def test_a_bad_sensor_is_tried_on_one_board_which_goes_back(box, good):
         assert says in said and "0 of 4 boards run the current version" in said
         back = re.search("node 1: .*: mend it, then deploy again; the version before runs again\n", said)
         assert back, said
-        assert "stopped there: node 2, 3, 4: not touched, and running as before" in said
+        assert "stopped there: node 2-4: not touched, and running as before" in said
         assert (box.pointed(1), trial_files(box, 1), status(box, 1)["errors"]) == (good[1][0], [], []), text
     assert [node for node in box.nodes if box.boots[node] != boots[node]] == [1], "the others were left alone"
     now = versions(box)
@@ -117,7 +119,7 @@ def test_a_sample_is_tried_where_the_swarm_does_not_sample_yet(box):
         "node 1: its sensor fails: sample(): NameError: name 'nothing' isn't defined (sensor.py, line 10)" in box.told
     )
     assert "no version that runs well was on it before: the board stays reachable" in box.told
-    assert "stopped there: node 2, 3, 4: not touched" in box.told
+    assert "stopped there: node 2-4: not touched" in box.told
     assert box.kept == [], "it counts for nothing"
 
 
@@ -145,7 +147,7 @@ def test_a_sensor_that_warms_up_for_long_is_good_when_it_has_done_so_for_a_while
 def test_without_a_trial_each_board_is_judged_by_itself(box, good):
     sensor(box, GOOD.format(4) + "\n\nraise ValueError('bad')\n")
     told = run(box, "--all", "--trial-s", "0", status=1)
-    assert re.search("node 1, 2, 3, 4: its node does not start: .*; the version before runs again", told), told
+    assert re.search("node 1-4: its node does not start: .*; the version before runs again", told), told
     assert "stopped there" not in told
     assert [box.pointed(node) for node in box.nodes] == [good[node][0] for node in box.nodes]
 
@@ -159,7 +161,7 @@ def test_a_board_that_cannot_be_talked_to_is_no_trial(box, good, tmp_path):
         assert "3 of 4 boards run the current version" in told and "no such port" in told
         sensor(box, GOOD.format(6) + "\n\nraise ValueError('bad')\n")
         told = run(box, "--all", status=1)
-        assert "node 2: its node does not start" in told and "stopped there: node 3, 4: not touched" in told
+        assert "node 2: its node does not start" in told and "stopped there: node 3 4: not touched" in told
     finally:
         box.file.write_text(described)
 
@@ -236,3 +238,43 @@ def test_seconds_of_a_trial(box, capsys):
     with pytest.raises(SystemExit):
         cli.main(["deploy", "--all", "--trial-s", "-1", "--swarm", str(box.file)])
     assert "-1: give 0 to 3600 seconds" in capsys.readouterr().err
+
+
+def test_twenty_boards_of_which_one_has_trouble_of_its_own_all_run(tmp_path):
+    require("unix")
+    with Box(tmp_path, 20, SEED) as box:
+        box.file = describe(tmp_path / "swarm", box)
+        described = project.load(box.file)
+        (tmp_path / "machine.py").write_text("import sys\n\nprint(sys.implementation._mpy)\n")
+        machine = int(runtimes.run("unix", tmp_path / "machine.py"))
+        for member in described.members:
+            lay(box.flash(member.id), payload.build(described, member, payload.Target(machine, "1.29.0")))
+            box.power(member.id, True)
+        for node in box.nodes:
+            box.wait_line(node, 'Type "help()"')
+        (box.flash(7) / "scale.json").write_text('"none"')
+        sensor(box, "from scale import SCALE\n\n\n" + GOOD.format("SCALE / 2"))
+        (box.file.parent / "lib").mkdir()
+        (box.file.parent / "lib" / "scale.py").write_text(
+            "import json\n\ntry:\n    with open('scale.json') as file:\n        SCALE = json.load(file)\n"
+            "except OSError:\n    SCALE = 1\n"
+        )
+        said = run(box, "--all", status=1)
+        assert "19 of 20 boards run the current version" in said
+        assert "node 7: its sensor fails: sample(): TypeError: unsupported types for __truediv__: 'str', 'int'" in said
+        assert "(sensor.py, line 9): mend it, then deploy again; the version before runs again" in said
+        assert {box.pointed(node) for node in box.nodes if node != 7} == {"faction.b"}
+        assert (box.pointed(7), trial_files(box, 7)) == ("faction.a", [])
+        told = io.StringIO()
+        with redirect_stdout(told):
+            assert cli.main(["status", "--all", "--swarm", str(box.file)]) == 0
+        rows = re.findall(r"^(\d+) +Bootstrapped  20/20  20/20", told.getvalue(), re.MULTILINE)
+        assert rows == [str(node) for node in box.nodes], told.getvalue()
+
+
+def lay(flash, files):
+    """Have a board hold a version, as a deploy leaves it."""
+    for path, data in {**{f"faction.a/{path}": files[path] for path in files}, "faction.slot": b"faction.a"}.items():
+        (flash / path).parent.mkdir(parents=True, exist_ok=True)
+        (flash / path).write_bytes(data)
+    (flash / "main.py").write_bytes(payload.MAIN.read_bytes())

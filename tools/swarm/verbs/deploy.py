@@ -34,6 +34,7 @@ from swarm.description import project
 from swarm.description.project import Member, Project, ProjectError
 from swarm.output.streams import fail
 from swarm.verbs.options import add_swarm
+from swarm.watch.node_table import ids
 
 _TRIAL_MAX_S = 3600
 _EXAMPLES = """examples:
@@ -122,10 +123,9 @@ def deploy(
     files = "1 file" if outcome.uploaded == 1 else f"{outcome.uploaded} files"
     print(f"{count} of {len(members)} boards run the current version, {files} uploaded")
     for reason, nodes in outcome.failed.items():
-        fail("deploy", f"node {', '.join(map(str, sorted(nodes)))}: {reason}", 1)
+        fail("deploy", f"node {ids(sorted(nodes))}: {reason}", 1)
     if outcome.untouched:
-        nodes = ", ".join(map(str, outcome.untouched))
-        fail("deploy", f"stopped there: node {nodes}: not touched, and running as before", 1)
+        fail("deploy", f"stopped there: node {ids(sorted(outcome.untouched))}: not touched, and running as before", 1)
     return 1 if outcome.failed else 0
 
 
