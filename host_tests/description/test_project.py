@@ -386,8 +386,8 @@ def test_written_files_have_their_permissions_whatever_the_umask(tmp_path):
 
 
 class _Port:
-    def __init__(self, device, serial_number):
-        self.device, self.serial_number = device, serial_number
+    def __init__(self, device, serial_number, location=None):
+        self.device, self.serial_number, self.location = device, serial_number, location
 
 
 def test_ports(monkeypatch):
@@ -398,3 +398,14 @@ def test_ports(monkeypatch):
         project.port_of(Member(1, "RPI_PICO", serial="2"))
     with pytest.raises(ProjectError, match="member 1: no port or serial is listed"):
         project.port_of(Member(1, "RPI_PICO"))
+
+
+def test_boards_that_look_alike_are_not_taken_for_each_other(monkeypatch):
+    """Some makers give all their boards one serial number; and one board may have two ports."""
+    alike = [_Port("/dev/b", "0001", "1-1.2:1.2"), _Port("/dev/a", "0001", "1-1.2:1.0")]
+    monkeypatch.setattr(project.list_ports, "comports", lambda: alike)
+    assert project.port_of(Member(1, "RPI_PICO", serial="0001")) == "/dev/a"
+    alike.append(_Port("/dev/c", "0001", "1-1.3:1.0"))
+    says = "member 1: serial: '0001': the boards at /dev/a and /dev/b and /dev/c have it alike: list each by its port"
+    with pytest.raises(ProjectError, match=says):
+        project.port_of(Member(1, "RPI_PICO", serial="0001"))

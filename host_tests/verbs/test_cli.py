@@ -202,4 +202,4 @@ def test_what_the_system_refuses_in_the_middle_is_told_in_a_line(monkeypatch, ca
 
     monkeypatch.setattr(diagram, "machine", machine)
     assert cli.main(["diagram"]) == 1
-    assert capsys.readouterr().err == "swarm: [Errno 28] No space left on device: 'somewhere'\n"
+    assert capsys.readouterr().err == "swarm: somewhere: No space left on device\n"

@@ -20,14 +20,14 @@ def facts(name: str) -> dict[str, Any]:
     """A board's board.json. BoardError, which lists the boards, when there is none of that name."""
     if name not in names():
         raise BoardError(f"no board {name!r}: choose one of {', '.join(names())}")
-    return json.loads((FOLDER / name / "board.json").read_text())
+    return json.loads((FOLDER / name / "board.json").read_text("utf-8"))
 
 
 def pins(name: str) -> dict[str, Any]:
     """What a board's board.py holds, by name. BoardError as facts()."""
     facts(name)
     found: dict[str, Any] = {}
-    exec((FOLDER / name / "board.py").read_text(), found)
+    exec((FOLDER / name / "board.py").read_text("utf-8"), found)
     return {key: value for key, value in found.items() if key.isupper()}
 
 

@@ -7,7 +7,7 @@ import io
 import sys
 
 import swarm
-from swarm.output import streams
+from swarm.output import descriptors, streams
 
 # Verbs in the order of the help, with the module that has each.
 FOR_USERS = {
@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     if argv is None:
         streams.outlive_readers()
+        descriptors.allow_more()
         argv = sys.argv[1:]
     try:
         return _run(argv)
@@ -53,7 +54,8 @@ def main(argv: list[str] | None = None) -> int:
         print("swarm: interrupted", file=sys.stderr)
         return 130
     except OSError as error:  # of a file or a program that the verb itself did not expect to fail
-        print(f"swarm: {error}", file=sys.stderr)
+        known = error.filename and error.strerror
+        print(f"swarm: {f'{error.filename}: {error.strerror}' if known else error}", file=sys.stderr)
         return 1
 
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from swarm.output import readable
 from swarm.serial import strip
 
 SENSOR, APPLICATION, LIBRARY = "sensor.py", "application.py", "lib"
@@ -71,7 +72,7 @@ def _refuse_taken(source: Path, name: str, ours: Collection[str], needed: Collec
 
 def _own_file(path: str, source: Path) -> OwnFile:
     try:
-        data = source.read_bytes()
+        data = readable.read(source)
     except OSError as error:
         raise PayloadError(f"{source}: cannot be read: {error.strerror}") from None
     if path.endswith(".py"):

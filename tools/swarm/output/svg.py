@@ -20,7 +20,7 @@ def check(path: str | None) -> None:
 
 def save(path: str, picture: str) -> None:
     """Write a picture."""
-    Path(path).write_text(picture, encoding="utf-8")
+    writable.write_atomically(Path(path), picture)
 
 
 class Canvas:

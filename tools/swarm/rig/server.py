@@ -177,7 +177,10 @@ def _serve() -> None:
         if not byte:
             return
         first += byte
-    server = _Server(json.loads(first))
+    try:
+        server = _Server(json.loads(first))
+    except OSError as error:
+        raise SystemExit(f"the rig: {error}") from None
     try:
         server.run()
     finally:

@@ -37,4 +37,4 @@ def _name(folder: Path) -> str:
     for place, word in enumerate(words[:-1]):
         if os.path.basename(word) == "swarm" and words[place + 1].isalpha():
             return f"swarm {words[place + 1]}"
-    return (folder / "comm").read_text().strip()
+    return (folder / "comm").read_text("utf-8", "replace").strip()

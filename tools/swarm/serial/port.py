@@ -183,6 +183,8 @@ def _why_not(port: str, error: Exception) -> BoardError:
         else:
             told = "busy; close the other program that has it open (a terminal, mpremote, an editor)"
         return BoardError(f"{port}: {told}", "busy", holder)
+    if code in (errno.EMFILE, errno.ENFILE):
+        return BoardError(f"{port}: too many files are open here; type `ulimit -n 1024`, and repeat this", "unusable")
     no_terminal = f"({errno.ENOTTY}, " in str(error)  # pyserial's words have it, not its errno
     if no_terminal or path.exists() and not stat.S_ISCHR(path.stat().st_mode):
         return BoardError(f"{port}: not a serial port", "unusable")

@@ -7,6 +7,7 @@ go onto every board. Exit status: 0 written, 1 not written, 2 wrong use.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
     path = options.folder / project.FILE
     try:
         text = new.render(
-            options.name or options.folder.resolve().name,
+            _text(options.name or options.folder.resolve().name),
             _members(options),
             {
                 "quorum": options.quorum,
@@ -86,6 +87,14 @@ def _run(options: argparse.Namespace) -> int:
     else:
         print(f"{described.key_path}: new key; keep a copy in a safe place, and out of version control")
     return 0
+
+
+def _text(word: str) -> str:
+    """A word of the command line or of the disk, which Python does not read as UTF-8 in every locale."""
+    try:
+        return os.fsencode(word).decode("utf-8")
+    except UnicodeError:
+        return word
 
 
 def _members(options: argparse.Namespace) -> list[project.Member]:

@@ -10,6 +10,7 @@ import argparse
 import sys
 
 from swarm.device import replay
+from swarm.output import readable
 
 _EXAMPLES = """examples:
   mpremote connect /dev/ttyUSB0 resume exec "import faction; faction.trace()" > node3.trace
@@ -46,7 +47,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _replay_file(name: str) -> int:
-    data = sys.stdin.buffer.read() if name == "-" else open(name, "rb").read()  # noqa: SIM115
+    data = sys.stdin.buffer.read() if name == "-" else readable.read(name, plain=False)
     traces = list(replay.read(data.decode("utf-8", "replace").splitlines()))
     if not traces:
         raise replay.TraceError(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from swarm.output import writable
+from swarm.output import readable, writable
 from swarm.output.svg import COLOURS, Canvas, steps
 
 FIELDS = ("node", "session", "late_us", "value", "late", "agreed")
@@ -135,7 +135,7 @@ def _time(text: str) -> datetime:
 def load(path: Path) -> list[Sample]:
     """The samples in a CSV file, none when it is not there. SamplesError when it is no such file."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = readable.text(path)
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:

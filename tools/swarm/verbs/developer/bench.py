@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from swarm.output import writable
@@ -74,6 +75,5 @@ def _main(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         return fail("bench", error, 2)
     if arguments.output:
-        with open(arguments.output, "w", encoding="utf-8") as file:
-            json.dump(found, file, indent=1)
+        writable.write_atomically(Path(arguments.output), json.dumps(found, indent=1) + "\n")
     return 0
