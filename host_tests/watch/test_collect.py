@@ -9,7 +9,7 @@ import pytest
 from requirements import require
 from rig_fixture import Table, lay_boards
 from swarm import cli
-from swarm.watch import samples
+from swarm.watch import plot, samples
 from swarm.watch.samples import Sample, SamplesError
 
 SEED = 31
@@ -137,15 +137,69 @@ def elements(picture, tag):
 
 def test_a_picture_has_every_number_on_the_common_axis():
     table = [Sample(1, 1, 0, "20", False), Sample(2, 1, 1000, "21", False), Sample(3, 1, 500, "20.5", False)]
-    x = [float(dot.get("cx")) for dot in elements(samples.picture(table, "a"), "circle")]
+    x = [float(dot.get("cx")) for dot in elements(plot.picture(table, "a"), "circle")]
     assert x[0] < x[2] < x[1] and x[2] - x[0] == pytest.approx(x[1] - x[2], abs=0.2)
     table += [Sample(4, 1, 9_000_000, "19", True), Sample(5, 1, 3, "wet", False)]
-    picture = samples.picture(table, "b & c")
+    picture = plot.picture(table, "b & c")
     assert len(elements(picture, "circle")) == 4
     texts = [text.text for text in elements(picture, "text")]
     assert {"b & c: 4 samples", "1 sample without a number not drawn", "in time", "1", "2", "3", "4"} <= set(texts)
     assert any(text.endswith(" s") for text in texts) and any(text.endswith((" us", " ms")) for text in texts)
-    assert len(elements(samples.picture([], "none"), "circle")) == 0
+    assert len(elements(plot.picture([], "none"), "circle")) == 0
+
+
+def dict_answer(node, session, value, agreed_s):
+    one = {**record(node * 100, value, node), "session": session}
+    return answer(one, node=node, session=session, read_s=agreed_s)
+
+
+def test_a_dict_has_a_column_for_each_of_its_keys(tmp_path):
+    """Of all samples together, in the order in which they came; the file is added to as any other."""
+    path = tmp_path / "a.csv"
+    table = []
+    first = {"temperature_C": 21.5, "air": {"hPa": 1013, "state": "ok"}, "list": [1, 2], "none": None, "empty": {}}
+    assert samples.merge(table, samples.parse(dict_answer(1, 7, first, 1_800_000_000))[0]) == 1
+    assert samples.merge(table, samples.parse(dict_answer(2, 7, 40, 1_800_000_000))[0]) == 1
+    samples.save(path, table)
+    more = {"humidity_%": 40, "temperature_C": "n/a"}
+    table = samples.load(path)
+    assert samples.merge(table, samples.parse(dict_answer(1, 7, first, 1_800_000_000))[0]) == 0, "it is known"
+    assert samples.merge(table, samples.parse(dict_answer(3, 7, more, 1_800_000_000))[0]) == 1
+    samples.save(path, table)
+    assert path.read_text().splitlines() == [
+        ",".join(samples.FIELDS) + ",value.temperature_C,value.air.hPa,value.air.state,value.list,value.empty,"
+        "value.humidity_%",
+        '1,7,100,,0,2027-01-15T07:59:58.000Z,21.5,1013,ok,"[1, 2]",{},',
+        "2,7,200,40,0,2027-01-15T07:59:58.000Z,,,,,,",
+        "3,7,300,,0,2027-01-15T07:59:58.000Z,n/a,,,,,40",
+    ]
+    assert samples.load(path) == table
+    # A file of before has a dict in one cell.
+    path.write_text(",".join(samples.FIELDS) + '\n1,7,100,"{""t"": 1}",0,\n')
+    assert samples.load(path)[0].parts == {"value.t": "1"}
+    for header in (",other", ",value.a,value.a"):
+        path.write_text(",".join(samples.FIELDS) + header + "\n")
+        with pytest.raises(SamplesError, match="its first line is not"):
+            samples.load(path)
+
+
+def test_a_picture_has_a_row_a_key_and_a_colour_a_run():
+    table = []
+    for session, agreed_s in ((7, 1_800_000_000), (8, 1_800_009_000)):
+        for node in (1, 2):
+            value = {"temperature_C": 20 + node, "humidity_%": 40, "state": "ok", "far": "nan"}
+            samples.merge(table, samples.parse(dict_answer(node, session, value, agreed_s))[0])
+    picture = plot.picture(table, "a.csv")
+    assert len(elements(picture, "circle")) == 2 * 4 + 2, "two rows, and the legend"
+    texts = [text.text for text in elements(picture, "text")]
+    assert {"temperature_C", "humidity_%"} <= set(texts) and not {"state", "far"} & set(texts)
+    assert [text for text in texts if text.startswith("agreed for")] == [
+        "agreed for 2027-01-15T10:29:58.000Z: 2 samples",
+        "agreed for 2027-01-15T07:59:58.000Z: 2 samples",
+    ]
+    assert len({dot.get("fill") for dot in elements(picture, "circle")}) == 2
+    by_run = {dot.get("fill") for dot in elements(plot.picture(table[:2], "one run"), "circle")}
+    assert len(by_run) == 1
 
 
 @pytest.fixture(scope="module")

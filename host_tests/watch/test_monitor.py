@@ -116,6 +116,8 @@ def test_words_for_ids_times_and_samples():
     assert node_table.ids([1, 2, 4, 5, 6, 9]) == "1 2 4-6 9" and node_table.ids([]) == ""
     assert [node_table.duration(us) for us in (999, 12_340, -2_500_000)] == ["999 us", "12.3 ms", "-2.5 s"]
     assert node_table.sample(status(sample=record(1, 1500, True))) == "20.5, +1.5 ms late"
+    nested = {"value": {"t_C": 20.5, "air": {"hPa": 1013}}, "late_us": 5, "late": False}
+    assert node_table.sample(status(sample=nested)) == "t_C 20.5 air hPa 1013, +5 us"
     assert node_table.sample(status(state="Bootstrapped", instant_in_us=300_000)) == "due in 300.0 ms"
     assert node_table.sample(status(state="Bootstrapped", instant_in_us=-5)) == ""
 

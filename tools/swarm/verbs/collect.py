@@ -15,7 +15,7 @@ from swarm.output import svg, writable
 from swarm.output.streams import fail
 from swarm.serial import targets
 from swarm.verbs.options import add_targets
-from swarm.watch import samples
+from swarm.watch import plot, samples
 from swarm.watch.fetch import fetch, fetch_by_line
 from swarm.watch.samples import SamplesError
 
@@ -28,7 +28,9 @@ _EXAMPLES = """examples:
 columns:
   node, session      session: number of the node's boot in which the sample was taken; each is above those before it
   late_us            microseconds from the agreed instant to the sample, by the node's own clock
-  value              a number or text as it is, else as JSON; empty when the sensor failed
+  value              a number or text as it is, a list as JSON; empty when the sensor failed, and for a dict
+  value.KEY ...      of samples that are dicts: a column for each key, after the others; those of a dict within as
+                     value.KEY.KEY. A picture has a row of axes for each, labelled with it: temperature_C tells its unit
   late               1 when the node bootstrapped, or heard of the instant, only after it
   agreed             the agreed instant by this computer's clock (UTC), where the node still tells it
 
@@ -79,6 +81,6 @@ def _run(options: argparse.Namespace) -> int:
     samples.save(options.out, table)
     print(f"{options.out}: {samples.counted(len(table))}, {added} new")
     if options.plot:
-        svg.save(options.plot, samples.picture(table, options.out.name))
+        svg.save(options.plot, plot.picture(table, options.out.name))
         print(options.plot)
     return 0 if len(answered) == len(asked) else 1

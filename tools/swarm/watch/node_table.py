@@ -188,7 +188,12 @@ def sample(status: dict) -> str:
 def sample_text(record: dict) -> str:
     """A sample's record in words: its value, and how long after the agreed instant it was taken."""
     sign = "+" if record["late_us"] >= 0 else ""
-    return f"{record['value']}, {sign}{duration(record['late_us'])}{' late' if record['late'] else ''}"
+    return f"{_value(record['value'])}, {sign}{duration(record['late_us'])}{' late' if record['late'] else ''}"
+
+
+def _value(value: object) -> str:
+    """A sample's value in words: what a dict holds by name."""
+    return " ".join(f"{key} {_value(part)}" for key, part in value.items()) if isinstance(value, dict) else f"{value}"
 
 
 def duration(us: int) -> str:

@@ -1,4 +1,7 @@
-"""Samples of a swarm: from the lines that nodes keep to a CSV file without duplicates, and a picture of it.
+"""Samples of a swarm: from the lines that nodes keep to a CSV file without duplicates.
+
+A sample that is a dict has a column for each of its keys, `value.KEY`, and those of dicts within it, `value.KEY.KEY`.
+Columns stand in the order in which they first appeared.
 
 A node's line says in which session it was written, and a node samples once a session. Lines of older firmware do not:
 then two samples are the same when node, late_us, value and late are. A node that keeps such a line twice has taken two.
@@ -10,19 +13,16 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
 from swarm.output import readable, writable
-from swarm.output.svg import COLOURS, Canvas, steps
 
 FIELDS = ("node", "session", "late_us", "value", "late", "agreed")
+_PART = "value."  # what the columns of a dict's parts begin with
 _AGREED_MAX_US = 499_000_000  # a node counts the time since the agreed instant as far as that
 _SAME_S = 1.0  # two nodes' readings of the agreed instant, taken over serial lines, that are of the same one
-_IN_TIME, _LATE, _RULE = COLOURS[:3]
-_NAMED = 60  # dots that have their node's number beside them
-_TIMES = ((1_000_000.0, "s"), (1000.0, "ms"), (1.0, "us"))
 
 
 class SamplesError(Exception):
@@ -31,7 +31,8 @@ class SamplesError(Exception):
 
 @dataclass
 class Sample:
-    """One sample. session: None where old firmware does not tell; value: its text in the file; agreed: UTC or empty."""
+    """One sample. session: None where old firmware does not tell; value: its text in the file, empty for a dict; agreed:
+    UTC or empty; parts: a dict's texts by column, none of them empty."""
 
     node: int
     session: int | None
@@ -39,10 +40,11 @@ class Sample:
     value: str
     late: bool
     agreed: str = ""
+    parts: dict[str, str] = field(default_factory=dict)
 
     def may_be(self, other: Sample) -> bool:
         """Whether two samples may be the same one."""
-        mine, theirs = ((one.node, one.late_us, one.value, one.late) for one in (self, other))
+        mine, theirs = ((one.node, one.late_us, one.value, one.late, one.parts) for one in (self, other))
         return mine == theirs and (self.session == other.session or None in (self.session, other.session))
 
 
@@ -56,7 +58,7 @@ def parse(answer: dict) -> tuple[list[Sample], int]:
     current = answer["sample"]
     records = [_record(line) for line in answer["lines"]]
     found = [
-        Sample(one["node"], one.get("session"), one["late_us"], _cell(one["value"]), one["late"])
+        _sample(one["node"], one.get("session"), one["late_us"], _cell(one["value"]), one["late"])
         for one in records
         if one
     ]
@@ -64,6 +66,38 @@ def parse(answer: dict) -> tuple[list[Sample], int]:
         found[-1].session = answer["session"]
         found[-1].agreed = _agreed(answer)
     return found, sum(one is None for one in records)
+
+
+def _sample(node: int, session: int | None, late_us: int, text: str, late: bool, agreed: str = "") -> Sample:
+    """A sample from the text of its whole value."""
+    parts = _parts(text)
+    return Sample(node, session, late_us, text if parts is None else "", late, agreed, parts or {})
+
+
+def _parts(text: str) -> dict[str, str] | None:
+    """The columns of a value that is a dict with something in it; None of any other."""
+    if not text.startswith("{"):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not value or not isinstance(value, dict):
+        return None
+    found: dict[str, str] = {}
+    waiting = [(_PART + key, part) for key, part in value.items()]
+    while waiting:
+        name, part = waiting.pop(0)
+        if isinstance(part, dict) and part:
+            waiting[:0] = [(f"{name}.{key}", inner) for key, inner in part.items()]
+        elif cell := _cell(part):
+            found[name] = cell
+    return found
+
+
+def columns(table: Iterable[Sample]) -> list[str]:
+    """The columns of the parts of all samples that are dicts."""
+    return list(dict.fromkeys(name for one in table for name in one.parts))
 
 
 def _record(line: str) -> dict | None:
@@ -141,16 +175,21 @@ def load(path: Path) -> list[Sample]:
     except (OSError, UnicodeDecodeError) as error:
         raise SamplesError(f"{path}: cannot be read ({error}): name another file with --out") from None
     rows = csv.reader(io.StringIO(text, newline=""))
-    if text and tuple(next(rows, ())) != FIELDS:
+    header = next(rows, list(FIELDS))
+    names = header[len(FIELDS) :]
+    told_twice = len(set(names)) < len(names)
+    if tuple(header[: len(FIELDS)]) != FIELDS or told_twice or not all(name.startswith(_PART) for name in names):
         raise SamplesError(f"{path}: its first line is not {','.join(FIELDS)}: name another file with --out")
     samples = []
     for row in rows:
         try:
-            node, session, late_us, value, late, agreed = row
+            node, session, late_us, value, late, agreed, *cells = row
             if agreed:
                 _time(agreed)
             known = int(session) if session else None
-            samples.append(Sample(int(node), known, int(late_us), value, bool(int(late)), agreed))
+            one = _sample(int(node), known, int(late_us), value, bool(int(late)), agreed)
+            one.parts |= {name: cell for name, cell in zip(names, cells, strict=True) if cell}
+            samples.append(one)
         except ValueError:
             raise SamplesError(
                 f"{path}: line {rows.line_num}: not a sample: put it right, or name another file with --out"
@@ -162,71 +201,11 @@ def save(path: Path, table: Iterable[Sample]) -> None:
     """Write a CSV file, whole or not at all."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FIELDS)
+    table = list(table)
+    names = columns(table)
+    writer.writerow((*FIELDS, *names))
     for one in table:
         session = "" if one.session is None else one.session
-        writer.writerow((one.node, session, one.late_us, one.value, int(one.late), one.agreed))
+        cells = (one.parts.get(name, "") for name in names)
+        writer.writerow((one.node, session, one.late_us, one.value, int(one.late), one.agreed, *cells))
     writable.write_atomically(path, text.getvalue())
-
-
-def picture(table: Iterable[Sample], title: str) -> str:
-    """An SVG picture: values against the time from the agreed instant, those in time and the late ones apart."""
-    drawn: list[tuple[Sample, float]] = []
-    words = 0
-    for one in table:
-        try:
-            drawn.append((one, float(one.value)))
-        except ValueError:
-            words += 1
-    canvas = Canvas(960, 400, f"{title}: {counted(len(drawn))}")
-    values = [value for _, value in drawn] or [0.0]
-    margin = (max(values) - min(values)) * 0.1 or 1.0
-    low, high = min(values) - margin, max(values) + margin
-    in_time = [(one, value) for one, value in drawn if not one.late]
-    late = [(one, value) for one, value in drawn if one.late]
-    width = 420 if late else 870
-    _panel(canvas, 60, width, in_time, (low, high), "in time", _IN_TIME)
-    if late:
-        _panel(canvas, 530, width, late, (low, high), "late: bootstrapped after the agreed instant", _LATE)
-    canvas.text(60, 390, "time from the agreed instant to the sample; each dot is a sample, its number the node")
-    if words:
-        canvas.text(930, 390, f"{counted(words)} without a number not drawn", "end")
-    return canvas.svg()
-
-
-def _panel(
-    canvas: Canvas,
-    left: int,
-    width: int,
-    dots: list[tuple[Sample, float]],
-    limits: tuple[float, float],
-    title: str,
-    colour: str,
-) -> None:
-    """One part of the picture, on axes of its own for the time and common ones for the values."""
-    top, height = 50, 290
-    low, high = limits
-    times = [one.late_us for one, _ in dots]
-    first, last = min([0, *times]), max([1, *times])
-    unit, name = next(entry for entry in _TIMES if max(-first, last) >= entry[0])
-    margin = (last - first) * 0.05
-    first, last = first - margin, last + margin
-
-    def across(us: float) -> float:
-        return left + width * (us - first) / (last - first)
-
-    def up(value: float) -> float:
-        return top + height * (high - value) / (high - low)
-
-    canvas.text(left + width / 2, top - 12, title, "middle")
-    for value in steps(low, high):
-        canvas.line(left, up(value), left + width, up(value), "#eeeeee")
-        canvas.text(left - 6, up(value) + 4, f"{value:g}", "end")
-    for value in steps(first / unit, last / unit):
-        canvas.line(across(value * unit), top, across(value * unit), top + height, "#eeeeee")
-        canvas.text(across(value * unit), top + height + 16, f"{value:g} {name}", "middle")
-    canvas.line(across(0), top - 6, across(0), top + height, _RULE, 2)
-    for one, value in dots:
-        canvas.dot(across(one.late_us), up(value), colour)
-        if len(dots) <= _NAMED:
-            canvas.text(across(one.late_us) + 6, up(value) - 5, str(one.node), size=9)
