@@ -15,6 +15,7 @@ from swarm import cli
 from swarm.serial.targets import Target
 from swarm.watch import node_table
 from swarm.watch.changes import Watch
+from swarm.watch.instants import Bounds
 from swarm.watch.live import Monitor
 from terminal import Terminal
 
@@ -153,15 +154,26 @@ def test_events_of_a_nodes_life():
 
 
 def test_first_samples_and_their_skew():
+    """What nodes say of their lateness is not the skew: that comes of bounds by this computer's clock."""
     watch = watch_of(1, 2, 3)
     one, two, three = watch.targets
     done = {"ready": [1, 2, 3], "missing": [4], "state": "Bootstrapped"}
     watch.take(one, status(1, sample=record(1, -20), **done), 1)
-    assert told(watch)[-1] == "node 1 samples 20.5, -20 us" and watch.skew() == (1, None)
+    assert told(watch)[-1] == "node 1 samples 20.5, -20 us" and watch.first_samples() == "first samples: 1"
     watch.take(two, status(2, sample=record(2, 1200), **done), 1)
-    assert told(watch)[-1] == "node 2 samples 20.5, +1.2 ms; skew of 2: 1.2 ms" and watch.skew() == (2, 1220)
-    watch.take(three, status(3, sample=record(3, 5_000_000, True), **done), 1)
-    assert told(watch)[-1] == "node 3 samples 20.5, +5.0 s late" and watch.skew() == (2, 1220), "it was late"
+    assert told(watch)[-1] == "node 2 samples 20.5, +1.2 ms"
+    assert watch.first_samples() == "first samples: 2, skew not known: they were not watched, or too long ago"
+    watch.take(three, status(3, sample=record(3, 5_000_000, True), sampled=Bounds(9e6, 9e6), **done), 1)
+    assert told(watch)[-1] == "node 3 samples 20.5, +5.0 s late" and watch.skew() == "", "it was late"
+    watch.take(one, status(1, sample=record(1, -20), sampled=Bounds(1000, 3000), **done), 2)
+    watch.take(two, status(2, sample=record(2, 1200), sampled=Bounds(2500, 4000), **done), 2)
+    assert watch.first_samples() == "first samples: 3, 1 late, skew at most 3.0 ms"
+    watch.take(one, status(1, sample=record(1, -20), sampled=Bounds(500, 2000), **done), 3)
+    assert watch.skew() == "skew 500 us to 3.0 ms", "each look may tell more, and takes nothing back"
+    watch.take(one, status(1, sample=record(1, -20), sampled=None, **done), 4)
+    assert watch.skew() == "skew 500 us to 3.0 ms"
+    watch.take(one, status(1, session=2, sample=record(1, 0), **done), 5)
+    assert watch.skew() == "", "it has sampled anew"
 
 
 def test_who_is_awaited_and_why():
@@ -235,7 +247,7 @@ def test_a_swarm_starts_before_ones_eyes(table):
         text = seen.text()
         assert "node 1 is " in text and ("1 of 2 3" in text)
         table.start(2)
-        seen.wait(lambda text: "first samples: 2, skew " in text, 20)
+        seen.wait(lambda text: "first samples: 2, skew " in text and "not known" not in text, 20)
         text = seen.text()
         assert "node 2 samples " in text and "nobody waits" in text
         assert seen.colour("Bootstrapped") == "green" and seen.colour("no answer") == "red"

@@ -178,7 +178,7 @@ _VARYING = tuple(
         (r"/dev/(pts/|ttys)\d+", "PORT"),
         (r"session \d+", "session N"),
         (r"-?\d+(\.\d+)?, [-+]?\d+(\.\d+)? [mu]?s( late)?", "VALUE"),
-        (r"skew \d+(\.\d+)? \w+", "skew N"),
+        (r"skew (at most )?[\d.]+ \w+( to [\d.]+ \w+)?", "skew N"),
         (r"^(\d+),\d+,-?\d+,-?[\d.]+,[01],[-\dT:.]+Z$", r"\1,SESSION,LATE_US,VALUE,LATE,DATE"),
         (r" +", " "),
     )

@@ -27,7 +27,8 @@ _EXAMPLES = """examples:
 
 columns:
   node, session      session: number of the node's boot in which the sample was taken; each is above those before it
-  late_us            microseconds from the agreed instant to the sample, by the node's own clock
+  late_us            lateness: microseconds from the agreed instant, as this node has it, to the sample, by its clock;
+                     what two nodes' differ by is not the swarm's skew, which `swarm monitor` measures
   value              a number or text as it is, a list as JSON; empty when the sensor failed, and for a dict
   value.KEY ...      of samples that are dicts: a column for each key, after the others; those of a dict within as
                      value.KEY.KEY. A picture has a row of axes for each, labelled with it: temperature_C tells its unit

@@ -1,5 +1,9 @@
 """Watch a swarm live: a row a node, whom it waits for, what happens, first samples and their skew.
 
+A sample's lateness is the time since the agreed instant as its node has that, and tells nothing of two nodes. The skew
+is the time between the earliest and the latest sample in time, by this computer's clock: bounds, from when each board
+says that it sampled, with what a question takes on the way; an application on asyncio is not asked that.
+
 Boards are asked over their serial prompts about once a second, and left in peace while a first sample is due; their
 ports are free in between. Without NODE, --all and --port: the boards of `swarm demo --keep` or of `swarm board
 --background`, or the members of swarm.toml when none runs.
@@ -16,7 +20,7 @@ from swarm.description.project import ProjectError
 from swarm.output.streams import fail, show
 from swarm.serial import targets
 from swarm.verbs.options import add_targets
-from swarm.watch import keys, node_table
+from swarm.watch import instants, keys, node_table
 from swarm.watch.changes import Watch
 from swarm.watch.live import Monitor, summary, title
 
@@ -70,7 +74,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _look_once(watch: Watch) -> int:
-    asked = targets.ask_all(watch.targets)
+    asked = targets.ask_all(watch.targets, instants.read)
     for target, answer in asked:
         watch.take(target, answer, 0)
     show(Group(title(watch), node_table.Nodes(watch.rows, waiting=True), *summary(watch)))

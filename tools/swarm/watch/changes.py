@@ -6,7 +6,8 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from swarm.serial.targets import Target
-from swarm.watch import node_table
+from swarm.watch import instants, node_table
+from swarm.watch.instants import Bounds
 
 EVENTS_MAX = 1000
 # Nobody is asked from that long before the agreed instant to that long after it: a board that prints its answer over a
@@ -37,6 +38,7 @@ class Watch:
         self._instant_s: float | None = None  # the agreed one, while it was ahead at the last look
         self._answers: dict[Target, dict | None] = dict.fromkeys(targets)
         self._last: dict[Target, dict] = {}  # the last status of each, also of one that answers no more
+        self._sampled_at: dict[tuple[Target, int], Bounds] = {}  # by board and session
 
     @property
     def rows(self) -> list[tuple[Target, dict | None]]:
@@ -58,6 +60,9 @@ class Watch:
             return
         last = self._last.get(target)
         self._last[target] = answer
+        if sampled := answer.get("sampled"):
+            run = (target, answer["session"])
+            self._sampled_at[run] = sampled.and_also(self._sampled_at.get(run))
         if last is None:
             self._tell(at_s, target, f"is {answer['state']}, session {answer['session']}")
         elif before is not None and "error" in before:
@@ -83,19 +88,35 @@ class Watch:
 
     def _sampled(self, record: dict) -> str:
         text = f"samples {node_table.sample_text(record)}"
-        count, skew_us = self.skew()
-        return text if record["late"] or skew_us is None else f"{text}; skew of {count}: {node_table.duration(skew_us)}"
+        skew = self.skew()
+        return text if record["late"] or not skew else f"{text}; {skew}"
 
-    def skew(self) -> tuple[int, int | None]:
-        """How many nodes took their first sample in time, and the microseconds between the earliest and the latest.
+    def first_samples(self) -> str:
+        """How many first samples there are, how many of them late, and their skew."""
+        taken = [status["sample"]["late"] for status in self._known() if status["sample"]]
+        late = f", {sum(taken)} late" if any(taken) else ""
+        in_time = len(taken) - sum(taken)
+        skew = self.skew() or ("skew not known: they were not watched, or too long ago" if in_time > 1 else "")
+        return f"first samples: {len(taken)}{late}{', ' * bool(skew)}{skew}"
 
-        Each goes by its own clock and by the agreed instant as it knows it. None below two samples.
+    def skew(self) -> str:
+        """The time between the earliest and the latest first sample in time, by this computer's clock.
+
+        Empty when it is not known.
         """
-        taken = [status["sample"]["late_us"] for status in self._known() if status["sample"]]
-        in_time = [
-            status["sample"]["late_us"] for status in self._known() if status["sample"] and not status["sample"]["late"]
-        ]
-        return (len(in_time), max(in_time) - min(in_time)) if len(in_time) > 1 else (len(taken), None)
+        sampled = []
+        in_time = 0
+        for target, status in self._answers.items():
+            if status is None or "error" in status or not status["sample"] or status["sample"]["late"]:
+                continue
+            in_time += 1
+            if known := self._sampled_at.get((target, status["session"])):
+                sampled.append(known)
+        if len(sampled) < 2:
+            return ""
+        least, most = instants.skew(sampled)
+        few = f" of {len(sampled)}" if len(sampled) < in_time else ""
+        return f"skew{few} {node_table.span(round(least), round(most))}"
 
     def waits(self) -> str:
         """Whom those that have not bootstrapped wait for, and why as far as it is known; empty when none does."""

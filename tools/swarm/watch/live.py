@@ -14,7 +14,7 @@ from rich.text import Text
 
 from swarm.serial import targets
 from swarm.serial.targets import Target
-from swarm.watch import keys, node_table
+from swarm.watch import instants, keys, node_table
 from swarm.watch.changes import Watch
 
 _SHARE = 10  # a board that answers slowly is asked less often, so that it spends at most a tenth of its time on that
@@ -35,8 +35,8 @@ state        Pinging: its sensor warms up. Collecting: it is ready and waits for
 ready        how many it knows to be ready, and how many are required
 waits for    itself: its own sensor; "2 of 4 5 6": any two of those
 reboots seen how often it has heard another member come back in a new session
-sample       the first sample's value, and when it was taken after the agreed instant
-skew         between the earliest and the latest first sample in time, by the nodes' own clocks"""
+sample       the first sample's value, and its lateness: since the agreed instant, as this node has it
+skew         from the earliest to the latest first sample in time, by this computer's clock"""
 
 
 class Monitor:
@@ -158,7 +158,7 @@ class Monitor:
 def _ask_timed(target: Target) -> tuple[dict, float]:
     """A board's answer, and the seconds that took."""
     start_s = time.monotonic()
-    return targets.ask(target), time.monotonic() - start_s
+    return targets.ask(target, instants.read), time.monotonic() - start_s
 
 
 def title(watch: Watch) -> Text:
@@ -177,9 +177,7 @@ def title(watch: Watch) -> Text:
 def summary(watch: Watch) -> list[Text]:
     """Who is awaited, and how far apart the first samples are: two lines."""
     waits = watch.waits()
-    count, skew_us = watch.skew()
-    skew = f", skew {node_table.duration(skew_us)}" if skew_us is not None else ""
     return [
         Text(waits or ("nobody waits" if watch.swarms else ""), no_wrap=True, overflow="ellipsis"),
-        Text(f"first samples: {count}{skew}", no_wrap=True),
+        Text(watch.first_samples(), no_wrap=True, overflow="ellipsis"),
     ]

@@ -203,6 +203,11 @@ def duration(us: int) -> str:
     return f"{us / 1000:.1f} ms" if abs(us) < 1_000_000 else f"{us / 1_000_000:.1f} s"
 
 
+def span(least_us: int, most_us: int) -> str:
+    """Bounds of a time as text."""
+    return f"at most {duration(most_us)}" if least_us <= 0 else f"{duration(least_us)} to {duration(most_us)}"
+
+
 def errors(status: dict) -> list[str]:
     """What a node says is wrong."""
     found = ["a second board has this id: give it another, then restart both"] if status["conflict"] else []

@@ -68,7 +68,7 @@ def _number(one: Sample, name: str) -> float | None:
 
 
 def _run(one: Sample) -> str:
-    """The swarm's run that a sample is of, in words: the agreed instant, or the node's session where that is not known."""
+    """The swarm's run that a sample is of, in words: by the agreed instant, or the session where that is not known."""
     if one.agreed:
         return f"agreed for {one.agreed}"
     return "of a session that is not known" if one.session is None else f"session {one.session}"
@@ -102,7 +102,7 @@ def _panel(
     limits: tuple[float, float],
     title: str,
 ) -> None:
-    """One part of a row, on axes of its own for the time and common ones for the values. box: left, top, width, high."""
+    """A part of a row, on axes of its own for the time and common ones for values. box: left, top, width, height."""
     left, top, width, height = box
     low, high = limits
     times = [dot.sample.late_us for dot in dots]

@@ -31,8 +31,8 @@ class SamplesError(Exception):
 
 @dataclass
 class Sample:
-    """One sample. session: None where old firmware does not tell; value: its text in the file, empty for a dict; agreed:
-    UTC or empty; parts: a dict's texts by column, none of them empty."""
+    """One sample. session: None where old firmware does not tell; value: its text in the file, empty for a dict;
+    agreed: UTC or empty; parts: a dict's texts by column, none of them empty."""
 
     node: int
     session: int | None

@@ -1,0 +1,90 @@
+"""When nodes took their first samples by this computer's clock, within bounds: then those of a swarm can be compared.
+
+What a node tells by itself is its lateness, the time from the agreed instant as it has that; two nodes that have the
+instant differently tell nothing of the time between their samples. So each is asked several times how long its sample
+was ago (Cristian's method): it was read after the question went and before the answer came, and a board's crystal is
+only so good.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from mpremote.transport import TransportError
+from mpremote.transport_serial import SerialTransport
+
+from swarm.serial.port import GONE
+
+_TRIES = 5
+_WAIT_S = 1.0  # for an answer
+_CRYSTAL = 60e-6  # share of the time gone by that a board's clock is wrong by at most
+_USEFUL_US = 300_000_000  # after which a board's clock tells less than anybody wants to know
+# Waits for a byte and answers at once, since what comes before is as slow as the board compiles.
+_ASK = f"""
+def _swarm_ask():
+    import sys, time, faction
+    left = faction.app.node.first_sample.remaining_us
+    for _ in range({_TRIES}):
+        sys.stdin.read(1)
+        left_us = left(time.ticks_us())
+        print("<<<", left_us, ">>>")
+_swarm_ask()
+del _swarm_ask
+"""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Between which microseconds of this computer's monotonic clock something was."""
+
+    low_us: float
+    high_us: float
+
+    def and_also(self, other: Bounds | None) -> Bounds:
+        """What is known from both; of what does not fit together the later word."""
+        if other is None:
+            return self
+        both = Bounds(max(self.low_us, other.low_us), min(self.high_us, other.high_us))
+        return both if both.low_us <= both.high_us else self
+
+
+def read(transport: SerialTransport, port: str, status: dict) -> dict:
+    """When the node took its first sample: {"sampled": Bounds}, None where that cannot be told any more.
+
+    What targets.ask takes to read more than the status.
+    """
+    left_us = status["instant_in_us"]
+    if status["sample"] is None or left_us is None or not -_USEFUL_US < left_us <= 0:
+        return {"sampled": None}
+    known = None
+    try:
+        transport.exec_raw_no_follow(_ASK)
+        for _ in range(_TRIES):
+            known = _ask(transport.serial, status["sample"]["late_us"]).and_also(known)
+        transport.follow(_WAIT_S)
+    except (TransportError, ValueError, *GONE):
+        return {"sampled": None}
+    return {"sampled": known}
+
+
+def _ask(serial, late_us: int) -> Bounds:
+    """One question and its answer, among lines that the node prints meanwhile. ValueError when none comes."""
+    said = b""
+    asked_us = time.monotonic_ns() / 1000
+    serial.write(b"?")
+    while not said.endswith(b"<<<"):
+        byte = serial.read(1)
+        if not byte:
+            raise ValueError("no answer")
+        said = said[-2:] + byte
+    answered_us = time.monotonic_ns() / 1000
+    left_us = int(serial.read_until(b">>>").removesuffix(b">>>"))
+    wrong_us = abs(left_us) * _CRYSTAL
+    return Bounds(asked_us + left_us + late_us - wrong_us, answered_us + left_us + late_us + wrong_us)
+
+
+def skew(sampled: list[Bounds]) -> tuple[float, float]:
+    """The least and the most microseconds between the earliest and the latest of several."""
+    least = max(one.low_us for one in sampled) - min(one.high_us for one in sampled)
+    return max(0.0, least), max(one.high_us for one in sampled) - min(one.low_us for one in sampled)
