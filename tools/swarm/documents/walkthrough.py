@@ -70,7 +70,8 @@ def steps(boards: int) -> tuple[Step, ...]:
         ),
         Step(
             "Look at every node",
-            "The nodes go on meanwhile. A sample's second figure is its distance from the agreed instant.",
+            "The nodes go on meanwhile. A sample's second figure is its lateness, from the agreed instant on as "
+            "that node has it; how far samples are apart is the skew, which the next step measures.",
             ("swarm status --all",),
         ),
         Step(
