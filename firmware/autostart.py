@@ -30,6 +30,7 @@ def main():
         faction.failure = "not started: " + reason
         print("faction:", faction.failure)
         return
+    print("faction: starting")  # a start takes seconds, and a tool that hears nothing would ask: a Ctrl-C would end it
     files = os.listdir(__file__.rpartition("autostart.")[0][:-1] or ".")
     if "application.py" in files or "application.mpy" in files:
         faction.application = "starts"

@@ -9,7 +9,8 @@ from mpremote.transport_serial import SerialTransport
 
 from swarm.deploy.remote import BadVersion, DeployError
 
-_QUIET_S = 4.0  # a board that has said nothing for so long is asked; earlier, that might interrupt its start
+_QUIET_S = 4.0  # a board that has said nothing for so long is asked, unless it has said that it is starting
+_STARTING = "faction: starting"
 _STARTED = re.compile(r"faction: \d+ node \d+ swarm .* started session \d+")
 # Of a start that failed; what a node that runs reports has its ticks in front, and is no reason to give up.
 _FAILED = re.compile(r"faction: error: (\w+: .*)")
@@ -32,9 +33,11 @@ def listen(transport: SerialTransport, deadline: float) -> None:
     patience = time.monotonic() + _QUIET_S
     while time.monotonic() < min(patience, deadline) and not _THERE.search(heard):
         data = port.read(max(1, port.in_waiting)).decode("utf-8", "replace")
-        if data and not _STARTED.search(heard):
-            patience = time.monotonic() + _QUIET_S
+        known = bool(_STARTED.search(heard))
         heard = (heard + data)[-_HEARD_MAX:]
+        if data and not known:
+            starting = _STARTING in heard and not _STARTED.search(heard)
+            patience = deadline if starting else time.monotonic() + _QUIET_S
     port.timeout = usual
     if refused := _REFUSED.search(heard):
         raise DeployError(f"its node is {refused[1].strip()}")
