@@ -100,7 +100,8 @@ def test_mpremote_copies_files_in_and_out(counter, tmp_path):
     local.write_text("from the host\n" * 200)
     before = evaluate(counter, "n")
     counter.mpremote(1, "resume", "cp", str(local), ":remote.txt")
-    assert "remote.txt" in counter.mpremote(1, "resume", "ls")
+    listed = counter.mpremote(1, "resume", "ls")
+    assert f"{local.stat().st_size} remote.txt" in listed, "with its size, as on a chip"
     assert (tmp_path / "boards" / "board-1" / "remote.txt").read_text() == local.read_text()
     back = tmp_path / "back.txt"
     counter.mpremote(1, "resume", "cp", ":remote.txt", str(back))

@@ -88,8 +88,8 @@ def measured(monkeypatch):
     return give
 
 
-WITHIN = Figure("core as .mpy", 2560, 2560, "bytes")
-ABOVE = Figure("machine with 5 members", 268.6, 268.5, "bytes")
+WITHIN = Figure("core as .mpy", 2560, 2560, "bytes", "small")
+ABOVE = Figure("machine with 5 members", 268.6, 268.5, "bytes", "many fit")
 
 
 def test_prints_value_beside_limit(measured, capsys):
@@ -103,16 +103,16 @@ def test_fails_above_a_limit(measured, capsys):
     measured(WITHIN, ABOVE)
     assert cli.main(["size"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert "above" not in lines[0] and lines[1].endswith("above the limit")
-    assert lines[2:] == ["1 of 2 figures are above their limits: this counts as a failure"]
+    assert "above" not in lines[0] and lines[1].endswith("   0.1 above the limit")
+    assert lines[2:] == ["1 of 2 figures are above their limits:", "  machine with 5 members: many fit"]
 
 
 def test_json(measured, capsys):
     measured(WITHIN, ABOVE)
     assert cli.main(["size", "--json"]) == 1
     assert json.loads(capsys.readouterr().out) == [
-        {"name": "core as .mpy", "value": 2560, "limit": 2560, "unit": "bytes"},
-        {"name": "machine with 5 members", "value": 268.6, "limit": 268.5, "unit": "bytes"},
+        {"name": "core as .mpy", "value": 2560, "limit": 2560, "unit": "bytes", "why": "small"},
+        {"name": "machine with 5 members", "value": 268.6, "limit": 268.5, "unit": "bytes", "why": "many fit"},
     ]
 
 

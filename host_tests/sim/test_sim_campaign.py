@@ -8,7 +8,7 @@ import pytest
 from swarm.cli import main
 from swarm.device.library import Cmac
 from swarm.output import svg
-from swarm.sim import campaign, report
+from swarm.sim import campaign, plot, report
 from swarm.sim import swarm as swarm_module
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
@@ -145,6 +145,8 @@ def test_pictures_are_well_formed(tmp_path):
     assert main(["sim", "--nodes", "3", "--seeds", "4", "--jobs", "1", "--plot", str(campaign_file)]) == 0
     for file in (run_file, campaign_file):
         assert len(list(ElementTree.parse(file).getroot())) > 10
+    legend = ElementTree.parse(run_file).getroot().findall("{http://www.w3.org/2000/svg}circle")[-len(plot._MARKS) :]
+    assert len({dot.get("fill") for dot in legend} | {plot._FRAME}) == len(legend) + 1, "a colour each"
 
 
 @pytest.mark.parametrize("high", (0.04, 0.9, 3.0, 7.0, 10.0, 63.0, 680.0, 12345.0))

@@ -162,6 +162,11 @@ def test_help_of_a_verb_is_that_verbs_help(capsys):
         (["sim", "--seeds", "x"], "argument --seeds: 'x': write a whole number, 1 or more"),
         (["sim", "--quorum", "0"], "argument --quorum: '0': a number, all or random"),
         (["sim", "--lead-ms", "0"], "lead_ms 0: 1 or more"),
+        (["status", "--prot", "/dev/x"], "--prot: no such option: did you mean --port? `swarm help status` lists them"),
+        (["check", "--zzz=1"], "--zzz: no such option: `swarm help check` lists them"),
+        (["status", "one"], "argument NODE: 'one': write a whole number"),
+        (["monitor", "--every", "soon"], "argument --every: 'soon': write a number"),
+        (["deploy", "--all", "--trial-s", "x"], "argument --trial-s: 'x': write a number"),
     ],
 )
 def test_wrong_use_is_told_before_any_work(arguments, told, capsys):

@@ -7,7 +7,7 @@ import io
 import sys
 
 import swarm
-from swarm.output import descriptors, streams
+from swarm.output import arguments, descriptors, streams
 
 # Verbs in the order of the help, with the module that has each.
 FOR_USERS = {
@@ -85,6 +85,7 @@ def parser(argv: list[str]) -> argparse.ArgumentParser:
     verbs = _Verbs(made.add_subparsers(prog="swarm", metavar="COMMAND", required=True, help=argparse.SUPPRESS))
     if argv and argv[0] in VERBS:  # all of them take half a second to import
         verbs.register(argv[0])
+        verbs.refuse_unknown(*argv)
         return made
     if argv and not argv[0].startswith("-"):
         made.error(_unknown(argv[0]))
@@ -100,6 +101,7 @@ class _Verbs:
     def __init__(self, subparsers) -> None:
         self._subparsers = subparsers
         self._helps: dict[str, str] = {}
+        self._made: dict[str, argparse.ArgumentParser] = {}
 
     def register(self, verb: str) -> None:
         """Import a verb's module, which adds its parser."""
@@ -108,7 +110,22 @@ class _Verbs:
     def add_parser(self, verb: str, *, help: str, **options) -> argparse.ArgumentParser:
         """As that of argparse's subparsers."""
         self._helps[verb] = help
-        return self._subparsers.add_parser(verb, **options)
+        made = self._made[verb] = self._subparsers.add_parser(verb, **options)
+        made.register("type", int, arguments.whole)
+        made.register("type", float, arguments.number)
+        return made
+
+    def refuse_unknown(self, verb: str, *words: str) -> None:
+        """End the process as argparse does for a long option that the verb has not, before its value is misread."""
+        known = [name for action in self._made[verb]._actions for name in action.option_strings]
+        for word in words:
+            if word == "--":
+                return
+            name = word.partition("=")[0]
+            if name.startswith("--") and not any(option.startswith(name) for option in known):
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {near[0]}? " if near else ""
+                self._made[verb].error(f"{name}: no such option: {hint}`swarm help {verb}` lists them")
 
     def listed(self) -> str:
         """The verbs with what each is for, by groups."""

@@ -1,8 +1,24 @@
-"""Values that options of several verbs take."""
+"""Values that options take, and what is said of one that does not fit."""
 
 from __future__ import annotations
 
 import argparse
+
+
+def whole(text: str) -> int:
+    """A whole number, in place of argparse's int, which says of another word that it is an invalid int value."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number") from None
+
+
+def number(text: str) -> float:
+    """A number, in place of argparse's float."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number") from None
 
 
 def count(text: str) -> int:

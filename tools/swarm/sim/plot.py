@@ -15,9 +15,10 @@ _MARKS = {
     "samples": "#aa3377",
     "loses power": "#ee6677",
     "starts over": "#ee9944",
-    "times out": "#ee6677",
+    "times out": "#332288",
     "stops": "#000000",
 }
+_FRAME = "#4477aa"
 _LEFT, _TOP, _WIDTH = 70, 40, 900
 
 
@@ -41,7 +42,7 @@ def lanes(run: Run, events: list[tuple[int, int, str, str]]) -> str:
     for time, node, what, _ in events:
         x, y = _LEFT + _WIDTH * time / end, rows[node]
         if what == "sends":
-            canvas.line(x, y - 6, x, y, "#4477aa")
+            canvas.line(x, y - 6, x, y, _FRAME)
         elif what == "knows" and node not in heard:
             heard.add(node)
             canvas.dot(x, y, _MARKS["hears"])
@@ -52,7 +53,7 @@ def lanes(run: Run, events: list[tuple[int, int, str, str]]) -> str:
         canvas.dot(x, height - 18, colour)
         canvas.text(x + 8, height - 14, what)
         x += 90
-    canvas.line(x, height - 24, x, height - 18, "#4477aa")
+    canvas.line(x, height - 24, x, height - 18, _FRAME)
     canvas.text(x + 8, height - 14, "frame")
     return canvas.svg()
 

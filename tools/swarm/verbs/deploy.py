@@ -32,6 +32,7 @@ from swarm.deploy.several import Display
 from swarm.deploy.trial import TRIAL_S
 from swarm.description import project
 from swarm.description.project import Member, Project, ProjectError
+from swarm.output.arguments import number
 from swarm.output.streams import fail
 from swarm.verbs.options import add_swarm
 from swarm.watch.node_table import ids
@@ -95,7 +96,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    seconds = number(text)
     if not 0 <= seconds <= _TRIAL_MAX_S:
         raise argparse.ArgumentTypeError(f"{text}: give 0 to {_TRIAL_MAX_S} seconds")
     return seconds

@@ -53,6 +53,7 @@ class Figure:
     value: float
     limit: float
     unit: str
+    why: str  # there is this limit, and what a figure above it does
 
     @property
     def above(self) -> bool:
@@ -65,27 +66,33 @@ def measure() -> Iterator[Figure]:
 
     Raises runtimes.RuntimeMissing for a runtime or mpy-cross that is not installed, and runtimes.ScriptFailed.
     """
-    yield Figure("heap per command", allocation.per_call("wasm", _PAIR, _COMMANDS, calls=5), 0, "bytes")
-    yield Figure("heap per frame sent, received and polled for", _per_frame(), 0, "bytes")
+    why = "what the radio's callback allocates has the heap collected, which stops a board for milliseconds"
+    yield Figure("heap per command", allocation.per_call("wasm", _PAIR, _COMMANDS, calls=5), 0, "bytes", why)
+    yield Figure("heap per frame sent, received and polled for", _per_frame(), 0, "bytes", why)
     for n in MEMBERS:
         held = allocation.held(
             "wasm", f"from faction.core import Faction\nids = list(range({n}))", "Faction(0, ids, 1)"
         )
-        yield Figure(f"machine with {n} members", held, 256 + 2.5 * n, "bytes")
+        why = "what each member takes decides how large a swarm may be"
+        yield Figure(f"machine with {n} members", held, 256 + 2.5 * n, "bytes", why)
     with tempfile.TemporaryDirectory(prefix="swarm-size-") as name:
         folder = Path(name)
         core = board_heap.compile_one(paths.LIB / "faction" / "core.py", "core.py", folder / "core.mpy")
-        yield Figure("core as .mpy", core.stat().st_size, 2.5 * _KB, "bytes")
+        yield Figure("core as .mpy", core.stat().st_size, 2.5 * _KB, "bytes", "a board loads it in one piece")
         for link, most in HEAPS.items():
+            why = "a Pico has 237 KB, an ESP32 100 to 160, and most of it is the user's"
             what = f"heap of a board in all, {board_heap.MEMBERS} members, {link}"
-            yield Figure(f"{what}, deployed as .mpy", board_heap.deployed(folder, link), most["deployed"], "bytes")
-            yield Figure(f"{what}, frozen", board_heap.frozen(folder, link), most["frozen"], "bytes")
+            yield Figure(f"{what}, deployed as .mpy", board_heap.deployed(folder, link), most["deployed"], "bytes", why)
+            yield Figure(f"{what}, frozen", board_heap.frozen(folder, link), most["frozen"], "bytes", why)
             kept = board_heap.kept_by_status(folder, link)
-            yield Figure(f"heap that the status keeps once it was asked for, {link}", kept, 512, "bytes")
+            why = "a look at a board must not change what the user's code has left"
+            yield Figure(f"heap that the status keeps once it was asked for, {link}", kept, 512, "bytes", why)
         asyncio = board_heap.beside(folder, "uart")
-        yield Figure("heap that an application on asyncio takes, asyncio included", asyncio, 9 * _KB, "bytes")
+        why = "the README says what an application has left"
+        yield Figure("heap that an application on asyncio takes, asyncio included", asyncio, 9 * _KB, "bytes", why)
     ratio = float(runtimes.run("unix", Path(__file__).with_name("receive_script.py")))
-    yield Figure("receiving a 46-byte frame", round(ratio, 1), 14, "XOR loops of 16 bytes")
+    why = "a node with many neighbours hears hundreds a second, and the user's code has to run in between"
+    yield Figure("receiving a 46-byte frame", round(ratio, 1), 14, "XOR loops of 16 bytes", why)
 
 
 def _per_frame() -> float:

@@ -29,7 +29,7 @@ def register(subparsers) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--json", action="store_true", help="print a list of {name, value, limit, unit}")
+    parser.add_argument("--json", action="store_true", help="print a list of {name, value, limit, unit, why}")
     parser.set_defaults(run=_run)
 
 
@@ -39,13 +39,14 @@ def _run(options) -> int:
         for figure in size.measure():
             figures.append(figure)
             if not options.json:  # each as it comes: all of them take half a minute
-                mark = "   above the limit" if figure.above else ""
+                mark = f"   {figure.value - figure.limit:g} above the limit" if figure.above else ""
                 print(f"{figure.name:60} {figure.value:9g} of {figure.limit:7g} {figure.unit}{mark}", flush=True)
     except (runtimes.RuntimeMissing, runtimes.ScriptFailed) as error:
         return fail("size", error, 2 if isinstance(error, runtimes.RuntimeMissing) else 1)
-    above = sum(figure.above for figure in figures)
+    above = [figure for figure in figures if figure.above]
     if options.json:
         print(json.dumps([asdict(figure) for figure in figures], indent=1))
     elif above:
-        print(f"{above} of {len(figures)} figures are above their limits: this counts as a failure")
+        print(f"{len(above)} of {len(figures)} figures are above their limits:")
+        print("\n".join(f"  {figure.name}: {figure.why}" for figure in above))
     return 1 if above else 0
