@@ -92,6 +92,11 @@ CASES = {
         "VIRTUAL cannot have the link espnow (no module named 'faction.links.espnow'): write another in links",
         FAILED,
     ),
+    "a channel that the country forbids": (
+        change(channel=12),
+        "link espnow did not start (channel 12: the radio refuses it: give one of 1 to 11, which every country has)",
+        FAILED,
+    ),
     "a radio that fails": (write("boot.py", NO_RADIO), "link espnow did not start (", FAILED),
     "a sensor that is no Python": (write("sensor.py", "def warm_up("), "sensor.py: SyntaxError", FAILED),
     "no sensor": (lambda home: (home / "sensor.py").unlink(), "sensor.py: ImportError", FAILED),

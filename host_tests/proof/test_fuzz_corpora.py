@@ -57,8 +57,13 @@ DEFECTS = {
         ("lib/faction/links/uart.py", "self._at += 1\n", "self._at += 2\n"),
     ),
     "espnow": (
-        ("lib/faction/links/espnow.py", "except (ValueError, OSError) as error:", "except OSError as error:"),
-        ("lib/faction/links/espnow.py", "except (ValueError, OSError) as error:", "except ValueError as error:"),
+        ("lib/faction/links/espnow.py", "except ValueError:\n", "except ZeroDivisionError:\n"),
+        (
+            "lib/faction/links/espnow.py",
+            "except OSError as error:  # somebody",
+            "except KeyError as error:  # somebody",
+        ),
+        ("lib/faction/links/espnow.py", "        self._begin_anew()\n", "        pass\n"),
         ("lib/faction/links/espnow.py", "self.send_errors += 1", "pass"),
     ),
     "config": (

@@ -39,10 +39,10 @@ first = bytes(radio.irecv(0)[1])
 show([radio.config("rxbuf"), first[0], len(first), radio.any(), list(radio.stats())])
 """,
     )
-    assert shown == [528, ord("a"), 250, False, [0, 0, 0, 1, 1]]
+    assert shown == [526, ord("a"), 250, False, [0, 0, 0, 1, 1]]
 
 
-@pytest.mark.parametrize(("rxbuf", "taken"), [(14 + 46 + 1, 0), (14 + 46 + 2, 1), (2 * 60 + 1, 1), (2 * 60 + 2, 2)])
+@pytest.mark.parametrize(("rxbuf", "taken"), [(13 + 46 + 1, 0), (13 + 46 + 2, 1), (2 * 59 + 1, 1), (2 * 59 + 2, 2)])
 def test_a_ring_refuses_the_message_that_would_just_fit(board, rxbuf, taken):
     shown = deliver(
         board,
@@ -57,7 +57,7 @@ def test_ring_space_comes_back_when_a_message_is_read(board):
         board,
         [b"x" * 46],
         """
-radio.config(rxbuf=62)
+radio.config(rxbuf=61)
 radio.active(True)
 _chip.run()
 lengths = [len(radio.irecv(0)[1])]
@@ -163,7 +163,7 @@ def test_an_unanswered_unicast_is_false_and_a_radio_that_never_reports_times_out
 def test_receiving_reuses_its_buffers(board):
     shown = deliver(
         board,
-        [b"first message", b"2nd", b"third", b"to fill memory", b"x" * 9, b"lost with the ring"],
+        [b"first message", b"2nd", b"third", b"to fill memory", b"x" * 9],
         """
 radio.config(rxbuf=600)
 radio.active(True)
@@ -172,16 +172,16 @@ one = radio.irecv(0)
 first = [bytes(one[0]), bytes(one[1])]
 two = radio.irecv(0)
 same = one is two and one[1] is two[1] and one[0] is two[0]
-buffer = bytearray(40)
+buffer = bytearray(250)
 data = [None, buffer, None, None]
 length = radio.recvinto(data, 0)
 third = [length, bytes(buffer), data[2], data[1] is buffer]
-backing = bytearray(b"-" * 20)
-window = memoryview(backing)[:14]
+backing = bytearray(b"-" * 260)
+window = memoryview(backing)[:250]
 radio.recvinto([None, window], 0)
-small = error_of(radio.recvinto, [None, bytearray(8)], 0)
+small = [error_of(radio.recvinto, [None, bytearray(249)], 0), radio.any(), radio.recvinto(data, 0)]
 empty = [radio.any(), list(radio.irecv(0)), radio.recvinto(data, 5)]
-show([[list(first[0]), first[1].decode()], same, [length, third[1].decode(), third[2], third[3]], backing.decode(),
+show([[list(first[0]), first[1].decode()], same, [length, third[1].decode(), third[2], third[3]], backing[:20].decode(),
       small, empty, [[list(mac), seen[0]] for mac, seen in radio.peers_table.items()]])
 """,
     )
@@ -190,7 +190,7 @@ show([[list(first[0]), first[1].decode()], same, [length, third[1].decode(), thi
         True,
         [5, "third", -40, True],
         "to fill memory------",
-        ["ValueError", "ESPNow.recv(): buffer error"],
+        [["ValueError", "invalid buffer length"], True, 9],
         [False, [None, None], 0],
         [[list(PEER), -40]],
     ]
@@ -203,7 +203,7 @@ def test_a_short_message_leaves_a_bytearrays_room(board):
         """
 radio.active(True)
 _chip.run()
-data = [None, bytearray(10)]
+data = [None, bytearray(250)]
 show([radio.recvinto(data, 0), radio.recvinto(data, 0), data[1].decode()])
 """,
     )
@@ -243,3 +243,89 @@ def test_wifi_outlives_a_soft_reset_and_not_a_power_cut(board, tmp_path):
     assert shown == [True, 11, 0]
     assert [sent[7] for sent in air.sent if sent[:1] == b"T"] == [11]  # it is in the air again at once
     assert run(board, read + "show(wlan.active())", environment=retained) is False
+
+
+OUT_OF_STEP = """
+radio.config(rxbuf=2000)
+radio.active(True)
+_chip.run()
+data = [None, bytearray(espnow.MAX_DATA_LEN)]
+lengths = []
+while radio.any() and len(lengths) < 100:
+    lengths.append(error_of(radio.recvinto, data, 0) or len(data[1]))
+show([lengths[:2], sum(length == 46 for length in lengths)])
+"""
+
+
+def test_a_long_packet_puts_the_ring_out_of_step_and_it_stays_so(board):
+    first, taken = deliver(board, [b"L" * 300] + [b"x" * 46] * 9, OUT_OF_STEP)
+    assert first == [300 - 256, ["ValueError", "ESPNow.recv(): buffer error"]]
+    assert taken < 9, "some of the frames after it are lost"
+
+
+def test_later_versions_keep_the_whole_length_and_empty_a_ring_that_is_out_of_step(board):
+    with Air() as air:
+        for body in [b"L" * 300] + [b"x" * 46] * 9:
+            air.put(message(PEER, body))
+        shown = run(board, ON + OUT_OF_STEP, air, {"SWARM_ESPNOW": "1.29"})
+    assert shown == [[300, 46], 9]
+    with Air() as air:
+        for body in [b"L" * 300] + [b"x" * 46] * 9:
+            air.put(message(PEER, body))
+        small = OUT_OF_STEP.replace("espnow.MAX_DATA_LEN", "250")
+        shown = run(board, ON + small, air, {"SWARM_ESPNOW": "1.29"})
+    assert shown == [[["ValueError", "ESPNow.recv(): buffer error"]], 0]
+
+
+def test_a_packet_that_is_half_written_is_not_read_whole(board):
+    shown = deliver(
+        board,
+        [b"x" * 46],
+        """
+radio.active(True)
+radio.write_us = 1000000
+_chip.run()
+half = [radio.any(), error_of(radio.recvinto, [None, bytearray(250)], 0)]
+radio._written_us = 0
+show([half, error_of(radio.recvinto, [None, bytearray(250)], 0)])
+""",
+    )
+    error = ["ValueError", "ESPNow.recv(): buffer error"]
+    assert shown == [[True, error], error], "its header is gone, and what comes then is taken for one"
+
+
+def test_senders_are_kept_for_good_but_where_one_found_no_memory(board):
+    with Air() as air:
+        for i in range(9):
+            air.put(message(bytes((2, 0, 0, 0, 0, i)), b"x" * 46))
+        shown = run(
+            board,
+            ON
+            + """
+import micropython
+radio.config(rxbuf=2000)
+radio.active(True)
+_chip.run()
+buffer = bytearray(250)
+data = [None, buffer, 0, 0]
+for _ in range(7):
+    radio.recvinto(data, 0)
+held = [len(radio.peers_table), error_of(radio.peers_table.clear)]
+
+def locked():
+    micropython.heap_lock()
+    try:
+        return radio.recvinto(data, 0)
+    except MemoryError:
+        return -1
+    finally:
+        micropython.heap_unlock()
+
+buffer[:] = b""
+lengths = [locked(), len(buffer)]
+radio.peers_table.clear()
+show([held, lengths, len(radio.peers_table), radio.recvinto(data, 0), error_of(radio.peers_table.clear)])
+""",
+            air,
+        )
+    assert shown == [[7, ["TypeError"]], [-1, 46], 0, 46, ["TypeError"]]

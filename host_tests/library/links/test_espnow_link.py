@@ -97,3 +97,79 @@ show([length, ticks_diff(link.sent_us, came), ticks_diff(link.sent_us, after), t
     assert length == LENGTH and waited_us >= 1000 * late_ms
     assert since_us >= -AIR_US, "never earlier than it can have been"
     assert late_us <= 2000 - AIR_US + 1000 * (not late_ms)
+
+
+NEVER_LOST = """
+taken = [link.receive(buffer) for _ in range(9)]
+restarts = link.receive_errors
+sleep_ms(60)
+for number in range(4):
+    link._radio._interrupt(bytearray(b"R" + b"\\x02\\xfa\\xc7\\x10\\x00\\x02" + b"\\xd8" + bytes(46)), 0, 54)
+show([taken, restarts, [link.receive(buffer) for _ in range(6)], link.receive_errors, repr(link.error)])
+"""
+
+
+@pytest.mark.parametrize("version", ("1.28", "1.29"))
+@pytest.mark.parametrize("length", (256, 300, 505, 506, 1000, 1470))
+def test_a_packet_of_another_kind_costs_what_was_in_the_ring_and_nothing_after_it(length, version, board):
+    code = LINK.replace("bytearray(46)", "link.receive_buffer()") + "import _chip\n_chip.run()\n" + NEVER_LOST
+    with Air() as air:
+        for body in (bytes(46), bytes(length), bytes(46), bytes(46)):
+            air.put(message(b"\x02\xfa\xc7\x10\x00\x02", body))
+        taken, restarts, after, restarts_then, error = run(board, code, air, {"SWARM_ESPNOW": version})
+    assert taken[0] == 46 and after == [46, 46, 46, 46, 0, 0], (taken, after)
+    assert restarts_then == restarts <= 1 and error == "None", "a stranger's packet is no error of this node"
+
+
+def test_a_packet_is_read_once_it_is_whole(board):
+    code = (
+        LINK.replace("bytearray(46)", "link.receive_buffer()")
+        + """
+link._radio.write_us = 40
+for number in range(20):
+    link._radio._interrupt(bytearray(b"R" + b"\\x02\\xfa\\xc7\\x10\\x00\\x02" + b"\\xd8" + bytes(46)), 0, 54)
+    taken = link.receive(buffer)
+    if taken != 46 or link.receive_errors:
+        break
+show([number, taken, link.receive_errors])
+"""
+    )
+    with Air() as air:
+        assert run(board, code, air) == [19, 46, 0]
+
+
+def test_strangers_take_no_more_memory_than_a_few(board):
+    code = (
+        LINK.replace("bytearray(46)", "link.receive_buffer()")
+        + """
+most = taken = 0
+for number in range(500):
+    body = bytearray(b"R\\x02\\x00\\x00\\x00" + number.to_bytes(2, "big") + b"\\xd8" + bytes(46))
+    link._radio._interrupt(body, 0, 54)
+    taken += link.receive(buffer) == 46
+    most = max(most, len(link._radio.peers_table))
+    if number == 100:
+        _chip.local_us = lambda old=_chip.local_us: old() + (1 << 30) * 1000  # uptimes whose milliseconds take memory
+show([taken, most, link.receive_errors])
+"""
+    )
+    with Air() as air:
+        assert run(board, code, air) == [500, 3 + 8, 0], (
+            "and none of their packets is lost, since one may be a member's"
+        )
+
+
+def test_a_radio_that_was_turned_off_is_turned_on_again(board):
+    code = (
+        LINK.replace("bytearray(46)", "link.receive_buffer()")
+        + """
+link._radio.active(False)
+sleep_ms(60)
+off = [link.receive(buffer), repr(link.error), link.receive_errors]
+link._radio._interrupt(bytearray(b"R" + b"\\x02\\xfa\\xc7\\x10\\x00\\x02" + b"\\xd8" + bytes(46)), 0, 54)
+show([off, link.receive(buffer)])
+"""
+    )
+    with Air() as air:
+        (nothing, error, count), taken = run(board, code, air)
+    assert (nothing, count, taken) == (0, 1, 46) and "NOT_INIT" in error

@@ -1,5 +1,7 @@
 """The part of MicroPython's `micropython` module that has a meaning without its compiler and heap."""
 
+_locks = 0
+
 
 def const(value):
     """Return value: only MicroPython's compiler folds constants."""
@@ -12,3 +14,20 @@ def native(function):
 
 
 viper = native
+
+
+def heap_lock():
+    """Count a lock: nothing here takes memory from a heap that could be locked, but shims heed it."""
+    global _locks
+    _locks += 1
+
+
+def heap_unlock():
+    """Take one lock back."""
+    global _locks
+    _locks -= 1
+
+
+def heap_locked():
+    """How many locks there are."""
+    return _locks

@@ -1,22 +1,34 @@
-"""`espnow` of a virtual board, with the limits and the habits of ports/esp32 (ESP-NOW version 1, 250 bytes).
+"""`espnow` of a virtual board, with the limits and the habits of ports/esp32/modespnow.c, v1.28.0.
 
-The receive ring, its arithmetic and its silent drop of the newest message, the counts of `stats()`, the error names,
-the reuse of the buffers by `recvinto` and `irecv`, and the callback that is lost when the scheduler queue is full
-while the message is not, are the device's. The air is a datagram socket to the medium (tools/swarm/rig/medium.py).
+The receive ring byte for byte, its arithmetic and its silent drop of the newest message, the counts of `stats()`, the
+error names, the reuse of the buffers by `recvinto` and `irecv`, the callback that is lost when the scheduler queue is
+full while the message is not, and the table of senders that only grows, are the device's. The air is a datagram socket
+to the medium (tools/swarm/rig/medium.py).
+
+The ring is as cruel as the device's: a message's length is kept in one byte though IDF from 5.4 hands over longer ones,
+a message is written in three steps by another core (recv_cb), and recvinto leaves a ring that is out of step as it is.
+With SWARM_ESPNOW=1.29 in the environment it is that of later versions, which empty it then.
 """
 
+import os
+
 import _chip
+import micropython
 import network
 
-MAX_DATA_LEN = 250
+_LATER = os.getenv("SWARM_ESPNOW") == "1.29"
+MAX_DATA_LEN = 1470 if _LATER else 250
 ADDR_LEN = 6
 KEY_LEN = 16
 MAX_TOTAL_PEER_NUM = 20
 MAX_ENCRYPT_PEER_NUM = 6
 
 _BROADCAST = b"\xff\xff\xff\xff\xff\xff"
-_HEADER = 14  # of a message in the ring: magic 1, length 2, time 4, rssi 1, address 6
-_DEFAULT_RXBUF = 2 * (_HEADER + MAX_DATA_LEN)
+_MAGIC = 0x99
+_LENGTH = 2 if _LATER else 1  # bytes that keep a message's length (espnow_hdr_t)
+_HEADER = _LENGTH + 6  # magic 1, length, time 4, rssi 1
+_OVERHEAD = _HEADER + ADDR_LEN
+_DEFAULT_RXBUF = 2 * (_OVERHEAD + MAX_DATA_LEN)
 _DEFAULT_TIMEOUT_MS = 5 * 60 * 1000
 _SEND_TIMEOUT_MS = 2000
 _RESPONSE_TIMEOUT_MS = 100
@@ -46,6 +58,35 @@ def _address(mac):
     return bytes(mac)
 
 
+class _Peers(dict):
+    """peers_table: fixed, so that no program changes it, but where an entry could not be made (_lookup_add_peer)."""
+
+    fixed = True
+
+    def clear(self):
+        if self.fixed:
+            raise TypeError
+        for mac in list(self.keys()):
+            self.pop(mac)
+
+    def __delitem__(self, mac):
+        raise TypeError
+
+
+def _unlocked():
+    """Unlock the heap for what is C on a device and takes none of it; whether it was locked."""
+    try:
+        locked = micropython.heap_locked()
+    except AttributeError:  # not in every build
+        try:
+            locked = not bytearray(64)
+        except MemoryError:
+            locked = True
+    if locked:
+        micropython.heap_unlock()
+    return locked
+
+
 class ESPNow:
     """The ESP-NOW protocol: a singleton, so that a second ESPNow() is the first one."""
 
@@ -61,9 +102,11 @@ class ESPNow:
         self._rxbuf = _DEFAULT_RXBUF
         self._timeout_ms = _DEFAULT_TIMEOUT_MS
         self._callback = None
-        self._ring = None  # messages that wait, None while inactive
+        self._ring = None  # bytes that wait, None while inactive
         self._ring_size = 0
-        self._ring_used = 0
+        self.write_us = 0  # how long after a message's header the other core writes the rest of it
+        self._unwritten = b""  # of the last message
+        self._written_us = 0  # when it will be written
         self._sent = 0
         self._responses = 0
         self._failures = 0
@@ -71,7 +114,7 @@ class ESPNow:
         self._dropped = 0
         self._peers = {}  # address -> channel
         self._data = [None, bytearray(MAX_DATA_LEN)]
-        self.peers_table = {}
+        self.peers_table = _Peers()
         self._addresses = {}  # one bytes object an address, so that equal addresses are the same object
         self._rooms = {}  # id of a bytearray given to recvinto -> its room
         _chip.air.listeners.append(self._interrupt)
@@ -86,12 +129,11 @@ class ESPNow:
             if flag and self._ring is None:
                 if not network.any_active():
                     raise OSError(-12289, "ESP_ERR_WIFI_NOT_INIT")
-                self._ring = []
+                self._ring = bytearray()
                 self._ring_size = self._rxbuf
-                self._ring_used = 0
             elif not flag and self._ring is not None:
                 self._ring = None
-                self._callback = None
+                self._unwritten = b""
                 self._peers.clear()
                 self._sent = self._responses
         return self._ring is not None
@@ -130,57 +172,95 @@ class ESPNow:
                 if not datagram[start + 1]:
                     self._failures += 1
         elif kind == _chip.RECEIVED and self._ring is not None:
-            room = self._ring_size - 1 - self._ring_used
-            size = _HEADER + end - start - 8
-            if size >= room:  # not ">": the device refuses the message that would just fit, too
+            self._write()
+            length = end - start - 8
+            if _OVERHEAD + length >= self._ring_size - 1 - len(self._ring):  # not ">": what would just fit is refused
                 self._dropped += 1
                 return
-            mac, message = bytes(datagram[start + 1 : start + 7]), bytes(datagram[start + 8 : end])
-            entry = (mac, datagram[start + 7] - 256, message, _chip.local_us() // 1000)
-            self._ring_used += size
-            self._ring.append(entry)
+            header = bytearray((_MAGIC,))
+            header += (length & (1 << 8 * _LENGTH) - 1).to_bytes(_LENGTH, "little")
+            header += (_chip.local_us() // 1000 & 0xFFFFFFFF).to_bytes(4, "little")
+            header.append(datagram[start + 7])
+            self._ring += header
+            self._unwritten = datagram[start + 1 : start + 7] + datagram[start + 8 : end]
+            if self.write_us:
+                self._written_us = _chip.true_us() + self.write_us
+            else:
+                self._write()
             self._received += 1
             if self._callback is not None:
                 _chip.schedule(self._callback, self)
 
+    def _write(self):
+        """Put the rest of the last message into the ring."""
+        self._ring += self._unwritten
+        self._unwritten = b""
+
     def any(self):
-        """Whether a message waits."""
+        """Whether a byte waits, of a message or of what is left of one."""
         self._initialised()
         return bool(self._ring)
 
     def recvinto(self, data, timeout_ms=None):
         """Wait for a message and put its address into data[0], its bytes into data[1]; its length, or 0 on time-out.
 
-        data[1] is a bytearray, or a writable memoryview of one; a bytearray gets the message's length, its room stays.
-        With four elements in data, rssi and time in ms come into the other two.
+        data[1] is a bytearray, or a writable memoryview, of MAX_DATA_LEN bytes at first; a bytearray gets the message's
+        length, its room stays. With four elements in data, rssi and time in ms come into the other two. A new sender's
+        address takes memory: MemoryError where there is none, once the message is in data[1].
         """
         self._initialised()
-        if timeout_ms is None:
-            timeout_ms = self._timeout_ms
-        if not self._ring and timeout_ms:
-            self._wait(timeout_ms, self._has_message)
-        if not self._ring:
-            return 0
-        mac, rssi, message, at_ms = self._ring.pop(0)
-        length = len(message)
-        self._ring_used -= _HEADER + length
+        locked = _unlocked()
+        try:
+            return self._receive(data, self._timeout_ms if timeout_ms is None else timeout_ms, locked)
+        finally:
+            if locked:
+                micropython.heap_lock()
+
+    def _receive(self, data, timeout_ms, locked):
         buffer = data[1]
+        # The device keeps the size a bytearray first had as its room, however short the last message made it.
+        room = len(buffer)
         if isinstance(buffer, bytearray):
-            # The device keeps the size a bytearray first had as its room, however short the last message made it.
-            room = max(len(buffer), self._rooms.get(id(buffer), 0))
-            self._rooms[id(buffer)] = room
-            if length > room:
-                self._overrun()
-            buffer[:] = message
+            room = self._rooms[id(buffer)] = max(room, self._rooms.get(id(buffer), 0))
+        if room != MAX_DATA_LEN and not _LATER:
+            raise ValueError("invalid buffer length")
+        if self._unwritten and _chip.true_us() >= self._written_us:
+            self._write()
+        if len(self._ring) < _HEADER and timeout_ms:
+            self._wait(timeout_ms, self._has_message)
+        if len(self._ring) < _HEADER:
+            return 0
+        ring = self._ring
+        length = int.from_bytes(ring[1 : 1 + _LENGTH], "little")
+        end = _HEADER  # of what is taken, in one step at last, as no Ctrl-C comes in between on a device
+        if ring[0] == _MAGIC and length <= room and len(ring) >= end + ADDR_LEN:
+            end += ADDR_LEN
+        whole = end > _HEADER and len(ring) >= end + length
+        if whole:
+            end += length
+        self._ring = ring[end:] if whole or not _LATER else bytearray()  # ringbuf_reset(), in later versions
+        if not whole:
+            raise ValueError("ESPNow.recv(): buffer error")
+        at_ms = int.from_bytes(ring[1 + _LENGTH : 5 + _LENGTH], "little")
+        rssi = ring[_HEADER - 1] - 256
+        mac = bytes(ring[_HEADER:_OVERHEAD])
+        body = ring[_OVERHEAD:end]
+        if isinstance(buffer, bytearray):
+            buffer[:] = body
         else:
-            if length > len(buffer):
-                self._overrun()
-            buffer[:length] = message
+            buffer[:length] = body
+        # _update_rssi(): memory for a new sender, and for a time that is no small int
         seen = self.peers_table.get(mac)
         if seen is None:
+            self.peers_table.fixed = False
+            if locked:
+                raise MemoryError("memory allocation failed, heap is locked")
             seen = self.peers_table[mac] = [0, 0]
+            self.peers_table.fixed = True
             self._addresses[mac] = mac
         seen[0] = rssi
+        if at_ms >= 1 << 30 and locked:
+            raise MemoryError("memory allocation failed, heap is locked")
         seen[1] = at_ms
         data[0] = self._addresses[mac]
         if len(data) >= 4:
@@ -188,13 +268,8 @@ class ESPNow:
             data[3] = at_ms
         return length
 
-    def _overrun(self):
-        self._ring.clear()
-        self._ring_used = 0
-        raise ValueError("ESPNow.recv(): buffer error")
-
     def _has_message(self):
-        return bool(self._ring)
+        return len(self._ring) >= _HEADER
 
     def _has_answers(self):
         return self._responses >= self._sent

@@ -8,6 +8,7 @@ import _chip
 STA_IF = 0
 AP_IF = 1
 STAT_IDLE = 1000
+_CHANNELS = 11  # of a radio whose country is not set
 
 _UNKNOWN = "unknown config param"
 
@@ -63,8 +64,8 @@ class WLAN:
             if name == "channel":
                 if not any_active():
                     raise OSError("Wifi Not Started")
-                if not 1 <= value <= 14:
-                    raise RuntimeError("Wifi Unknown Error 0x0102")  # ESP_ERR_INVALID_ARG
+                if not 1 <= value <= _CHANNELS:
+                    raise RuntimeError("Wifi Unknown Error 0x0102")  # ESP_ERR_INVALID_ARG (network_common.c)
                 _channel = value
                 _retune()
             elif name == "pm":

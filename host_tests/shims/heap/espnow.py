@@ -4,6 +4,11 @@ MAX_DATA_LEN = 250
 
 
 class ESPNow:
+    peers_table = {}
+
+    def any(self):
+        return False
+
     def active(self, on):
         if on:
             self.ring = bytearray(self.size)

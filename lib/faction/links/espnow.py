@@ -1,10 +1,10 @@
 """ESP-NOW link for ESP32 boards: frames as broadcasts, heard by everybody on the channel."""
 
-from time import sleep_ms, ticks_add, ticks_diff, ticks_ms, ticks_us
+from time import sleep_ms, sleep_us, ticks_add, ticks_diff, ticks_ms, ticks_us
 
 import espnow
 import network
-from micropython import const
+from micropython import const, heap_lock, heap_unlock
 
 from faction.frame import max_length
 
@@ -18,6 +18,9 @@ _WAIT_US = const(10_000)  # a report that took longer was not waited for all the
 _MS_MASK = const(0x3FFFFFFF)  # of ticks_ms
 _WAITED_MS = const(500_000)  # about as far back as ticks_us can tell
 _START_MS = const(1000)  # the radio is up long before that, or not at all
+_WRITE_US = const(50)  # in which the other core has put a packet into the ring whose first byte was seen
+_STRANGERS = const(8)  # whose addresses the radio keeps beside the members', at 80 bytes each
+_DEAF_MS = const(50)  # at least between two times that the ring is begun anew
 
 
 def reset_wifi(channel):
@@ -32,7 +35,10 @@ def reset_wifi(channel):
         sleep_ms(10)
     station.disconnect()
     station.config(pm=network.WLAN.PM_NONE)
-    station.config(channel=channel)
+    try:
+        station.config(channel=channel)
+    except RuntimeError:  # not an OSError, as whatever else WiFi has to say
+        raise OSError("channel %d: the radio refuses it: give one of 1 to 11, which every country has" % channel)
     return station
 
 
@@ -40,7 +46,7 @@ class EspNowLink:
     """A link over ESP-NOW.
 
     config: a dict with `channel` and `members`; board: the board's data, which this link does not need.
-    Raises OSError when the radio does not start.
+    Raises OSError when the radio does not start, or not on that channel.
     """
 
     mtu = 250
@@ -59,6 +65,10 @@ class EspNowLink:
         self._radio.active(True)
         self._radio.add_peer(BROADCAST)
         self._packet = [bytearray(6), None, 0, 0]  # type: list
+        self._senders = self._radio.peers_table  # type: ignore[attr-defined]
+        self._most_senders = members + _STRANGERS
+        self._callback = None
+        self._begun_ms = ticks_add(ticks_ms(), -_DEAF_MS)
         self._reports = True
         self._sending = None
         self._views = {}
@@ -67,11 +77,12 @@ class EspNowLink:
         self.error = None
 
     def receive_buffer(self):
-        """A buffer for receive(): a foreign packet that does not fit would empty the whole ring."""
+        """A buffer for receive(): a foreign packet that does not fit would put the ring out of step."""
         return bytearray(espnow.MAX_DATA_LEN)
 
     def on_receive(self, callback):
         """Have callback(radio) called soon after a frame has come; a full scheduler may lose the call."""
+        self._callback = callback
         self._radio.irq(callback)
 
     def free(self):
@@ -109,21 +120,67 @@ class EspNowLink:
         """
         self._packet[1] = buffer
         try:
-            length = self._radio.recvinto(self._packet, 0)
-        except (ValueError, OSError) as error:
-            # The ring was out of step, and the radio has emptied it; or the radio is off.
-            self.receive_errors += 1
+            if not self._radio.any():
+                return 0
+            sleep_us(_WRITE_US)
+            length = self._take(buffer)
+        except ValueError:
+            length = 0
+        except OSError as error:  # somebody has turned the radio off
             self.error = error
+            length = 0
+        if not length:
+            self._begin_anew()
             return 0
-        if length:
-            self.received += 1
-            # It came before the end of the millisecond that the radio noted, however late it is read.
-            waited_ms = min(max(ticks_diff(ticks_ms(), self._packet[3] & _MS_MASK) - 1, 0), _WAITED_MS)
-            self.sent_us = ticks_add(ticks_us(), -(_AIR_US + 8 * length + 1000 * waited_ms))
+        self.received += 1
+        # It came before the end of the millisecond that the radio noted, however late it is read.
+        waited_ms = min(max(ticks_diff(ticks_ms(), self._packet[3] & _MS_MASK) - 1, 0), _WAITED_MS)
+        self.sent_us = ticks_add(ticks_us(), -(_AIR_US + 8 * length + 1000 * waited_ms))
         return length
 
+    def _take(self, buffer):
+        """Take the next packet into buffer; its length.
+
+        The radio enters each sender that it has ever heard into its table, and nothing takes one out: strangers with
+        ever new addresses would take all memory. Where an entry finds none the table is left open (modespnow.c,
+        _lookup_add_peer), and can be emptied. The packet is in the buffer by then.
+        """
+        if len(self._senders) < self._most_senders:
+            return self._radio.recvinto(self._packet, 0)
+        heap_lock()
+        try:
+            return self._radio.recvinto(self._packet, 0)
+        except MemoryError:
+            pass
+        finally:
+            heap_unlock()
+        self._packet[3] = ticks_ms()
+        try:
+            self._senders.clear()
+        except TypeError:
+            pass  # a known sender's, whose time took the memory: the next stranger's
+        return len(buffer)
+
+    def _begin_anew(self):
+        """Empty a ring that is out of step, and turn on a radio that is off.
+
+        Up to MicroPython 1.28 a ring stays out of step, and every frame after it is lost: from IDF 5.4 the radio also
+        hands over packets whose length is more than the byte that is kept of it, and a packet may be half written.
+        """
+        if ticks_diff(ticks_ms(), self._begun_ms) < _DEAF_MS:
+            return
+        self._begun_ms = ticks_ms()
+        self.receive_errors += 1
+        try:
+            self._radio.active(False)
+            self._radio.active(True)
+            self._radio.add_peer(BROADCAST)
+            self._radio.irq(self._callback)
+        except (OSError, MemoryError) as error:
+            self.error = error
+
     def counters(self):
-        """The link's counters, as a dict; dropped: by a full ring."""
+        """The link's counters, as a dict; dropped: by a full ring; receive_errors: rings begun anew."""
         return {
             "sent": self.sent,
             "received": self.received,

@@ -32,7 +32,7 @@ _KEYS = {
     ),
     "linger_ms": ("time from this node's conclusion until it falls silent; 0: never",),
     "links": ("how the board talks", "list of `espnow`, `uart`", "as its `board.py` says"),
-    "channel": ("WiFi channel of `espnow`",),
+    "channel": ("WiFi channel of `espnow`; a radio without a country refuses 12 and above",),
     "baud": ("speed of `uart`",),
     "trace": ("transitions kept for `faction.trace()`, 6 bytes each",),
     "watchdog_ms": ("reset the board when the node stands still for so long, from 10 s after its start; 0: never",),
