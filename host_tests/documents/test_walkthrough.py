@@ -1,5 +1,6 @@
 """The README's walk-through: it happens as it is shown, with eight boards too, and no key is seen anywhere in it."""
 
+import json
 import re
 import stat
 import threading
@@ -41,13 +42,14 @@ def holders(folder, key):
 
 @pytest.fixture(scope="module")
 def walked():
-    """The walk-through as the README has it: its text, the key, what held it, and all processes' arguments."""
+    """The walk-through as the README has it: its text, the key, what held it, processes' arguments, its nodes' status."""
     require("unix")
     with walkthrough.place() as (folder, environment), Watch() as watch:
         text = walkthrough.walk(walkthrough.steps(walkthrough.BOARDS), folder, environment)
+        nodes = json.loads("\n".join(walkthrough.execute("swarm status --all --json", folder, environment)))
         key = (folder / "swarm.key").read_text().strip()
         held = {str(file.relative_to(folder)): file.stat().st_mode for file in holders(folder.parent, key)}
-        yield text, key, held, watch.seen
+        yield text, key, held, watch.seen, nodes.values()
 
 
 def test_the_readme_shows_what_happens(walked):
@@ -55,15 +57,16 @@ def test_the_readme_shows_what_happens(walked):
     assert walkthrough.compare(shown, walked[0]) == [], "make walkthrough WRITE=1"
 
 
-def test_it_has_eight_steps_up_to_a_csv(walked):
+def test_it_has_eight_steps_with_a_csv_and_an_application(walked):
     text = walked[0]
     assert re.findall(r"^\*\*(\d)\. ", text, re.MULTILINE) == list("12345678")
     assert len(re.findall(r"^\d,\d+,-?\d+,[\d.]+,[01],20\d\d-.*Z$", text, re.MULTILINE)) == walkthrough.BOARDS
-    assert "nothing is wrong" in text
+    assert "3 boards were looked at, nothing is wrong" in text
+    assert all((node["application"], node["errors"]) == ("runs", []) for node in walked[4])
 
 
 def test_no_key_is_shown_or_given_to_a_process(walked):
-    text, key, _, seen = walked
+    text, key, _, seen, _ = walked
     assert len(key) == 32 and key not in text
     assert any(b"deploy" in arguments for arguments in seen), "it was watched"
     assert not any(key.encode() in arguments for arguments in seen)
@@ -71,7 +74,8 @@ def test_no_key_is_shown_or_given_to_a_process(walked):
 
 def test_the_key_is_in_its_file_and_on_the_boards_and_nowhere_else(walked):
     held = walked[2]
-    boards = {f"boards/board-{node}/faction.a/faction.key" for node in range(1, walkthrough.BOARDS + 1)}
+    slots = [f"boards/board-{node}/faction" for node in range(1, walkthrough.BOARDS + 1)]
+    boards = {f"{slot}.{name}/faction.key" for slot in slots for name in "ab"}
     assert set(held) == {"swarm.key"} | boards
     assert not any(mode & (stat.S_IRWXG | stat.S_IRWXO) for mode in held.values())
 

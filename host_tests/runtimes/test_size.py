@@ -33,6 +33,7 @@ def test_every_budget_of_the_table_is_measured(figures):
         "heap of a board in all, 20 members, espnow, frozen": 16384,
         "heap that the status keeps once it was asked for, espnow": 512,
         "heap that an application on asyncio takes, asyncio included": 9216,
+        "a turn of its loop": 1,
         "receiving a 46-byte frame": 14,
     }
 
@@ -49,6 +50,7 @@ def test_the_figures_are_of_something(figures):
         assert values[f"{board}, frozen"] > 12_000
         assert values[f"heap that the status keeps once it was asked for, {link}"] > 100, "its names"
     assert values["heap that an application on asyncio takes, asyncio included"] > 6000
+    assert values["a turn of its loop"] > 0.2
     assert values["receiving a 46-byte frame"] > 2
 
 
@@ -64,7 +66,9 @@ def test_the_librarys_document_tells_them(figures):
 
 def test_the_documents_tell_what_an_application_takes(figures):
     kilobytes = round(figures["heap that an application on asyncio takes, asyncio included"].value / 1024, 1)
-    assert f"It takes {kilobytes} KB of heap before its first line" in (paths.ROOT / "README.md").read_text()
+    share = f"{figures['a turn of its loop'].value} times the node's own share of the processor"
+    readme = " ".join((paths.ROOT / "README.md").read_text().split())
+    assert f"It takes {kilobytes} KB of heap before its first line, asyncio included, and {share}" in readme
     assert f"An application on asyncio takes {kilobytes} KB more" in (paths.LIB / "README.md").read_text()
 
 

@@ -1,4 +1,4 @@
-"""Run the README's walk-through, from a box of boards to the first CSV, on virtual boards; compare it with the README.
+"""Run the README's walk-through, from a box of boards to an own application, on virtual boards; compare it with it.
 
 Every command of the text is run as a user would type it, in a folder of its own, and what it prints is what the README
 must show. What differs from run to run (ports, session numbers, samples, dates) is left out of the comparison.
@@ -16,9 +16,9 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from swarm.description import project
@@ -31,19 +31,54 @@ _COLUMNS = "110"
 _WIDTH = 118  # of the README's text
 _STEP_S = 60.0  # for one command
 _SAMPLE_S = 30.0  # until every node has its first sample
+_RESTARTS = ("swarm deploy", "mpremote")  # commands after which nodes start
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step: what it is for, and the commands that a user types."""
+    """A step: what it is for, the commands that a user types, and the files that are written before, by path.
+
+    fails: the command that is to end with 1.
+    """
 
     title: str
     words: str
     commands: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+    fails: str = ""
+
+
+_DRIVER = """\
+from machine import ADC
+
+_adc = ADC(ADC.CORE_TEMP)
+
+def celsius():
+    return 27 - (_adc.read_u16() * 3.3 / 65535 - 0.706) / 0.001721
+"""
+_SENSOR = """\
+import thermometer
+
+def warm_up():  # called until it returns True: then this node is ready
+    return thermometer.celsius() > 15
+
+def sample():  # called once, at the agreed instant, and once when a deploy tries it
+    return round(thermometer.celsius(), 1)  # a number, text, list or dict: whatever JSON can hold
+"""
+_APPLICATION = """\
+import asyncio
+
+async def main(swarm):
+    await swarm.bootstrapped()  # raises RuntimeError, which says why, once there is nothing to wait for
+    record = await swarm.first_sample()  # so does this
+    while True:
+        print("my own turn, since", record["value"])
+        await asyncio.sleep(60)
+"""
 
 
 def steps(boards: int) -> tuple[Step, ...]:
-    """The eight steps, for so many boards."""
+    """The steps, for so many boards."""
     return (
         Step(
             "A box of boards",
@@ -54,38 +89,49 @@ def steps(boards: int) -> tuple[Step, ...]:
         Step(
             "Describe the swarm",
             "For real boards: `--board ESP32_GENERIC --ports /dev/ttyUSB*`. Quorum, deadline and channel are in "
-            "swarm.toml, each with its meaning.",
+            "swarm.toml, each with its meaning; `swarm check` tells a mistake there with its line.",
             ("swarm init --name greenhouse --board VIRTUAL --ports boards/ports/*",),
         ),
         Step(
-            "Check the description",
-            "Edit swarm.toml first if need be; a mistake is told with its line.",
-            ("swarm check",),
-        ),
-        Step(
             "Put the node onto every board",
-            "All at once, compiled for each board. Write your own sensor.py beside swarm.toml and it goes with them; a "
-            "second time only what differs is sent.",
+            "One board tries it, then the others follow all at once; a second time only what differs is sent.",
             ("swarm deploy --all",),
         ),
         Step(
-            "Look at every node",
-            "The nodes go on meanwhile. A sample's second figure is its lateness, from the agreed instant on as "
-            "that node has it; how far samples are apart is the skew, which the next step measures.",
-            ("swarm status --all",),
-        ),
-        Step(
             "Watch the swarm",
-            "One look here; without `--once` it is a live view, with keys that `?` lists.",
+            "A sample's second figure is its lateness, from the agreed instant on as that node has it; how far samples "
+            "are apart is the skew. One look here; without `--once` it is a live view, with keys that `?` lists.",
             ("swarm monitor --all --once",),
         ),
-        Step(
-            "Have it examined",
-            "What is wrong is told with what to type. Dead boards are replaced in one command: `swarm replace 3 --port "
-            "/dev/ttyUSB5`.",
-            ("swarm doctor",),
-        ),
         Step("Fetch the samples", "`--plot samples.svg` draws them.", ("swarm collect --all", "cat samples.csv")),
+        Step(
+            "Your own sensor, with a driver",
+            "They lie beside swarm.toml; `lib/` holds files and packages. A driver from the net is given to each board "
+            "once, where no deploy touches it: `mpremote connect PORT resume mip install bme280`. What is imported and "
+            "in neither place is told before anything is sent.",
+            ("swarm deploy --all",),
+            {"lib/thermometer.py": _DRIVER, "sensor.py": _SENSOR},
+        ),
+        Step(
+            "A sensor with a mistake",
+            "What can be checked here is, before a board is touched. What only a board can tell, the first one does, "
+            "which then goes back to the version before by itself; the others are left alone.",
+            (
+                "sed -i.good 's/(thermometer.celsius/(thermometer.celcius/' sensor.py",
+                "swarm deploy --all",
+                "swarm monitor --all --once | head -1",
+                "mv sensor.py.good sensor.py",
+            ),
+            fails="swarm deploy --all",
+        ),
+        Step(
+            "Your own application",
+            "It runs on asyncio beside the node, which goes on whatever this does; `warm_up()` and `sample()` may be "
+            "`async` then. A look leaves it running, a deploy and a reset start it again. **Ctrl-C stops it**, that of "
+            "mpremote too: `faction.run()` at the prompt starts it then.",
+            ("swarm deploy --all", "swarm status 1", "mpremote connect boards/ports/1 reset", "swarm doctor"),
+            {"application.py": _APPLICATION},
+        ),
     )
 
 
@@ -122,24 +168,29 @@ def walk(todo: tuple[Step, ...], folder: Path, environment: dict[str, str]) -> s
     """Take the steps one after the other; the README's text of them. WalkthroughError when one fails."""
     lines = []
     for number, step in enumerate(todo, 1):
-        lines += [*textwrap.wrap(f"**{number}. {step.title}.** {step.words}", _WIDTH), "```console"]
+        lines += textwrap.wrap(f"**{number}. {step.title}.** {step.words}", _WIDTH)
+        for name, text in step.files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text)
+            lines += ["```python", f"# {name}", *text.splitlines(), "```"]
+        lines.append("```console")
         for command in step.commands:
-            lines += [f"$ {command}", *_sorted(execute(command, folder, environment))]
-            if command.startswith("swarm deploy"):
+            lines += [f"$ {command}", *_sorted(execute(command, folder, environment, command == step.fails))]
+            if command.startswith(_RESTARTS):
                 _await_samples(folder, environment)
         lines += ["```", ""]
     return "\n".join(lines)
 
 
-def execute(command: str, folder: Path, environment: dict[str, str]) -> list[str]:
-    """Run one command in a shell; the lines it printed. WalkthroughError when it fails."""
+def execute(command: str, folder: Path, environment: dict[str, str], fails: bool = False) -> list[str]:
+    """Run one command in a shell; the lines it printed. WalkthroughError when it fails, or does not where it is to."""
     with tempfile.TemporaryFile("w+") as said:  # boards in the background hold it, where a pipe would not end
         done = subprocess.run(
             command, shell=True, cwd=folder, env=environment, stdout=said, stderr=said, timeout=_STEP_S
         )
         said.seek(0)
         told = said.read()
-    if done.returncode:
+    if done.returncode != fails:
         raise WalkthroughError(f"`{command}` ended with {done.returncode}:\n{told}")
     return [line.rstrip() for line in told.splitlines()]
 
@@ -150,10 +201,10 @@ def _await_samples(folder: Path, environment: dict[str, str]) -> None:
     command = f"swarm status --all --json --swarm {shlex.quote(str(folder / project.FILE))}"
     while True:
         told = json.loads("\n".join(execute(command, folder, environment)))
-        if all(status["sample"] for status in told.values()):
+        if all(status.get("sample") and not status["missing"] for status in told.values()):
             return
         if time.monotonic() > deadline:
-            states = {port: status["state"] for port, status in told.items()}
+            states = {port: status.get("state", status) for port, status in told.items()}
             raise WalkthroughError(f"no first sample of every node in {_SAMPLE_S:g} s: {states}")
         time.sleep(0.2)
 
@@ -179,6 +230,7 @@ _VARYING = tuple(
         (r"/dev/(pts/|ttys)\d+", "PORT"),
         (r"session \d+", "session N"),
         (r"-?\d+(\.\d+)?, [-+]?\d+(\.\d+)? [mu]?s( late)?", "VALUE"),
+        (r"(?<=VALUE) +\d+$", " REBOOTS"),
         (r"skew (at most )?[\d.]+ \w+( to [\d.]+ \w+)?", "skew N"),
         (r"^(\d+),\d+,-?\d+,-?[\d.]+,[01],[-\dT:.]+Z$", r"\1,SESSION,LATE_US,VALUE,LATE,DATE"),
         (r" +", " "),

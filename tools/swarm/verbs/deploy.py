@@ -122,7 +122,7 @@ def deploy(
         return fail("deploy", "interrupted; each board runs its old version or the new one", 130)
     count = len(members) - len(outcome.nodes_failed) - len(outcome.untouched)
     files = "1 file" if outcome.uploaded == 1 else f"{outcome.uploaded} files"
-    print(f"{count} of {len(members)} boards run the current version, {files} uploaded")
+    print(f"{count} of {len(members)} boards run the current version, {files} uploaded", flush=True)
     for reason, nodes in outcome.failed.items():
         fail("deploy", f"node {ids(sorted(nodes))}: {reason}", 1)
     if outcome.untouched:

@@ -1,4 +1,4 @@
-"""Run the README's walk-through, from a box of boards to the first CSV, on virtual boards; compare it with the README.
+"""Run the README's walk-through, from a box of boards to an own application, on virtual boards; compare it with it.
 
 Every command of the text is run as a user would type it, in a folder of its own, and what it prints is what the README
 must show. What differs from run to run (ports, session numbers, samples, dates) is left out of the comparison.
