@@ -42,7 +42,7 @@ def holders(folder, key):
 
 @pytest.fixture(scope="module")
 def walked():
-    """The walk-through as the README has it: its text, the key, what held it, processes' arguments, its nodes' status."""
+    """The walk-through as the README has it: its text, the key, what held it, processes' arguments, the nodes then."""
     require("unix")
     with walkthrough.place() as (folder, environment), Watch() as watch:
         text = walkthrough.walk(walkthrough.steps(walkthrough.BOARDS), folder, environment)
