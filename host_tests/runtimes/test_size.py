@@ -79,7 +79,8 @@ def test_a_larger_link_or_a_module_more_shows(tmp_path, monkeypatch):
     with open(firmware / "app.py", "a") as file:
         file.write("\nmore = bytearray(2000)\n")
     monkeypatch.setattr(paths, "FIRMWARE", firmware)
-    assert 2000 <= board_heap.deployed(tmp_path / "after", "uart") - before < 2200
+    # A name more may fill room that the names before it have left, or need more.
+    assert 1900 < board_heap.deployed(tmp_path / "after", "uart") - before < 2200
 
 
 @pytest.fixture
