@@ -6,6 +6,7 @@ is said once, kept for the status and shown by the LED; the node goes on.
 
 import json
 import os
+import sys
 from time import ticks_diff, ticks_ms
 
 import board
@@ -21,7 +22,9 @@ SAMPLES_FILE = "samples.jsonl"
 _SAMPLES_BYTES = const(4096)  # of samples on flash; the file before that is kept as well
 _NAMED = const(20)  # missing members named on the serial line, which is slow; the status names more
 _ERRORS = const(3)  # last errors kept for the status
-_BREAK_IN_MS = const(10_000)  # no watchdog before that: time to stop a board that resets itself
+_HANGS_MS = const(500)  # a call of the sensor that an interrupt ends after so long did hang
+_INTERRUPTS = const(3)  # of its calls, one after the other: it raises them itself
+_UNTOLD = "sensor: its error cannot be told: not called before a restart"
 
 
 class App:
@@ -49,8 +52,10 @@ class App:
         self._late = False
         self._told_ready = False
         self._told_timeouts = 0
-        self._young = config["watchdog_ms"] > 0  # the watchdog is still to be started
-        self._started = ticks_ms()
+        self._interrupts = 0
+        self.ticked = ticks_ms()
+        if config["watchdog_ms"]:
+            signs.watch(config["watchdog_ms"], True)
 
     def start_timer(self):
         """Start the node; from now on everything happens in callbacks of a timer."""
@@ -70,8 +75,8 @@ class App:
 
     def warm_up(self):
         """Whether the sensor is ready."""
-        if not self._warm and not self._warming:
-            self._warming = self._call("warm_up()", self._sensor.warm_up, self._warmed)
+        if not self._warm and not self._warming and self._sensor:
+            self._warming = self.call("warm_up()", self._sensor.warm_up, self._warmed)
         return self._warm
 
     def _warmed(self, value):
@@ -82,7 +87,10 @@ class App:
         """Take the first sample, late_us after the agreed instant; late: the node noticed it only when it was past."""
         self._late_us = late_us
         self._late = late
-        self._call("sample()", self._sensor.sample, self._sampled)
+        if self._sensor:
+            self.call("sample()", self._sensor.sample, self._sampled)
+        else:
+            self._sampled(None)
 
     def _sampled(self, value):
         try:
@@ -126,8 +134,8 @@ class App:
             self.say("Bootstrapped")
 
     def tick(self, now):
-        """Show the LED's pattern, say what went wrong with a link, feed the watchdog, and start it when the time to
-        break in is over."""
+        """Show the LED's pattern, feed the watchdog, and say what went wrong with a link."""
+        self.ticked = now
         self._signs.tick(now)
         for name in self.links:
             error = self.links[name].error
@@ -136,9 +144,6 @@ class App:
                 self.note(name, error)
         if self.beside:
             self.beside.tick()
-        if self._young and ticks_diff(now, self._started) > _BREAK_IN_MS:
-            signs.start_watchdog(self.config["watchdog_ms"])
-            self._young = False
 
     def note(self, where, error):
         """Keep an error for the status, say it, and show by the LED that there is one."""
@@ -160,8 +165,13 @@ class App:
         if len(self.errors) > _ERRORS:
             del self.errors[0]
 
-    def _call(self, where, function, done):
-        """Call a function of the sensor and hand its result to done, that of a coroutine later; whether it is one."""
+    def call(self, where, function, done):
+        """Call a function of the sensor and hand its result to done, that of a coroutine later; whether it is one.
+
+        Whatever it does, the node goes on: this is the one way into the user's code.
+        """
+        began = ticks_ms()
+        signs.watch(signs.CALL_MS, False)
         try:
             value = function()
             if hasattr(value, "send"):
@@ -171,17 +181,30 @@ class App:
                 value = None
                 if faction.application != "starts":  # else there will be a loop for it: it is called again until then
                     raise TypeError("it is async, which needs an application.py that runs: make it plain")
-        except Exception as error:
-            self.note(where, error)
-            value = None
-        done(value)
+            done(value)
+            self._interrupts = 0
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                self._interrupts += 1
+                if self._interrupts < _INTERRUPTS and ticks_diff(ticks_ms(), began) < _HANGS_MS:
+                    raise  # it has met a call by chance, which is done again
+                self._sensor = None
+                error = RuntimeError("it hangs: not called before a restart")
+            try:
+                self.note(where, error)
+            except BaseException:  # no memory is left, or its text is the user's code as well
+                self._sensor = None
+                sys.modules.pop("sensor", None)
+                self.errors.append(_UNTOLD)
+            done(None)
+        finally:
+            signs.watch(0, False)
         return False
 
 
 def describe(error):
     """An error in words, and where it was raised, when that is known: the node itself is compiled without its lines."""
-    import io  # only an error needs them
-    import sys
+    import io  # only an error needs it
 
     text = "%s: %s" % (type(error).__name__, error)
     said = io.StringIO()

@@ -7,6 +7,7 @@ import sys
 
 import board
 import machine
+import signs
 from app import App, describe
 from config import load, load_key
 from store import next_session, open_store
@@ -78,10 +79,15 @@ def make_node(config, key, session, imin_ms, observer):
 def load_sensor():
     """The user's sensor module, afresh: a restart begins its warm-up again. Raises ValueError, naming what is wrong."""
     sys.modules.pop("sensor", None)
+    signs.watch(signs.CALL_MS, False)
     try:
         import sensor
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise ValueError("sensor.py: %s: mend it, then deploy again" % describe(error))
+    finally:
+        signs.watch(0, False)
     for name in ("warm_up", "sample"):
         if not hasattr(sensor, name):
             raise ValueError("sensor.py: has no %s(): write it, then deploy again" % name)

@@ -10,14 +10,20 @@ from time import ticks_diff, ticks_ms
 
 import board
 import machine
+from micropython import const
 from signs import FAILED, SLOT_MS, Signs
 
 import faction
 
 SKIP_FILE = "faction.skip"  # while this file is there, the node is not started
 
-_RETRY_MS = 60_000  # after a start that failed for want of memory, radio or storage, or that was interrupted
+# After a start that failed for want of memory, radio or storage, or that was interrupted, and after the watchdog's
+# reset: whatever hangs would do so again, and tools get in meanwhile.
+_RETRY_MS = 60_000
 
+_REASON = const(8)  # of an RP2040's watchdog, the register that tells in its lowest bit whether it was that
+
+left = False  # main.py has left the version that ran before this start, whatever that did
 _timer = None  # shows by the LED that no node runs
 
 
@@ -29,6 +35,11 @@ def main():
     if reason:
         faction.failure = "not started: " + reason
         print("faction:", faction.failure)
+        return
+    watchdog = getattr(board, "WATCHDOG", None)  # where an RP2040's is: its reset_cause() is the same for all resets
+    bitten = machine.mem32[watchdog + _REASON] & 1 if watchdog else machine.reset_cause() == machine.WDT_RESET
+    if bitten and not left:
+        _fail(OSError("the watchdog has reset the board: your code hangs, or the node stood still"), machine.reset)
         return
     print("faction: starting")  # a start takes seconds, and a tool that hears nothing would ask: a Ctrl-C would end it
     files = os.listdir(__file__.rpartition("autostart.")[0][:-1] or ".")
@@ -57,7 +68,7 @@ def start():
     """
     try:
         beside = faction.app and faction.app.beside  # type: ignore[attr-defined]
-        _stop()
+        stop()
         import assembly
 
         app = assembly.make()
@@ -65,14 +76,14 @@ def start():
             beside.adopt(app)
         app.start_timer()
     except BaseException as error:
-        _stop()
-        _fail(error)
+        stop()
+        _fail(error, start)
         if not isinstance(error, Exception):
             raise  # a Ctrl-C
 
 
-def _stop():
-    """Stop whatever runs: a node, even one half started, or the timer that shows that none does."""
+def stop():
+    """Stop whatever runs: a node, even one half started, or the timer that shows that none does, and tries again."""
     global _timer
     if _timer:
         _timer.deinit()
@@ -94,8 +105,8 @@ def _skipped():
     return None
 
 
-def _fail(error):
-    """Say why no node runs, on the serial line and by the LED."""
+def _fail(error, again):
+    """Say why no node runs, on the serial line and by the LED; again: is called where a later start may do better."""
     global _timer
     gc.collect()
     if faction.application == "starts":
@@ -116,7 +127,7 @@ def _fail(error):
     def tick(_):
         signs.tick(ticks_ms())
         if retry and ticks_diff(ticks_ms(), failed) > _RETRY_MS:
-            start()
+            again()
 
     _timer = machine.Timer(board.TIMER)
     _timer.init(mode=machine.Timer.PERIODIC, period=SLOT_MS // 4, callback=tick)

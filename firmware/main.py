@@ -14,8 +14,10 @@ has seen it run removes that; else the version before runs from the next start o
 import os
 import sys
 
+left = False
 try:
     os.rename("faction.back", "faction.slot")
+    left = True
 except OSError:
     try:
         os.rename("faction.trial", "faction.back")
@@ -32,4 +34,5 @@ except OSError:
 
 import autostart  # noqa: E402 - of the slot, if there is one
 
+autostart.left = left
 autostart.main()

@@ -11,6 +11,7 @@ from faction.core import BOOTSTRAPPED
 from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, missing, view
 
 _COLUMNS = const(80)
+_STILL_MS = const(2000)  # without a call by its timer a node stands still
 
 
 def facts(app, failure):
@@ -21,6 +22,9 @@ def facts(app, failure):
     ids = node.machine.ids
     counters = {name: node.counters[i] for i, name in enumerate(COUNTERS)}
     first = node.first_sample
+    errors = list(app.errors)
+    if ticks_diff(ticks_ms(), app.ticked) > _STILL_MS:
+        errors.append("node: stands still, its timer was stopped: reset the board")
     return {
         "swarm": app.config["swarm"],
         "node": node.machine.peer_id,
@@ -41,7 +45,7 @@ def facts(app, failure):
         "sample": app.sample,
         "counters": counters,
         "links": {name: link.counters() for name, link in app.links.items()},
-        "errors": list(app.errors),
+        "errors": errors,
         "application": faction.application,
         "runs_from": faction.__file__,
     }

@@ -1,4 +1,4 @@
-"""Signs of life: one pattern of the LED for each state, and the watchdog."""
+"""Signs of life: one pattern of the LED for each state, and the chip's watchdog."""
 
 import board
 import machine
@@ -10,7 +10,13 @@ FAILED = const(0x0015)  # no node runs, or the application has an error
 SLOT_MS = const(64)
 _SLOTS = const(16)
 
-_watchdog = None  # cannot be stopped: from its start on it is fed whether a node runs or not
+CALL_MS = const(8000)  # for a call of the user's code; an RP2040's watchdog knows no more than 8388
+_NEVER_MS = const(1_000_000_000)  # eleven days, and a node feeds it
+_CLEAR = const(0x3000)  # behind an RP2040's watchdog: where to write what is to be cleared in its first register
+_ENABLE = const(0x4000_0000)  # in that
+
+_registers = getattr(board, "WATCHDOG", None)  # None: it cannot be stopped, or is not to be
+_watchdog = None  # once it is there, it is fed whether a node runs or not
 
 
 class Signs:
@@ -28,8 +34,18 @@ class Signs:
             _watchdog.feed()
 
 
-def start_watchdog(timeout_ms):
-    """Have the board reset when nothing has called tick() for that long; a second call changes nothing."""
-    global _watchdog
-    if not _watchdog:
-        _watchdog = machine.WDT(timeout=timeout_ms)
+def watch(timeout_ms, stays):
+    """Have the chip reset the board when neither this nor tick() is called for that long; 0: there is no hurry.
+
+    stays: it is for the node, from now on. Otherwise it is for a call of the user's code, which nothing else ends when
+    it hangs in a callback: at an idle prompt Ctrl-C is a key, and a Pico's USB waits for callbacks.
+    """
+    global _watchdog, _registers
+    if _registers is None and (_watchdog or not stays):
+        return
+    if timeout_ms or not _registers:
+        _watchdog = machine.WDT(timeout=timeout_ms or _NEVER_MS)
+    else:
+        machine.mem32[_registers + _CLEAR] = _ENABLE
+    if stays:
+        _registers = None

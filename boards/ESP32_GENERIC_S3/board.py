@@ -6,3 +6,4 @@ UART = {"id": 1, "tx": 17, "rx": 18, "de": None, "single_wire": False}
 LED = None  # what these boards have is a colour LED, which takes another protocol
 BUTTON = 0  # BOOT
 TIMER = 0  # a hardware timer
+WATCHDOG = 0  # is made to wait for ever by another time

@@ -6,3 +6,4 @@ UART = {"id": 1, "tx": 4, "rx": 5, "de": None, "single_wire": False}
 LED = "LED"  # on the radio chip, reached by name
 BUTTON = None  # BOOTSEL is no pin
 TIMER = -1  # a software timer: this port has no other
+WATCHDOG = 0x4005_8000  # its registers, by which it is stopped (RP2040 data sheet, 4.7.6)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import random
+from time import ticks_ms
 from types import SimpleNamespace
 
 import pytest
@@ -45,7 +46,8 @@ def application(members=(1, 2, 3, 4, 5), heard=(), ready=(), **attributes):
         for peer in ids:
             at = start + node.machine.index(peer)
             node.knowledge.bitmaps[at >> 3] |= 1 << (at & 7)
-    facts = {"open": True, "sample": None, "errors": [], "links": {"espnow": Link(sent=5, received=0)}}
+    facts = {"open": True, "sample": None, "errors": [], "ticked": ticks_ms()}
+    facts["links"] = {"espnow": Link(sent=5, received=0)}
     return SimpleNamespace(config={"swarm": "demo"}, node=node, **{**facts, **attributes})
 
 

@@ -45,14 +45,15 @@ class Swarm:
     def release(self):
         """Let go of the node: its loop has ended, and with it the sensor's coroutines. May be called again."""
         app = self._app
-        app.beside = None
-        for coroutines in (self._begun, self._due):
-            while coroutines:
-                where, coroutine, done = coroutines[-1]
-                coroutines.pop()
-                coroutine.close()
-                app.note(where, RuntimeError("the application has ended before it"))
-                done(None)
+        for beside in (self, None):  # answering as long as a coroutine may hang
+            app.beside = beside
+            for coroutines in (self._begun, self._due):
+                while coroutines:
+                    where, coroutine, done = coroutines[-1]
+                    coroutines.pop()
+                    coroutine.close()
+                    app.note(where, RuntimeError("the application has ended before it"))
+                    done(None)
 
     async def bootstrapped(self):
         """Wait until the node has concluded Bootstrapped. RuntimeError, which says why, when it never will."""
@@ -129,11 +130,13 @@ class Swarm:
         value = None
         try:
             value = await coroutine
-        except (Exception, asyncio.CancelledError) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # sys.exit() as well: it ends neither the loop nor the node
             self._app.note(where, error)
         if job in self._begun:
             self._begun.remove(job)
-            done(value)
+            self._app.call(where, lambda: value, done)
 
 
 def run(app):

@@ -6,12 +6,14 @@ where on it repeats the rest for ever. The clock of the tools runs as their port
 """
 
 import json
+import secrets
 
 import serial
 from mpremote import transport_serial
 from mpremote.transport import TransportError
 
 from swarm.serial import application, port, raw_paste, targets
+from swarm.serial import prompt as prompts
 from swarm.serial.port import BoardError
 from swarm.serial.prompt import prompt
 from swarm.serial.prompt import run as run_code
@@ -161,8 +163,9 @@ class Port:
 
 
 serial.serial_for_url = Port
-for module in (transport_serial, port, raw_paste, targets):
+for module in (transport_serial, port, raw_paste, targets, prompts):
     module.time = clock
+secrets.token_hex = lambda _: ""  # so that what a board sends is an answer
 
 
 def _harmless(text):

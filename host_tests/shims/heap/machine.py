@@ -51,5 +51,29 @@ class UART:
         return True
 
 
+class WDT:
+    def __init__(self, timeout):
+        pass
+
+    def feed(self):
+        pass
+
+
+class _Registers:
+    def __getitem__(self, address):
+        return 0
+
+    def __setitem__(self, address, value):
+        pass
+
+
+mem32 = _Registers()
+WDT_RESET = 3
+
+
+def reset_cause():
+    return 1
+
+
 def unique_id():
     return bytes(6)

@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import serial
+from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from swarm import boards
 from swarm.deploy import payload
 from swarm.deploy.own_code import LIBRARY
-from swarm.deploy.remote import MAKE_ROOM, BadVersion, DeployError, NoRoom, Remote
+from swarm.deploy.remote import MAKE_ROOM, BadVersion, DeployError, Disturbed, NoRoom, Remote
 from swarm.deploy.trial import NOT_NOW, SLOTS, TRIAL_S, Trial, failing, failure, slot_of
 from swarm.description.project import Member, Project
 from swarm.serial import application
 from swarm.serial.port import open_port
-from swarm.serial.prompt import prompt
+from swarm.serial.prompt import HANG_S, enter, prompt
 
 _EPOCH_S = 1_577_836_800  # 2020-01-01 UTC
 # No deploy was before this, 2026-01-01 UTC: a lower number was never deployed, or lost with the board's storage.
@@ -103,9 +104,8 @@ class Deployment:
             stopped = application.stop(transport, self._port)
             restart = False
             try:
-                with prompt(transport, self._port):
-                    remote = Remote(transport)
-                    slot, back, stored, restart = self._install(remote, least)
+                with prompt(transport, self._port, HANG_S):
+                    remote, (slot, back, stored, restart) = self._bring(transport, least)
                     if restart:
                         remote.reset()
                     else:
@@ -122,6 +122,30 @@ class Deployment:
         """See the new version run; its session."""
         trial = Trial(self._project, self._member, self._port, ports, transport, self._tell)
         return trial.run(slot, back, stored, self._trial_s)
+
+    def _bring(self, transport: SerialTransport, least: int) -> tuple[Remote, tuple[str, str | None, int, bool]]:
+        """Install on a board whose node runs on meanwhile, or on a quiet one when what runs there does not allow that:
+        it may take all memory, or print what spoils the answers. Returns what was spoken with, and _install's answer.
+        """
+        try:
+            remote = Remote(transport)
+            return remote, self._install(remote, least)
+        except Disturbed as error:
+            self._tell("stopping what disturbs", None)
+            try:
+                enter(transport, HANG_S)
+                transport.soft_reset()
+            except (TransportError, OSError, serial.SerialException):
+                raise error from None
+        self._uploaded.clear()
+        self._bytes = 0
+        remote = Remote(transport)
+        try:
+            return remote, self._install(remote, least)
+        except BaseException:
+            with suppress(DeployError):
+                remote.reset()  # it runs as before
+            raise
 
     def _install(self, remote: Remote, least: int) -> tuple[str, str | None, int, bool]:
         """Have the board hold the new version and point to it.
@@ -148,6 +172,7 @@ class Deployment:
             slot = next(slot for slot in SLOTS if slot != active)
             self._refuse_lacking(remote)
             remote.call("keep")
+            remote.call("still", False)
             try:
                 self._fill(remote, slot, active, files)
             except NoRoom:

@@ -10,11 +10,12 @@ import json
 import os
 import sys
 from binascii import hexlify
+from time import sleep_ms
 
 import machine
 
 POINTER = "faction.slot"
-MARK = "deploy: "
+MARK = ""  # of answers, which the host gives
 _CHUNK = 512
 
 wanted = {}  # the content that a slot is to have
@@ -263,6 +264,21 @@ def sync():
     """Have the file system write what it holds back, where it does that."""
     if hasattr(os, "sync"):
         os.sync()
+
+
+def still(node):
+    """Put no node in the place of one that does not run, before the next start; node: nor leave one that does."""
+    stop = getattr(sys.modules.get("autostart"), "stop", None)
+    if stop and (node or not sys.modules["faction"].app):
+        stop()
+
+
+def restart():
+    """Restart the board, and say so behind all that its node says."""
+    still(True)
+    answer(None)
+    sleep_ms(50)  # for it to be sent
+    machine.reset()
 
 
 def word():

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-MARK = "deploy: "  # as in onboard.py
+MARK = ""  # as in onboard.py
 _FOLDER = 0x4000
 
 

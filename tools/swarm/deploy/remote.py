@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import secrets
 import struct
 from collections.abc import Callable
 from functools import lru_cache
@@ -21,7 +22,7 @@ _CHUNK = 1024  # bytes written by one command to the board
 _FAILURES = (TransportError, OSError, serial.SerialException, struct.error)
 _TRY_AGAIN = "check its cable, then deploy again"
 MAKE_ROOM = "remove files of yours (`mpremote connect PORT resume fs tree` lists them), then deploy again"
-_MARK = "deploy: "  # of onboard.py's answers
+_RESTART_S = 1.0  # for it to say that it restarts
 _SENT = "_deploy"  # the one name that onboard.py takes at the board's prompt
 
 
@@ -33,15 +34,19 @@ class BadVersion(DeployError):
     """The version itself is at fault: other boards would fare no better."""
 
 
-class Garbled(DeployError):
-    """The board's answer to a question is missing or spoiled."""
-
-
 class NoRoom(DeployError):
     """The board's file system is full."""
 
 
-class Silent(DeployError):
+class Disturbed(DeployError):
+    """The board does not do what it is asked to: what runs there may be why."""
+
+
+class Garbled(Disturbed):
+    """The board's answer to a question is missing or spoiled."""
+
+
+class Silent(Disturbed):
     """The board stopped answering."""
 
 
@@ -56,12 +61,13 @@ class Remote:
 
     def __init__(self, transport: SerialTransport) -> None:
         self._transport = transport
+        self._mark = f"deploy {secrets.token_hex(4)}: "  # no line that the user's code prints has it
         self._run(f"{_SENT} = {{}}")
         self.load(Path(__file__).with_name("onboard.py"))
 
     def load(self, file: Path) -> None:
         """Define on the board what a source file defines."""
-        self._run(f"exec({stripped(file)!r}, {_SENT})")
+        self._run(f"exec({stripped(file)!r}, {_SENT})\n{_SENT}['MARK'] = {self._mark!r}")
 
     def call(self, function: str, *arguments: object) -> None:
         """Call a function that prints nothing."""
@@ -74,7 +80,7 @@ class Remote:
         """
         output = self._run(f"{_SENT}[{function!r}]{arguments!r}")
         for line in output.splitlines():
-            _, mark, text = line.partition(_MARK)
+            _, mark, text = line.partition(self._mark)
             if mark:
                 try:
                     return json.loads(text)
@@ -104,9 +110,10 @@ class Remote:
         self._run(f"del {_SENT}")
 
     def reset(self) -> None:
-        """Restart the board as its reset button does. The answer is not waited for: there is none."""
+        """Restart the board as its reset button does. What it has said before is read: what comes next is the start."""
         try:
-            self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
+            self._transport.exec_raw_no_follow(f"{_SENT}['restart']()")
+            self._transport.read_until(1, self._mark.encode() + b"null", timeout=_RESTART_S, timeout_overall=_RESTART_S)
         except _FAILURES:
             raise Silent(f"it stopped answering before its restart: {_TRY_AGAIN}") from None
 
@@ -117,7 +124,7 @@ class Remote:
             if _is_full(error):
                 raise NoRoom(f"its flash is full: {MAKE_ROOM}") from None
             said = error.error_output.strip().splitlines() or ["an error without words"]
-            raise DeployError(f"it reports: {said[-1]}") from None
+            raise Disturbed(f"it reports: {said[-1]}") from None
         except _FAILURES:
             raise Silent(f"it stopped answering: {_TRY_AGAIN}") from None
 

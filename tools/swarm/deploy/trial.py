@@ -28,7 +28,7 @@ _LOOK_S = 0.3  # between looks at a node on trial
 _REOPEN_S = 0.1  # between attempts to open a port that went away with its board's restart
 _AWAY = (BoardError, Silent, OSError, serial.SerialException)
 # What a node says of the user's code; not that a tool has stopped its application.
-_OF_OWN = re.compile(r"(warm_up\(\)|sample\(\)|application): (?!KeyboardInterrupt|RuntimeError: did not stop)")
+_OF_OWN = re.compile(r"(warm_up\(\)|sample\(\)|sensor|application): (?!KeyboardInterrupt|RuntimeError: did not stop)")
 _NOT_YET = re.compile(r"warm_up\(\): OSError")  # hardware that does not answer yet
 NOT_NOW = re.compile(r"(warm_up|sample)\(\): OSError")  # or did not that time
 

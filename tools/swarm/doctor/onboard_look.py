@@ -9,7 +9,7 @@ import os
 import sys
 from binascii import hexlify, unhexlify
 
-MARK = "deploy: "  # as in onboard.py
+MARK = ""  # as in onboard.py
 
 
 def _hex(data):

@@ -15,6 +15,7 @@ from swarm.serial.port import BoardError
 from swarm.serial.status import check_status
 
 _PROMPT = b">>> "
+_ALWAYS = {"swarm", "node", "session", "state", "counters"}  # in a status; an application may print JSON of its own
 _PROMPT_S = 0.3  # time for a free prompt to show itself
 _ANSWER_S = 1.5  # time for an application's node to answer, or for a busy board's prompt
 _LONGER_S = 3.0  # after which whoever still speaks is not listened to any more
@@ -109,6 +110,6 @@ def _status_in(data: bytes) -> dict | None:
             status = parse(line[max(line.find(b"{"), 0) :])
         except ValueError:
             continue
-        if isinstance(status, dict) and ("state" in status and "node" in status or status.keys() == {"failure"}):
+        if isinstance(status, dict) and (not _ALWAYS - status.keys() or status.keys() == {"failure"}):
             return status
     return None

@@ -123,6 +123,13 @@ class _QuietTransport(SerialTransport):
             raise TransportError("could not enter raw repl")
         self.in_raw_repl = True
 
+    def soft_reset(self):
+        """In the raw REPL: start the interpreter again, without main.py. TransportError when it does not."""
+        self.serial.write(b"\x04")
+        self.read_until(1, b"soft reboot\r\n", timeout_overall=ANSWER_S)
+        if not self.read_until(1, _BANNER, timeout_overall=ANSWER_S).endswith(_BANNER):
+            raise TransportError("no soft reset")
+
     def exec_raw_no_follow(self, command: str | bytes) -> None:
         if not self.read_until(1, b">").endswith(b">"):
             raise TransportError("the board shows no prompt")

@@ -6,6 +6,7 @@ So a node that runs from a timer goes on meanwhile, and may print a line at any 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,7 +18,9 @@ from swarm.serial import who
 from swarm.serial.answer import SHOWN
 from swarm.serial.port import ANSWER_S, BoardError, open_port
 
-_ATTEMPTS = 3  # at having the prompt answer, in ANSWER_S
+_ATTEMPT_S = ANSWER_S / 3  # for one attempt at having the prompt answer
+_SHOT_S = 0.2  # and for each of many
+HANG_S = 15.0  # for the watchdog to restart a board that hangs, which takes 8 s, and for the start
 
 
 @contextmanager
@@ -28,11 +31,11 @@ def raw_repl(port: str) -> Iterator[SerialTransport]:
 
 
 @contextmanager
-def prompt(transport: SerialTransport, port: str) -> Iterator[None]:
-    """The raw REPL at an open port, left again at the end; BoardError when no MicroPython of today answers."""
+def prompt(transport: SerialTransport, port: str, patience_s: float = ANSWER_S) -> Iterator[None]:
+    """The raw REPL at an open port, left again at the end; BoardError when no MicroPython of today answers in that time."""
     try:
         try:
-            _enter(transport)
+            enter(transport, patience_s)
         except (TransportError, OSError, serial.SerialException) as error:
             raise BoardError(
                 f"{port}: no MicroPython prompt answers; is it a board with MicroPython, and does no program keep it "
@@ -47,15 +50,30 @@ def prompt(transport: SerialTransport, port: str) -> Iterator[None]:
             transport.serial.flush()
 
 
-def _enter(transport: SerialTransport) -> None:
-    """Enter the raw REPL; asked again after a while, since a board that just starts may have thrown the first away."""
-    transport.serial.timeout = ANSWER_S / _ATTEMPTS
-    for attempt in range(_ATTEMPTS):
+def enter(transport: SerialTransport, patience_s: float = ANSWER_S) -> None:
+    """Enter the raw REPL; TransportError when that does not happen in that time.
+
+    Asked again and again: a board that just starts may have thrown the first away, and one that starts over and over
+    shows its prompt only when an interrupt meets its start.
+    """
+    now = begun = time.monotonic()
+    again = False
+    while True:
+        attempt_s = _ATTEMPT_S if now < begun + ANSWER_S else _SHOT_S
+        transport.serial.timeout = attempt_s
         try:
-            transport.enter_raw_repl(soft_reset=False, timeout_overall=ANSWER_S / _ATTEMPTS)
+            transport.enter_raw_repl(soft_reset=False, timeout_overall=attempt_s)
+            if again:  # the answers to the attempts before may be still to come
+                end = time.monotonic() + attempt_s
+                transport.serial.timeout = _SHOT_S
+                while transport.serial.read(1) and time.monotonic() < end:
+                    pass
+                transport.enter_raw_repl(soft_reset=False, timeout_overall=attempt_s)
             break
         except TransportError:
-            if attempt == _ATTEMPTS - 1:
+            again = True
+            now = time.monotonic()
+            if now >= begun + patience_s:
                 raise
     transport.serial.timeout = ANSWER_S
 

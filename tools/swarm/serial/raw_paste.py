@@ -20,19 +20,21 @@ _TAKEN = b"OK"
 _MORE, _END = 0x01, 0x04  # from the board: it takes another window of bytes; it takes no more
 # For all of it, whatever comes in between; and so many bytes a second more.
 _PATIENCE_S = 30.0
+_ENTER_S = 5.0  # for the board to begin with it
 _SLOWEST = 500
 
 
 def send(port: serial.Serial, code: bytes) -> None:
     """Give code to a raw REPL that has shown its prompt, and have it start. TransportError when it takes none."""
-    end = time.monotonic() + _PATIENCE_S + len(code) / _SLOWEST
+    begun = time.monotonic()
     port.write(_ENTER)
     seen = b""
     while not seen.endswith(_ENTERED):
-        seen = (seen + _read(port, 1, end))[-len(_REFUSED) :]
+        seen = (seen + _read(port, 1, begun + _ENTER_S))[-len(_REFUSED) :]
         if seen == _REFUSED:
-            _send_plainly(port, code, end)
+            _send_plainly(port, code, begun + _PATIENCE_S + len(code) / _SLOWEST)
             return
+    end = begun + _PATIENCE_S + len(code) / _SLOWEST
     room = window = int.from_bytes(_read(port, 2, end), "little")
     while code:
         while room == 0 or port.in_waiting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 
 from mpremote.transport_serial import SerialTransport
 
@@ -91,13 +92,14 @@ def read_runtime(transport: SerialTransport, port: str) -> dict:
 
 def _json(transport: SerialTransport, port: str, code: str):
     """The answer that code prints on the board, among lines the node may print meanwhile, some of them JSON."""
+    answer = f"answer{secrets.token_hex(4)}"  # no line that the user's code prints has it
     for _ in range(_ATTEMPTS):  # a node's line may come in the middle of the answer
-        output = run(transport, port, code)
+        output = run(transport, port, code.replace("answer", answer))
         for line in output.splitlines():
             with contextlib.suppress(ValueError):
                 found = parse(line)
-                if isinstance(found, dict) and "answer" in found:
-                    return found["answer"]
+                if isinstance(found, dict) and answer in found:
+                    return found[answer]
     raise _not_understood(port, repr(output))
 
 
