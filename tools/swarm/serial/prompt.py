@@ -32,7 +32,7 @@ def raw_repl(port: str) -> Iterator[SerialTransport]:
 
 @contextmanager
 def prompt(transport: SerialTransport, port: str, patience_s: float = ANSWER_S) -> Iterator[None]:
-    """The raw REPL at an open port, left again at the end; BoardError when no MicroPython of today answers in that time."""
+    """The raw REPL at an open port, left again at the end; BoardError when no MicroPython of today answers by then."""
     try:
         try:
             enter(transport, patience_s)
