@@ -22,6 +22,7 @@ from swarm.serial.targets import Target
 from swarm.watch import node_table
 
 MOST = 700
+_DONE = b"\x04\x04>"
 _RAW = b"\xfe\xferaw REPL; CTRL-B to exit\r\n>"  # to the second of what is written
 _PASTE = b"\xfeR\x01\x80\x00"
 _STATUS = (
@@ -30,8 +31,8 @@ _STATUS = (
     b'"instant_in_us": null, "sample": null, "counters": {"foreign": 1, "forged": 0}, "errors": []}}\r\n'
 )
 _KEYS = json.loads(_STATUS)["answer"].keys()
-_DONE = b"\x04\x04>"
-_TO_STATUS = _RAW + _PASTE + b"\xfe\x04" + _STATUS + _DONE
+_ASKED = _RAW + _PASTE + b"\xfe\x04<<< micropython 1 28 0 >>>\r\n" + _DONE  # which Python answers
+_TO_STATUS = _ASKED + _PASTE + b"\xfe\x04" + _STATUS + _DONE
 SEEDS = (
     b"\x00",
     b"\x00" + _TO_STATUS,
@@ -39,16 +40,16 @@ SEEDS = (
     b"\x00" + _TO_STATUS.replace(b'"Pinging"', b'"\\u001b[2J"'),
     b"\x00" + _TO_STATUS.replace(b"[]", b"5"),
     b"\x01" + _TO_STATUS + _PASTE + b"\xfe\x01\x04" + b"\x1b[Hscreen\r\n" + _DONE,
-    b"\x02" + _RAW + _PASTE + b"\xfe\x04" + b'{"answer": ["micropython", [1, 28, 0], 2147483647]}' + _DONE,
-    b"\x03" + _RAW + _PASTE + b"\xfe\x04" + b"<<< 'rp2' >>>" + _DONE,
-    b"\x04" + _RAW + _PASTE + b"\xfe\x04\x04Traceback (most recent call last):\r\nOSError: 28\r\n\x04>",
-    b"\x04" + _RAW + _PASTE + b"\xfe\x04\x04\x1b[2J\xc3\x28\x04>",
-    b"\x04" + _RAW + _PASTE + b"\xfe\x04\x04 \r\n\x04>",
+    b"\x02" + _ASKED + _PASTE + b"\xfe\x04" + b'{"answer": ["micropython", [1, 28, 0], 2147483647]}' + _DONE,
+    b"\x03" + _ASKED + _PASTE + b"\xfe\x04" + b"<<< 'rp2' >>>" + _DONE,
+    b"\x04" + _ASKED + _PASTE + b"\xfe\x04\x04Traceback (most recent call last):\r\nOSError: 28\r\n\x04>",
+    b"\x04" + _ASKED + _PASTE + b"\xfe\x04\x04\x1b[2J\xc3\x28\x04>",
+    b"\x04" + _ASKED + _PASTE + b"\xfe\x04\x04 \r\n\x04>",
     b"\x00\xff" + b"noise ",
     b"\x05\xff" + b"noise ",
     b"\x05\xfe>>> ",
     b"\x05\xfe\xfe" + _STATUS[11:-3] + b"\r\n",
-    b"\x00" + _RAW + _PASTE + b"\xfe\xff\x01",
+    b"\x00" + _ASKED + _PASTE + b"\xfe\xff\x01",
 )
 WORDS = (
     "raw REPL; CTRL-B to exit\r\n>",
