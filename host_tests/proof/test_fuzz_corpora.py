@@ -95,6 +95,7 @@ DEFECTS = {
         ("tools/swarm/serial/answer.py", "return plain(value) if isinstance(value, str) else value", "return value"),
         ("tools/swarm/serial/status.py", "return plain(run(", "return str(run("),
         ("tools/swarm/serial/raw_paste.py", "if time.monotonic() >= end:", "if False:"),
+        ("tools/swarm/watch/instants.py", "or time.monotonic() > end", ""),
     ),
 }
 

@@ -19,7 +19,7 @@ from swarm.serial.prompt import prompt
 from swarm.serial.prompt import run as run_code
 from swarm.serial.status import read_runtime, read_screen, read_status
 from swarm.serial.targets import Target
-from swarm.watch import node_table
+from swarm.watch import instants, node_table
 
 MOST = 700
 _DONE = b"\x04\x04>"
@@ -50,6 +50,11 @@ SEEDS = (
     b"\x05\xfe>>> ",
     b"\x05\xfe\xfe" + _STATUS[11:-3] + b"\r\n",
     b"\x00" + _ASKED + _PASTE + b"\xfe\xff\x01",
+    b"\x00" + _ASKED.replace(b"micropython", b"\x1b[2Jpython") + _PASTE,
+    b"\x00" + _ASKED.replace(b"28", b"9" * 600) + _PASTE,
+    b"\x06" + _ASKED + _PASTE + b"\xfe\x04" + b"\xfe<<< -5 >>>" * 5 + _DONE,
+    b"\x06" + _ASKED + _PASTE + b"\xfe\x04" + b"\xfe<<< " + b"9" * 100 + b" >>>",
+    b"\x06" + _ASKED + _PASTE + b"\xfe\x04\xff" + b"noise ",
 )
 WORDS = (
     "raw REPL; CTRL-B to exit\r\n>",
@@ -164,7 +169,7 @@ class Port:
 
 
 serial.serial_for_url = Port
-for module in (transport_serial, port, raw_paste, targets, prompts):
+for module in (transport_serial, port, raw_paste, targets, prompts, instants):
     module.time = clock
 secrets.token_hex = lambda _: ""  # so that what a board sends is an answer
 
@@ -204,7 +209,13 @@ def _application(transport):
     assert status is None or isinstance(status, dict)
 
 
-_TOOLS = (_status, _screen, _runtime, _value, _output)  # at a prompt
+def _sampled(transport):
+    status = {"sample": {"late_us": 5}, "instant_in_us": -5}
+    bounds = instants.read(transport, _PORT, status)["sampled"]
+    assert bounds is None or bounds.low_us <= bounds.high_us
+
+
+_TOOLS = (_status, _screen, _runtime, _value, _output, None, _sampled)  # at a prompt; None: without one
 
 
 def run(data):
@@ -213,12 +224,12 @@ def run(data):
     script = data[1:]
     clock.now = 0.0
     try:
-        chosen = data[0] % (len(_TOOLS) + 1) if data else 0
+        tool = _TOOLS[data[0] % len(_TOOLS)] if data else _status
         with port.open_port(_PORT) as transport:
-            if chosen == len(_TOOLS):
+            if tool is None:
                 _application(transport)
             else:
                 with prompt(transport, _PORT):
-                    _TOOLS[chosen](transport)
+                    tool(transport)
     except (BoardError, TransportError) as error:
         assert _harmless(str(error)), error

@@ -11,6 +11,7 @@ from swarm.serial.port import GONE, BoardError
 _OLDEST = (1, 19)  # of MicroPython, which runs what mpy-cross makes here
 _RUN = ("micropython", "cpython")  # the second is that of virtual boards only
 _NAMES = {"micropython": "MicroPython", "circuitpython": "CircuitPython"}
+_DIGITS = 5  # of a version's part
 _ASK = "import sys\nprint('<<<', sys.implementation.name, *sys.implementation.version[:3], '>>>')"
 
 
@@ -25,7 +26,7 @@ def check(transport: SerialTransport, port: str) -> None:
     except (TransportError, *GONE):
         return
     name, *numbers = said.partition("<<<")[2].partition(">>>")[0].split() or [""]
-    if not name or not all(number.isdecimal() for number in numbers):
+    if not name or not all(number.isdecimal() and len(number) <= _DIGITS for number in numbers):
         return
     version = tuple(int(number) for number in numbers)
     if name in _RUN and version >= _OLDEST:

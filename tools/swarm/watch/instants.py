@@ -70,18 +70,27 @@ def read(transport: SerialTransport, port: str, status: dict) -> dict:
 
 def _ask(serial, late_us: int) -> Bounds:
     """One question and its answer, among lines that the node prints meanwhile. ValueError when none comes."""
-    said = b""
-    asked_us = time.monotonic_ns() / 1000
+    asked_us = time.monotonic() * 1e6
     serial.write(b"?")
-    while not said.endswith(b"<<<"):
-        byte = serial.read(1)
-        if not byte:
-            raise ValueError("no answer")
-        said = said[-2:] + byte
-    answered_us = time.monotonic_ns() / 1000
-    left_us = int(serial.read_until(b">>>").removesuffix(b">>>"))
+    _read_up_to(serial, b"<<<")
+    answered_us = time.monotonic() * 1e6
+    left_us = int(_read_up_to(serial, b">>>"))
+    if abs(left_us) > _USEFUL_US:
+        raise ValueError("no time that a node can tell")
     wrong_us = abs(left_us) * _CRYSTAL
     return Bounds(asked_us + left_us + late_us - wrong_us, answered_us + left_us + late_us + wrong_us)
+
+
+def _read_up_to(serial, mark: bytes) -> bytes:
+    """What comes before a mark. ValueError when that does not come soon."""
+    said = b""
+    end = time.monotonic() + _WAIT_S
+    while not said.endswith(mark):
+        byte = serial.read(1)
+        if not byte or time.monotonic() > end:
+            raise ValueError("no answer")
+        said += byte
+    return said.removesuffix(mark)
 
 
 def skew(sampled: list[Bounds]) -> tuple[float, float]:
