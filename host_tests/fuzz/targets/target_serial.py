@@ -169,7 +169,7 @@ class Port:
 
 
 serial.serial_for_url = Port
-for module in (transport_serial, port, raw_paste, targets, prompts, instants):
+for module in (transport_serial, port, raw_paste, targets, prompts, application, instants):
     module.time = clock
 secrets.token_hex = lambda _: ""  # so that what a board sends is an answer
 
