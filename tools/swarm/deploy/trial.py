@@ -141,7 +141,7 @@ class Trial:
         runs = slot_of(status["runs_from"])
         if runs != slot:
             if back is not None and runs == back:
-                raise BadVersion("the new version made it restart")
+                raise BadVersion("the new version made it restart, as code that hangs does: mend it, then deploy again")
             differs = f"its main.py loads {status['runs_from']}: is another main.py frozen into its firmware?"
         elif status["node"] != self._member.id or status["digest"] != self._project.digest():
             differs = f"it is node {status['node']} of a swarm with digest {status['digest']}"
