@@ -425,6 +425,22 @@ def test_a_mistake_in_a_local_file_is_told_once_and_of_no_board(box, told, capsy
         own.write_text(before)
 
 
+def test_two_boards_of_one_id_and_one_hardware_id_are_two(tmp_path):
+    """Some makers give all their boards one id; one board at two ports is still one."""
+    assert cli.main(["init", str(tmp_path), "--board", "VIRTUAL", "--ports", "a", "b", "--open"]) == 0
+    described = project.load(tmp_path / "swarm.toml")
+
+    def board(port, session):
+        status = {"node": 1, "session": session}
+        look = {"status": status, "digest": described.digest(), "sessions": []}
+        return examination.Board(port, None, None, facts={"hardware": "00"}, look=look)
+
+    later = findings.EARLIEST_SESSION
+    for sessions, faults in (((later, later + 9), ["twice", "twice"]), ((later, later), [])):
+        looked = [board(port, session) for port, session in zip("ab", sessions, strict=True)]
+        assert [one.fault for one in findings._OfSwarm(described, looked, None).of_pairs()] == faults
+
+
 def test_what_is_said_of_a_sensor_that_fails(box, told, capsys):
     """What to type is not a reset, which would repeat it."""
     own, lib = box.file.parent / "sensor.py", box.file.parent / "lib"

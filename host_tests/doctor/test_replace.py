@@ -5,6 +5,7 @@ import re
 import shutil
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from esp32_mock_bootloader import mock_bootloader
@@ -274,3 +275,12 @@ def test_help_has_examples_and_exit_statuses(capsys):
         cli.main(["replace", "--help"])
     told = capsys.readouterr().out
     assert "swarm replace 3 --port" in told and "exit status: 0 " in told
+
+
+def test_a_serial_number_that_several_boards_have_is_not_noted(monkeypatch):
+    """Then the board is found by its port."""
+    ports = [SimpleNamespace(device=f"/dev/{name}", serial_number="0001", location=name) for name in "ab"]
+    monkeypatch.setattr(replacement.list_ports, "comports", lambda: ports)
+    assert replacement._serial_at("/dev/a") is None
+    del ports[1]
+    assert replacement._serial_at("/dev/a") == "0001" and replacement._serial_at("/dev/c") is None

@@ -11,6 +11,8 @@ import sys
 import pytest
 
 from swarm import cli
+from swarm.deploy import payload
+from swarm.deploy.own_code import OwnFile, PayloadError
 from swarm.output import descriptors, readable, writable
 from swarm.serial import port
 from swarm.serial.port import BoardError, open_port
@@ -85,6 +87,15 @@ def test_a_full_disk_names_the_file(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(os, "fsync", full)
     assert cli.main(["init", "--nodes", "1", "--board", "VIRTUAL", "--open"]) == 1
     assert "No space left on device: 'swarm.toml'" in capsys.readouterr().err and os.listdir() == []
+    assert cli.main(["init", "--nodes", "1", "--board", "VIRTUAL"]) == 1
+    assert "No space left on device: 'swarm.key'" in capsys.readouterr().err and os.listdir() == []
+    monkeypatch.undo()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(PayloadError, match="gone/swarm-compile-.*: No such file or directory, which compiling own.py"):
+        payload.compile_own(OwnFile("own.py", tmp_path / "own.py", b"full = 1"))
+    with open("/dev/full", "w") as full_disk:
+        done = subprocess.run([*SWARM, "diagram"], stdout=full_disk, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "swarm: standard output: No space left on device\n")
 
 
 def test_few_files_at_a_time_are_made_more_or_told(monkeypatch):

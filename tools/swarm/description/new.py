@@ -82,11 +82,15 @@ def write(described: Project, text: str) -> None:
 def _write_key(path: Path) -> None:
     """Write a new key, for its owner's eyes only. FileExistsError when there is a file already."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        os.fchmod(file.fileno(), 0o600)  # a umask may have taken the owner's own permissions
-        file.write(secrets.token_hex(_KEY_BYTES) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            os.fchmod(file.fileno(), 0o600)  # a umask may have taken the owner's own permissions
+            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _write_both(path: Path, text: str, key_path: Path) -> None:

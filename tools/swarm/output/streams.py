@@ -15,6 +15,9 @@ from rich.console import Console, RenderableType
 _UNBOUNDED = 10_000  # columns, where the output is no terminal: a program or a file has no edge
 
 
+_NAMES = {1: "standard output", 2: "standard error"}
+
+
 class _Stream(io.FileIO):
     """An open descriptor that becomes the null device when its reader is gone."""
 
@@ -26,6 +29,8 @@ class _Stream(io.FileIO):
             os.dup2(sink, self.fileno())
             os.close(sink)
             return super().write(data)
+        except OSError as error:  # as of a full disk
+            raise OSError(error.errno, error.strerror, _NAMES[self.fileno()]) from None
 
 
 def outlive_readers() -> None:
