@@ -55,7 +55,7 @@ class App:
         self._interrupts = 0
         self.ticked = ticks_ms()
         if config["watchdog_ms"]:
-            signs.watch(config["watchdog_ms"], True)
+            signs.watch(config["watchdog_ms"])
 
     def start_timer(self):
         """Start the node; from now on everything happens in callbacks of a timer."""
@@ -159,7 +159,15 @@ class App:
         for text in self.errors:
             if text.startswith(kind):
                 return
-        text = where + ": " + describe(error)
+        text = kind + str(error)
+        try:
+            import raised
+
+            text = where + ": " + raised.describe(error)
+        except MemoryError:
+            pass  # that must do
+        finally:
+            sys.modules.pop("raised", None)
         self.say("error: " + text)
         self.errors.append(text)
         if len(self.errors) > _ERRORS:
@@ -171,7 +179,7 @@ class App:
         Whatever it does, the node goes on: this is the one way into the user's code.
         """
         began = ticks_ms()
-        signs.watch(signs.CALL_MS, False)
+        signs.watch(1)
         try:
             value = function()
             if hasattr(value, "send"):
@@ -198,23 +206,8 @@ class App:
                 self.errors.append(_UNTOLD)
             done(None)
         finally:
-            signs.watch(0, False)
+            signs.watch(0)
         return False
-
-
-def describe(error):
-    """An error in words, and where it was raised, when that is known: the node itself is compiled without its lines."""
-    import io  # only an error needs it
-
-    text = "%s: %s" % (type(error).__name__, error)
-    said = io.StringIO()
-    sys.print_exception(error, said)  # type: ignore[attr-defined]
-    frames = said.getvalue().split('  File "')
-    if len(frames) > 1:
-        file, place = frames[-1].split("\n")[0].split('"')
-        if not place.startswith(", line 1, in ") or place.endswith("<module>"):
-            text += " (%s%s)" % (file, place.split(", in ")[0])
-    return text
 
 
 def check_json(value):

@@ -8,7 +8,7 @@ import sys
 import board
 import machine
 import signs
-from app import App, describe
+from app import App
 from config import load, load_key
 from store import next_session, open_store
 from tracing import Trace
@@ -38,7 +38,7 @@ def make():
         kept = {key: config[key] for key in _KEPT}
         faction.app = App(kept, key == DEMONSTRATION_KEY, node, links, trace, sensor)  # type: ignore[assignment]
     finally:
-        for name in ("assembly", "config", "store"):
+        for name in ("assembly", "config", "store", "raised"):
             sys.modules.pop(name, None)
     return faction.app
 
@@ -79,15 +79,17 @@ def make_node(config, key, session, imin_ms, observer):
 def load_sensor():
     """The user's sensor module, afresh: a restart begins its warm-up again. Raises ValueError, naming what is wrong."""
     sys.modules.pop("sensor", None)
-    signs.watch(signs.CALL_MS, False)
+    signs.watch(1)
     try:
         import sensor
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
+        from raised import describe
+
         raise ValueError("sensor.py: %s: mend it, then deploy again" % describe(error))
     finally:
-        signs.watch(0, False)
+        signs.watch(0)
     for name in ("warm_up", "sample"):
         if not hasattr(sensor, name):
             raise ValueError("sensor.py: has no %s(): write it, then deploy again" % name)

@@ -6,22 +6,18 @@ application is application.py beside this file, in the version that runs; withou
 
 import gc
 import os
+import sys
 from time import ticks_diff, ticks_ms
 
 import board
 import machine
-from micropython import const
 from signs import FAILED, SLOT_MS, Signs
 
 import faction
 
-SKIP_FILE = "faction.skip"  # while this file is there, the node is not started
-
 # After a start that failed for want of memory, radio or storage, or that was interrupted, and after the watchdog's
 # reset: whatever hangs would do so again, and tools get in meanwhile.
 _RETRY_MS = 60_000
-
-_REASON = const(8)  # of an RP2040's watchdog, the register that tells in its lowest bit whether it was that
 
 left = False  # main.py has left the version that ran before this start, whatever that did
 _timer = None  # shows by the LED that no node runs
@@ -31,15 +27,17 @@ def main():
     """Start this board's node, unless a file or a held button says not to, and run the user's application beside it."""
     faction.start = start
     faction.run = run
-    reason = _skipped()
+    import hindrance
+
+    del sys.modules["hindrance"]
+    reason = hindrance.wish()
     if reason:
         faction.failure = "not started: " + reason
         print("faction:", faction.failure)
         return
-    watchdog = getattr(board, "WATCHDOG", None)  # where an RP2040's is: its reset_cause() is the same for all resets
-    bitten = machine.mem32[watchdog + _REASON] & 1 if watchdog else machine.reset_cause() == machine.WDT_RESET
-    if bitten and not left:
-        _fail(OSError("the watchdog has reset the board: your code hangs, or the node stood still"), machine.reset)
+    error = hindrance.hang()
+    if error and not left:
+        _fail(error, machine.reset)
         return
     print("faction: starting")  # a start takes seconds, and a tool that hears nothing would ask: a Ctrl-C would end it
     files = os.listdir(__file__.rpartition("autostart.")[0][:-1] or ".")
@@ -94,19 +92,8 @@ def stop():
         app.runner.stop()
 
 
-def _skipped():
-    """Why the node is not to be started at this boot, or None."""
-    if SKIP_FILE in os.listdir():
-        return "the file %s is there: remove it and reset" % SKIP_FILE
-    if board.BUTTON is not None:
-        button = machine.Pin(board.BUTTON, machine.Pin.IN, machine.Pin.PULL_UP)
-        if not button.value():
-            return "the button is held: release it and reset"
-    return None
-
-
-def _fail(error, again):
-    """Say why no node runs, on the serial line and by the LED; again: is called where a later start may do better."""
+def _fail(error, function):
+    """Say why no node runs, on the serial line and by the LED; function: called where a later start may do better."""
     global _timer
     gc.collect()
     if faction.application == "starts":
@@ -127,7 +114,7 @@ def _fail(error, again):
     def tick(_):
         signs.tick(ticks_ms())
         if retry and ticks_diff(ticks_ms(), failed) > _RETRY_MS:
-            again()
+            function()
 
     _timer = machine.Timer(board.TIMER)
     _timer.init(mode=machine.Timer.PERIODIC, period=SLOT_MS // 4, callback=tick)

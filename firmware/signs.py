@@ -10,7 +10,7 @@ FAILED = const(0x0015)  # no node runs, or the application has an error
 SLOT_MS = const(64)
 _SLOTS = const(16)
 
-CALL_MS = const(8000)  # for a call of the user's code; an RP2040's watchdog knows no more than 8388
+_CALL_MS = const(8000)  # for a call of the user's code; an RP2040's watchdog knows no more than 8388
 _NEVER_MS = const(1_000_000_000)  # eleven days, and a node feeds it
 _CLEAR = const(0x3000)  # behind an RP2040's watchdog: where to write what is to be cleared in its first register
 _ENABLE = const(0x4000_0000)  # in that
@@ -34,18 +34,18 @@ class Signs:
             _watchdog.feed()
 
 
-def watch(timeout_ms, stays):
-    """Have the chip reset the board when neither this nor tick() is called for that long; 0: there is no hurry.
+def watch(timeout):
+    """Have the chip reset the board when neither this nor tick() is called for that many ms, from now on and for good.
 
-    stays: it is for the node, from now on. Otherwise it is for a call of the user's code, which nothing else ends when
-    it hangs in a callback: at an idle prompt Ctrl-C is a key, and a Pico's USB waits for callbacks.
+    1: while a call of the user's code runs, for which there are 8 s; 0: it is back. Nothing else ends a callback that
+    hangs: at an idle prompt Ctrl-C is a key, and a Pico's USB waits for callbacks.
     """
     global _watchdog, _registers
-    if _registers is None and (_watchdog or not stays):
+    if _registers is None and (_watchdog or timeout <= 1):
         return
-    if timeout_ms or not _registers:
-        _watchdog = machine.WDT(timeout=timeout_ms or _NEVER_MS)
+    if timeout or not _registers:
+        _watchdog = machine.WDT(timeout=timeout if timeout > 1 else _CALL_MS if timeout else _NEVER_MS)
     else:
         machine.mem32[_registers + _CLEAR] = _ENABLE
-    if stays:
+    if timeout > 1:
         _registers = None

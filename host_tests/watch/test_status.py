@@ -140,7 +140,7 @@ def test_a_board_that_starts_or_runs_a_program_is_not_interrupted(tmp_path):
         table.start(1)
         table.wait_line(1, "busy")
         shown = status("--port", table.ports[1])
-        assert shown.returncode == 1 and "does it not just start, or run another program?" in shown.stderr
+        assert shown.returncode == 1 and "no MicroPython prompt answers, and no node" in shown.stderr
         table.wait(lambda: True)
         for event in table.events(0.3):
             table.run.take(event)

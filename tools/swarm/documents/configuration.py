@@ -35,7 +35,9 @@ _KEYS = {
     "channel": ("WiFi channel of `espnow`; a radio without a country refuses 12 and above",),
     "baud": ("speed of `uart`",),
     "trace": ("transitions kept for `faction.trace()`, 6 bytes each",),
-    "watchdog_ms": ("reset the board when the node stands still for so long, from 10 s after its start; 0: never",),
+    "watchdog_ms": (
+        "reset the board when the node stands still for so long; 0: only in a call of your sensor that takes 8 s",
+    ),
 }
 
 

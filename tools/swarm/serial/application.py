@@ -46,8 +46,8 @@ def of_application(transport: SerialTransport, port: str, request: str = "status
         check_status(status, port)
     elif _PROMPT not in answer:
         raise BoardError(
-            f"{port}: no MicroPython prompt answers, and no node; is it a board with MicroPython, and does it not just "
-            f"start, or run another program? `mpremote connect {port} reset` starts it again",
+            f"{port}: no MicroPython prompt answers, and no node; is it a board with MicroPython? One that starts, or "
+            "whose sensor hangs, answers within 15 s: ask again; `swarm deploy` waits for it, and ends what runs",
             "silent",
         )
     return status

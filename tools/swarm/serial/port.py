@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -147,9 +148,11 @@ class _QuietTransport(SerialTransport):
         TransportError when what comes is no value.
         """
         value = f"repr({expression})" if parse else expression
-        said = self.exec(f"print('<<<', {value}, '>>>')")  # in one call, and without a string that takes memory
+        mark = secrets.token_hex(4)  # no line that the user's code prints has it
+        # In one call, and without a string that takes memory.
+        said = self.exec(f"print('<<<{mark}', {value}, '{mark}>>>')").decode("utf-8", "replace")
         try:
-            answer = said[said.index(b"<<<") + 3 : said.rindex(b">>>")].strip()
+            answer = said[said.index(f"<<<{mark}") + 3 + len(mark) : said.rindex(f"{mark}>>>")].strip().encode()
             return ast.literal_eval(answer.decode()) if parse else answer
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             raise TransportError(f"the board's answer is no value: {said[:SHOWN]!r}") from None

@@ -38,8 +38,8 @@ def prompt(transport: SerialTransport, port: str, patience_s: float = ANSWER_S) 
             enter(transport, patience_s)
         except (TransportError, OSError, serial.SerialException) as error:
             raise BoardError(
-                f"{port}: no MicroPython prompt answers; is it a board with MicroPython, and does no program keep it "
-                f"busy? `mpremote connect {port} reset` starts it again",
+                f"{port}: no MicroPython prompt answers; is it a board with MicroPython? A program that takes no "
+                "interrupt is ended by the board's reset button, or its power",
                 "silent",
             ) from error
         who.check(transport, port)

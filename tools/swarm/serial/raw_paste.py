@@ -19,7 +19,7 @@ _PIECE, _REST_S = 64, 0.01
 _TAKEN = b"OK"
 _MORE, _END = 0x01, 0x04  # from the board: it takes another window of bytes; it takes no more
 # For all of it, whatever comes in between; and so many bytes a second more.
-_PATIENCE_S = 30.0
+_PATIENCE_S = 10.0
 _ENTER_S = 5.0  # for the board to begin with it
 _SLOWEST = 500
 

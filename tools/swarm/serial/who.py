@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
@@ -12,7 +14,7 @@ _OLDEST = (1, 19)  # of MicroPython, which runs what mpy-cross makes here
 _RUN = ("micropython", "cpython")  # the second is that of virtual boards only
 _NAMES = {"micropython": "MicroPython", "circuitpython": "CircuitPython"}
 _DIGITS = 5  # of a version's part
-_ASK = "import sys\nprint('<<<', sys.implementation.name, *sys.implementation.version[:3], '>>>')"
+_ASK = "import sys\nprint('<<<{0}', sys.implementation.name, *sys.implementation.version[:3], '{0}>>>')"
 
 
 def check(transport: SerialTransport, port: str) -> None:
@@ -21,11 +23,12 @@ def check(transport: SerialTransport, port: str) -> None:
     What answers nothing that is understood is let pass: it just starts, or its node prints a line in between, and
     whoever goes on is told by what it says then.
     """
+    mark = secrets.token_hex(4)  # no line that the user's code prints has it
     try:
-        said = plain(transport.exec(_ASK).decode("utf-8", "replace"))
+        said = plain(transport.exec(_ASK.format(mark)).decode("utf-8", "replace"))
     except (TransportError, *GONE):
         return
-    name, *numbers = said.partition("<<<")[2].partition(">>>")[0].split() or [""]
+    name, *numbers = said.partition(f"<<<{mark}")[2].partition(f"{mark}>>>")[0].split() or [""]
     if not name or not all(number.isdecimal() and len(number) <= _DIGITS for number in numbers):
         return
     version = tuple(int(number) for number in numbers)
