@@ -162,7 +162,7 @@ def test_first_samples_and_their_skew():
     assert told(watch)[-1] == "node 1 samples 20.5, -20 us" and watch.first_samples() == "first samples: 1"
     watch.take(two, status(2, sample=record(2, 1200), **done), 1)
     assert told(watch)[-1] == "node 2 samples 20.5, +1.2 ms"
-    assert watch.first_samples() == "first samples: 2, skew not known: they were not watched, or too long ago"
+    assert watch.first_samples() == "first samples: 2, skew not known: it was too long ago, or not watched"
     watch.take(three, status(3, sample=record(3, 5_000_000, True), sampled=Bounds(9e6, 9e6), **done), 1)
     assert told(watch)[-1] == "node 3 samples 20.5, +5.0 s late" and watch.skew() == "", "it was late"
     watch.take(one, status(1, sample=record(1, -20), sampled=Bounds(1000, 3000), **done), 2)

@@ -29,12 +29,15 @@ _WINDOW = 32
 class OtherPython:
     """A board on which another Python than a MicroPython of today answers, at a port of its own, within the context.
 
+    runs: a program does, which takes no notice of anything but Ctrl-C.
+
     What CircuitPython says is from its sources (main.c, shared/runtime/pyexec.c, 9.1): after code.py it waits for "any
     key", which it swallows; then its prompt is as MicroPython's. A MicroPython before 1.14 knows no raw-paste mode: its
     raw REPL takes the request for that as code, and its Ctrl-A begins anew (lib/utils/pyexec.c, 1.9.4).
     """
 
-    def __init__(self, what):
+    def __init__(self, what, runs=False):
+        self._runs = runs
         self._name, self._version, self._banner = what
         self._waits = self._raw_paste = self._name == "circuitpython"
         self._raw = False
@@ -55,7 +58,7 @@ class OtherPython:
         os.close(self._end)
 
     def _serve(self):
-        if self._waits:
+        if self._waits and not self._runs:
             self._say(_ANY_KEY)
         with contextlib.suppress(OSError):  # both ends are closed
             while data := os.read(self._end, 1):
@@ -65,7 +68,11 @@ class OtherPython:
         os.write(self._end, data)
 
     def _take(self, byte):
-        if self._waits:
+        if self._runs:
+            if byte == b"\x03":
+                self._runs = False
+                self._say(b"Traceback (most recent call last):\r\nKeyboardInterrupt:\r\n" + _ANY_KEY)
+        elif self._waits:
             self._waits = False
             self._say(b"\r\n" + self._banner + b"\r\n>>> ")
         elif not self._raw:
@@ -156,6 +163,17 @@ def test_another_python_is_told_by_its_name_with_what_to_do(what, name, tmp_path
         with pytest.raises(BoardError, match=f"{name} answers, and the node needs MicroPython 1.19 or newer; ") as why:
             raw_repl(board.port).__enter__()
         assert why.value.kind == "foreign"
+
+
+def test_a_program_on_another_python_is_stopped_by_a_deploy_and_told(tmp_path, monkeypatch, capsys):
+    """A look stops nothing, and says that it may be one."""
+    monkeypatch.chdir(tmp_path)
+    with OtherPython(CIRCUITPYTHON, runs=True) as board:
+        assert cli.main(["init", "--board", "RPI_PICO", "--ports", board.port]) == 0
+        assert cli.main(["status", "1"]) == 1
+        assert "is it a board with MicroPython" in capsys.readouterr().err
+        assert cli.main(["deploy", "1"]) == 1
+        assert "CircuitPython 9.1.0 answers, and the node needs" in capsys.readouterr().err
 
 
 def test_long_code_reaches_a_raw_prompt_that_has_no_flow_control():

@@ -20,7 +20,9 @@ from rig_fixture import Table, lay_boards
 from swarm.serial import kept, permission, port, targets
 from swarm.serial.port import BoardError
 from swarm.serial.prompt import raw_repl
+from swarm.serial.targets import Target
 from swarm.verbs.options import add_targets
+from swarm.watch import instants
 
 SEED = 3
 SWARM = str(Path(sys.executable).with_name("swarm"))
@@ -126,6 +128,8 @@ def test_an_application_on_asyncio_goes_on(tmp_path):
             facts = json.loads(status("--port", table.ports[1], "--json").stdout)[table.ports[1]]
             assert (facts["node"], facts["state"], facts["session"]) == (1, "Bootstrapped", 1)
         assert "1     Bootstrapped  1/1" in status("--port", table.ports[1]).stdout
+        asked = targets.ask(Target("1", table.ports[1]), by_line=instants.read_by_line)
+        assert asked["sampled"].high_us - asked["sampled"].low_us > 0, "and when its sample was"
         table.wait(lambda: True)
         assert not any("Interrupt" in line for line in table.run.nodes[1].output), table.story()
 

@@ -2,7 +2,7 @@
 
 A sample's lateness is the time since the agreed instant as its node has that, and tells nothing of two nodes. The skew
 is the time between the earliest and the latest sample in time, by this computer's clock: bounds, from when each board
-says that it sampled, with what a question takes on the way; an application on asyncio is not asked that.
+says that it sampled, with what a question takes on the way.
 
 Boards are asked over their serial prompts about once a second, and left in peace while a first sample is due; their
 ports are free in between. Without NODE, --all and --port: the boards of `swarm demo --keep` or of `swarm board
@@ -74,7 +74,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _look_once(watch: Watch) -> int:
-    asked = targets.ask_all(watch.targets, instants.read)
+    asked = targets.ask_all(watch.targets, instants.read, instants.read_by_line)
     for target, answer in asked:
         watch.take(target, answer, 0)
     show(Group(title(watch), node_table.Nodes(watch.rows, waiting=True), *summary(watch)))

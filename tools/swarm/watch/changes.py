@@ -96,7 +96,7 @@ class Watch:
         taken = [status["sample"]["late"] for status in self._known() if status["sample"]]
         late = f", {sum(taken)} late" if any(taken) else ""
         in_time = len(taken) - sum(taken)
-        skew = self.skew() or ("skew not known: they were not watched, or too long ago" if in_time > 1 else "")
+        skew = self.skew() or ("skew not known: it was too long ago, or not watched" if in_time > 1 else "")
         return f"first samples: {len(taken)}{late}{', ' * bool(skew)}{skew}"
 
     def skew(self) -> str:

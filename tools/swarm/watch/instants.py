@@ -20,6 +20,7 @@ _TRIES = 5
 _WAIT_S = 1.0  # for an answer
 _CRYSTAL = 60e-6  # share of the time gone by that a board's clock is wrong by at most
 _USEFUL_US = 300_000_000  # after which a board's clock tells less than anybody wants to know
+_BY_LINE = b'"instant_in_us": '  # before the number in a status
 # Waits for a byte and answers at once, since what comes before is as slow as the board compiles.
 _ASK = f"""
 def _swarm_ask():
@@ -54,8 +55,7 @@ def read(transport: SerialTransport, port: str, status: dict) -> dict:
 
     What targets.ask takes to read more than the status.
     """
-    left_us = status["instant_in_us"]
-    if status["sample"] is None or left_us is None or not -_USEFUL_US < left_us <= 0:
+    if not _can_tell(status):
         return {"sampled": None}
     known = None
     try:
@@ -68,29 +68,51 @@ def read(transport: SerialTransport, port: str, status: dict) -> dict:
     return {"sampled": known}
 
 
-def _ask(serial, late_us: int) -> Bounds:
-    """One question and its answer, among lines that the node prints meanwhile. ValueError when none comes."""
+def read_by_line(transport: SerialTransport, port: str, status: dict) -> dict:
+    """As read(), of an application on asyncio, which is asked for a whole status: that takes longer, and tells less."""
+    if not _can_tell(status):
+        return {"sampled": None}
+    try:
+        return {"sampled": _ask(transport.serial, status["sample"]["late_us"], b"\rstatus\r", _BY_LINE, b",}", b"\n")}
+    except (ValueError, *GONE):
+        return {"sampled": None}
+
+
+def _can_tell(status: dict) -> bool:
+    """Whether a node knows how long its sample was ago, and well enough."""
+    left_us = status["instant_in_us"]
+    return status["sample"] is not None and left_us is not None and -_USEFUL_US < left_us <= 0
+
+
+def _ask(
+    serial, late_us: int, question: bytes = b"?", before: bytes = b"<<<", behind: bytes = b">", end: bytes = b">>"
+) -> Bounds:
+    """One question and its answer, among lines that the node prints meanwhile. ValueError when none comes.
+
+    before: what comes before the number; behind: bytes of which one follows it; end: of the answer.
+    """
     asked_us = time.monotonic() * 1e6
-    serial.write(b"?")
-    _read_up_to(serial, b"<<<")
+    serial.write(question)
+    _read_up_to(serial, before)
     answered_us = time.monotonic() * 1e6
-    left_us = int(_read_up_to(serial, b">>>"))
+    left_us = int(_read_up_to(serial, *(bytes((byte,)) for byte in behind))[:-1])
+    _read_up_to(serial, end)
     if abs(left_us) > _USEFUL_US:
         raise ValueError("no time that a node can tell")
     wrong_us = abs(left_us) * _CRYSTAL
     return Bounds(asked_us + left_us + late_us - wrong_us, answered_us + left_us + late_us + wrong_us)
 
 
-def _read_up_to(serial, mark: bytes) -> bytes:
-    """What comes before a mark. ValueError when that does not come soon."""
+def _read_up_to(serial, *marks: bytes) -> bytes:
+    """What comes, up to one of these marks and with it. ValueError when none comes soon."""
     said = b""
     end = time.monotonic() + _WAIT_S
-    while not said.endswith(mark):
+    while not said.endswith(marks):
         byte = serial.read(1)
         if not byte or time.monotonic() > end:
             raise ValueError("no answer")
         said += byte
-    return said.removesuffix(mark)
+    return said
 
 
 def skew(sampled: list[Bounds]) -> tuple[float, float]:

@@ -158,7 +158,7 @@ class Monitor:
 def _ask_timed(target: Target) -> tuple[dict, float]:
     """A board's answer, and the seconds that took."""
     start_s = time.monotonic()
-    return targets.ask(target, instants.read), time.monotonic() - start_s
+    return targets.ask(target, instants.read, instants.read_by_line), time.monotonic() - start_s
 
 
 def title(watch: Watch) -> Text:
