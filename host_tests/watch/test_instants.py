@@ -56,7 +56,7 @@ def test_what_cannot_be_told_is_not(table, monkeypatch):
         for changes in ({"sample": None}, {"instant_in_us": None}, {"instant_in_us": -400_000_000}):
             assert instants.read(transport, port, {**status, **changes}) == {"sampled": None}
         with monkeypatch.context() as patch:
-            patch.setattr(instants, "_ASK", "print('<<< nothing >>>')")
+            patch.setattr(instants, "_ASK", "print('<<<{1} nothing >>>')")
             assert instants.read(transport, port, status) == {"sampled": None}
     with raw_repl(port) as transport:
         assert instants.read(transport, port, status)["sampled"], "the prompt is found again"

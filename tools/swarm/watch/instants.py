@@ -8,6 +8,8 @@ only so good.
 
 from __future__ import annotations
 
+import re
+import secrets
 import time
 from dataclasses import dataclass
 
@@ -22,14 +24,14 @@ _CRYSTAL = 60e-6  # share of the time gone by that a board's clock is wrong by a
 _USEFUL_US = 300_000_000  # after which a board's clock tells less than anybody wants to know
 _BY_LINE = b'"instant_in_us": '  # before the number in a status
 # Waits for a byte and answers at once, since what comes before is as slow as the board compiles.
-_ASK = f"""
+_ASK = """
 def _swarm_ask():
     import sys, time, faction
     left = faction.app.node.first_sample.remaining_us
-    for _ in range({_TRIES}):
+    for _ in range({0}):
         sys.stdin.read(1)
         left_us = left(time.ticks_us())
-        print("<<<", left_us, ">>>")
+        print("<<<{1}", left_us, ">>>")
 _swarm_ask()
 del _swarm_ask
 """
@@ -58,10 +60,12 @@ def read(transport: SerialTransport, port: str, status: dict) -> dict:
     if not _can_tell(status):
         return {"sampled": None}
     known = None
+    mark = secrets.token_hex(4)  # no line that the user's code prints has it
     try:
-        transport.exec_raw_no_follow(_ASK)
+        transport.exec_raw_no_follow(_ASK.format(_TRIES, mark))
         for _ in range(_TRIES):
-            known = _ask(transport.serial, status["sample"]["late_us"]).and_also(known)
+            sampled = _ask(transport.serial, status["sample"]["late_us"], b"?", f"<<<{mark} ".encode(), b">>>")
+            known = sampled.and_also(known)
         transport.follow(_WAIT_S)
     except (TransportError, ValueError, *GONE):
         return {"sampled": None}
@@ -73,7 +77,7 @@ def read_by_line(transport: SerialTransport, port: str, status: dict) -> dict:
     if not _can_tell(status):
         return {"sampled": None}
     try:
-        return {"sampled": _ask(transport.serial, status["sample"]["late_us"], b"\rstatus\r", _BY_LINE, b",}", b"\n")}
+        return {"sampled": _ask(transport.serial, status["sample"]["late_us"], b"\rstatus\r", _BY_LINE, b"\n")}
     except (ValueError, *GONE):
         return {"sampled": None}
 
@@ -84,30 +88,27 @@ def _can_tell(status: dict) -> bool:
     return status["sample"] is not None and left_us is not None and -_USEFUL_US < left_us <= 0
 
 
-def _ask(
-    serial, late_us: int, question: bytes = b"?", before: bytes = b"<<<", behind: bytes = b">", end: bytes = b">>"
-) -> Bounds:
+def _ask(serial, late_us: int, question: bytes, before: bytes, end: bytes) -> Bounds:
     """One question and its answer, among lines that the node prints meanwhile. ValueError when none comes.
 
-    before: what comes before the number; behind: bytes of which one follows it; end: of the answer.
+    before: what comes before the number; end: of the answer.
     """
     asked_us = time.monotonic() * 1e6
     serial.write(question)
     _read_up_to(serial, before)
     answered_us = time.monotonic() * 1e6
-    left_us = int(_read_up_to(serial, *(bytes((byte,)) for byte in behind))[:-1])
-    _read_up_to(serial, end)
+    left_us = int(re.match(rb"-?\d{1,9}\b|", _read_up_to(serial, end))[0])
     if abs(left_us) > _USEFUL_US:
         raise ValueError("no time that a node can tell")
     wrong_us = abs(left_us) * _CRYSTAL
     return Bounds(asked_us + left_us + late_us - wrong_us, answered_us + left_us + late_us + wrong_us)
 
 
-def _read_up_to(serial, *marks: bytes) -> bytes:
-    """What comes, up to one of these marks and with it. ValueError when none comes soon."""
+def _read_up_to(serial, mark: bytes) -> bytes:
+    """What comes, up to a mark and with it. ValueError when that does not come soon."""
     said = b""
     end = time.monotonic() + _WAIT_S
-    while not said.endswith(marks):
+    while not said.endswith(mark):
         byte = serial.read(1)
         if not byte or time.monotonic() > end:
             raise ValueError("no answer")
