@@ -10,13 +10,16 @@ from queue import Queue
 from textwrap import dedent
 
 import pytest
+from mpremote.transport import TransportError
 
 from asyncio_application import ON_ASYNCIO
 from box import Box, describe
 from requirements import require
+from swarm.deploy import deployment
 from swarm.deploy.deployment import Deployment
 from swarm.description import project
 from swarm.serial import targets
+from swarm.serial.port import BoardError
 from swarm.serial.targets import Target
 
 SEED = 53
@@ -328,3 +331,30 @@ def on_asyncio(box, request):
 
 def test_there_are_enough_of_them():
     assert len(ON_A_TIMER) >= 25 and len(ON_ASYNC) >= 25 and not SHORT - {*ON_A_TIMER, *ON_ASYNC}
+
+
+def test_a_port_that_a_restart_takes_away_is_opened_again(monkeypatch):
+    """A board with USB of its own, which its watchdog restarts while a deploy asks for its prompt."""
+    monkeypatch.setattr(deployment, "_BACK_S", 0.0)
+    told = []
+
+    def run(error, kind):
+        told.append(kind)
+        if told.count(kind) == 1:
+            raise BoardError("no prompt", kind) from error
+        return "deployed"
+
+    deploys = Deployment(None, None, "port")
+    for error, kind, again in (
+        (OSError(5), "silent", True),
+        (TransportError(), "silent", False),
+        (OSError(2), "absent", False),
+    ):
+        told.clear()
+        monkeypatch.setattr(deploys, "_run", lambda error=error, kind=kind: run(error, kind))
+        if again:
+            assert deploys.run() == "deployed"
+        else:
+            with pytest.raises(BoardError):
+                deploys.run()
+        assert len(told) == 1 + again

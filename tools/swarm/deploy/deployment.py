@@ -24,9 +24,10 @@ from swarm.deploy.remote import MAKE_ROOM, BadVersion, DeployError, Disturbed, N
 from swarm.deploy.trial import NOT_NOW, SLOTS, TRIAL_S, Trial, failing, failure, slot_of
 from swarm.description.project import Member, Project
 from swarm.serial import application
-from swarm.serial.port import open_port
+from swarm.serial.port import GONE, BoardError, open_port
 from swarm.serial.prompt import HANG_S, enter, prompt
 
+_BACK_S = 3.0  # for a port to come back after its board's restart
 _EPOCH_S = 1_577_836_800  # 2020-01-01 UTC
 # No deploy was before this, 2026-01-01 UTC: a lower number was never deployed, or lost with the board's storage.
 EARLIEST_SESSION = 189_302_400
@@ -97,6 +98,16 @@ class Deployment:
 
     def run(self) -> Result:
         """Deploy. Raises DeployError, and BoardError, PayloadError or ProjectError, with what to do."""
+        try:
+            return self._run()
+        except BoardError as error:
+            if error.kind != "silent" or not isinstance(error.__cause__, GONE):
+                raise
+        # A board with USB of its own takes the port away while its watchdog ends what hangs there.
+        time.sleep(_BACK_S)
+        return self._run()
+
+    def _run(self) -> Result:
         least = max(seconds_since_2020(), self._above)
         self._tell("connecting", None)
         with ExitStack() as ports:

@@ -125,6 +125,8 @@ class OfBoard(OfOwnCode):
             remedy = f"mpremote connect {board.port} rm :faction.skip, then {self.reset(board)}"
         elif "button is held" in what:
             remedy = f"release it, then {self.reset(board)}"
+        elif "your code hangs" in what:
+            remedy = self.mend_sensor(board, what)
         elif "sensor.py" in what:
             what = what.removesuffix(": mend it, then deploy again")
             remedy = self.mend_sensor(board, what)
