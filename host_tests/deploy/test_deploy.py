@@ -236,7 +236,7 @@ def test_a_sensor_that_does_not_compile_changes_nothing(box):
     (box.file.parent / "sensor.py").write_text("def warm_up():\n    return True\n\ndef sample(:\n    pass\n")
     pointed = [box.pointed(node) for node in box.nodes]
     told = run(box, "--all", status=1)
-    assert "sensor.py:4: does not compile: SyntaxError: invalid syntax; no board was touched" in told
+    assert "sensor.py:4: does not compile: SyntaxError: invalid syntax: mend it; no board was touched" in told
     assert pointed == [box.pointed(node) for node in box.nodes]
 
 

@@ -420,7 +420,7 @@ def test_a_mistake_in_a_local_file_is_told_once_and_of_no_board(box, told, capsy
         own.write_text("def warm_up(:\n    pass\n")
         (one,) = doctor_here(capsys, "--swarm", box.file, "--port", box.ports[1])
         assert (one["fault"], one["node"]) == ("own code", None), one
-        assert "sensor.py:1: does not compile" in one["what"]
+        assert "sensor.py:1: does not compile: SyntaxError" in one["what"] and one["remedy"] == "mend it"
     finally:
         own.write_text(before)
 

@@ -74,7 +74,7 @@ def _own_file(path: str, source: Path) -> OwnFile:
     try:
         data = readable.read(source)
     except OSError as error:
-        raise PayloadError(f"{source}: cannot be read: {error.strerror}") from None
+        raise PayloadError(f"{source}: cannot be read: {error.strerror}: put that right") from None
     if path.endswith(".py"):
         data = data.removeprefix(codecs.BOM_UTF8)  # some editors write it, and no board reads it
         try:

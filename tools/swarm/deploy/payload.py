@@ -184,7 +184,7 @@ def _read(source: Path) -> bytes:
     try:
         return source.read_bytes()
     except OSError as error:
-        raise PayloadError(f"{source}: cannot be read: {error.strerror}") from None
+        raise PayloadError(f"{source}: cannot be read: {error.strerror}: put that right") from None
 
 
 def _sources(member: Member) -> list[tuple[str, Path]]:
@@ -224,5 +224,5 @@ def _compile_in_folder(source: Path, data: bytes, name: str, level: int, archite
         if done.returncode:
             said = (done.stderr or done.stdout).strip()
             place = ":".join([str(source), *re.findall(r"line (\d+)", said)[-1:]])
-            raise PayloadError(f"{place}: does not compile: {said.splitlines()[-1]}")
+            raise PayloadError(f"{place}: does not compile: {said.splitlines()[-1]}: mend it")
         return Path(folder, "made.mpy").read_bytes()
