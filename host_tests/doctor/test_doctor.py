@@ -413,7 +413,7 @@ def test_a_board_that_does_not_answer_does_not_count_as_looked_at(tmp_path, caps
         assert said in capsys.readouterr().out
 
 
-def test_a_mistake_in_a_local_file_is_told_once_and_of_no_board(box, told, capsys):
+def test_a_mistake_in_a_local_file_is_told_once_and_of_no_board(box, mended, capsys):
     own = box.file.parent / "sensor.py"
     before = own.read_text()
     try:
