@@ -41,7 +41,7 @@ def folder(tmp_path, monkeypatch):
         (["check", "--swarm", "pipe"], "pipe: cannot be read as text: [Errno 22] a pipe, where a file is wanted"),
         (["check", "--swarm", "/dev/zero"], "/dev/zero: cannot be read as text: [Errno 22] a device, where a file"),
         (["replay", "/dev/zero"], "swarm replay: /dev/zero: more than 1 MB"),
-        (["deploy", "1"], "sensor.py: cannot be read: a pipe, where a file is wanted: put that right; no board was touched"),
+        (["deploy", "1"], "sensor.py: cannot be read: a pipe, where a file is wanted: put that right; no board"),
         (["flash", "--board", "RPI_PICO", "--firmware", "pipe"], "pipe: cannot be read (a pipe, where a file is"),
         (["check"], "the swarm's key cannot be read (a pipe, where a file is wanted)"),
     ],
