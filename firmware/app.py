@@ -57,16 +57,6 @@ class App:
         if config["watchdog_ms"]:
             signs.watch(config["watchdog_ms"])
 
-    def start_timer(self):
-        """Start the node; from now on everything happens in callbacks of a timer."""
-        self.introduce()
-        self.runner.start_timer(board.TIMER)
-
-    def introduce(self):
-        """Say which node of which swarm starts, and whether the swarm has a key of its own."""
-        trust = "open" if self.open else "locked"
-        self.say("swarm %s %s started session %d" % (self.config["swarm"], trust, self.node.session))
-
     def say(self, text):
         """Print one line, with the board's clock and the node's id."""
         print("faction:", ticks_ms(), "node", self.config["node"], text)
@@ -146,15 +136,11 @@ class App:
             self.beside.tick()
 
     def note(self, where, error):
-        """Keep an error for the status, say it, and show by the LED that there is one."""
-        self._signs.pattern = signs.FAILED
-        self._keep(where, error)
-
-    def _keep(self, where, error):
-        """Keep an error for the status, and say it.
+        """Keep an error for the status, say it, and show by the LED that there is one.
 
         One of the same kind at the same place is said no more, however its text varies: it may come at each tick.
         """
+        self._signs.pattern = signs.FAILED
         kind = "%s: %s: " % (where, type(error).__name__)
         for text in self.errors:
             if text.startswith(kind):

@@ -36,7 +36,10 @@ def make():
         node = make_node(config, key, session, max(link.imin_ms for link in links.values()), trace)
         trace.base.ids = node.machine.ids  # equal ones: two bytes a member, once
         kept = {key: config[key] for key in _KEPT}
-        faction.app = App(kept, key == DEMONSTRATION_KEY, node, links, trace, sensor)  # type: ignore[assignment]
+        is_open = key == DEMONSTRATION_KEY
+        app = faction.app = App(kept, is_open, node, links, trace, sensor)  # type: ignore[assignment]
+        trust = "open" if is_open else "locked"
+        app.say("swarm %s %s started session %d" % (kept["swarm"], trust, session))
     finally:
         for name in ("assembly", "config", "store", "raised"):
             sys.modules.pop(name, None)

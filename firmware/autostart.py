@@ -72,7 +72,7 @@ def start():
         app = assembly.make()
         if beside:
             beside.adopt(app)
-        app.start_timer()
+        app.runner.start_timer(board.TIMER)  # from now on everything happens in its callbacks
     except BaseException as error:
         stop()
         _fail(error, start)
