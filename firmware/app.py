@@ -9,7 +9,6 @@ import os
 import sys
 from time import ticks_diff, ticks_ms
 
-import board
 import signs
 from micropython import const
 

@@ -51,22 +51,24 @@ class Step:
 _DRIVER = """\
 from machine import ADC
 
-_adc = ADC(ADC.CORE_TEMP)
 
 def celsius():
-    return 27 - (_adc.read_u16() * 3.3 / 65535 - 0.706) / 0.001721
+    return 27 - (ADC(ADC.CORE_TEMP).read_u16() * 3.3 / 65535 - 0.706) / 0.001721
 """
 _SENSOR = """\
 import thermometer
 
+
 def warm_up():  # called until it returns True: then this node is ready
     return thermometer.celsius() > 15
+
 
 def sample():  # called once, at the agreed instant, and once when a deploy tries it
     return round(thermometer.celsius(), 1)  # a number, text, list or dict: whatever JSON can hold
 """
 _APPLICATION = """\
 import asyncio
+
 
 async def main(swarm):
     await swarm.bootstrapped()  # raises RuntimeError, which says why, once there is nothing to wait for
@@ -119,8 +121,7 @@ def steps(boards: int) -> tuple[Step, ...]:
             (
                 "sed -i.good 's/(thermometer.celsius/(thermometer.celcius/' sensor.py",
                 "swarm deploy --all",
-                "swarm monitor --all --once | head -1",
-                "mv sensor.py.good sensor.py",
+                "mv sensor.py.good sensor.py; swarm monitor --all --once | head -1",
             ),
             fails="swarm deploy --all",
         ),
