@@ -1,6 +1,8 @@
 """The skew that `swarm monitor` tells, against the true one, which a rig knows and no board does."""
 
+import io
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,6 +62,16 @@ def test_what_cannot_be_told_is_not(table, monkeypatch):
             assert instants.read(transport, port, status) == {"sampled": None}
     with raw_repl(port) as transport:
         assert instants.read(transport, port, status)["sampled"], "the prompt is found again"
+
+
+def test_a_sample_is_as_late_as_its_node_says(monkeypatch):
+    """Before an instant that is past, by what it was late."""
+    answer = io.BytesIO(b"a line of the node's\r\n<<< -2000000 >>>\r\n")
+    port = SimpleNamespace(write=lambda _: None, read=answer.read)
+    times = iter([10.0, 10.0, 10.5, 10.5, 10.5])
+    monkeypatch.setattr(instants, "time", SimpleNamespace(monotonic=lambda: next(times, 10.5)))
+    found = instants._ask(port, 300_000, b"?", b"<<< ", b">>>")
+    assert found == Bounds(8.3e6 - 120, 8.8e6 + 120), "asked at 10 s and answered at 10.5; and 60 ppm of two seconds"
 
 
 def test_bounds_and_what_follows_from_them():

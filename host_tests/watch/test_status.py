@@ -210,7 +210,7 @@ def held(folder, verb, port):
     """A port that a command named swarm has open; yields its process, which lets go 0.3 s after a line."""
     (folder / "swarm").write_text(HOLDER)
     command = [sys.executable, folder / "swarm", verb, port]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as holder:
         assert holder.stdout.readline() == "holds\n"
         yield holder
         holder.stdin.close()
@@ -226,11 +226,16 @@ def test_a_port_in_use_is_told_with_who_has_it(table, tmp_path, monkeypatch):
     with held(tmp_path, "deploy", table.ports[4]) as holder:
         shown = status("--port", table.ports[4])
         assert f"busy: swarm deploy (process {holder.pid}) has it open; close swarm deploy" in shown.stderr
-    with held(tmp_path, "monitor", table.ports[4]) as holder:
-        holder.stdin.write("\n")
-        holder.stdin.flush()
-        assert status("--port", table.ports[4]).returncode == 0
-        monkeypatch.setattr(port, "_LOOK_S", 0.0)
+    with held(tmp_path, "monitor", table.ports[4]) as holder, monkeypatch.context() as patch:
+
+        def find_holder(path, found=port.find_holder):
+            holder.stdin.write("\n")  # it lets go, but not at once
+            return found(path)
+
+        patch.setattr(port, "find_holder", find_holder)
+        with raw_repl(table.ports[4]) as transport:
+            assert transport.eval("1 + 1") == 2
+    monkeypatch.setattr(port, "_LOOK_S", 0.0)
     for held_here, says in ((held(tmp_path, "monitor", table.ports[4]), r"swarm monitor \(process \d+\) has it open"),
                             (raw_repl(table.ports[4]), "this command has it open under another name")):  # fmt: skip
         with held_here, pytest.raises(BoardError, match=f"busy: {says}"), raw_repl(table.ports[4]):
@@ -276,7 +281,7 @@ def test_without_ports_and_without_a_demo_it_says_what_to_type():
     [
         ("ttyUSB0", "dialout", 0o660, [], "type `sudo usermod -a -G dialout $USER`, then log out and in again"),
         ("ttyUSB0", "dialout", 0o660, ["me"], "you are in its group dialout, though not since this login"),
-        ("ttyACM3", "root", 0o600, [], 'KERNEL=="ttyACM[0-9]*", GROUP="dialout", MODE="0660"'),
+        ("ttyACM3", "root", 0o660, [], 'KERNEL=="ttyACM[0-9]*", GROUP="dialout", MODE="0660"'),
         ("ttyUSB0", "dialout", 0o600, [], 'KERNEL=="ttyUSB[0-9]*", GROUP="dialout", MODE="0660"'),
         ("pts/7", "tty", 0o620, [], "a terminal of another user's (me): run this as that user"),
     ],
