@@ -275,10 +275,12 @@ def still(node):
 
 def restart():
     """Restart the board, and say so behind all that its node says."""
-    still(True)
-    answer(None)
-    sleep_ms(50)  # for it to be sent
-    machine.reset()
+    try:
+        still(True)
+        answer(None)
+        sleep_ms(50)  # for it to be sent
+    finally:
+        machine.reset()  # also when another tool interrupts this: no node runs any more
 
 
 def word():

@@ -36,13 +36,14 @@ def prompt(transport: SerialTransport, port: str, patience_s: float = ANSWER_S) 
     try:
         try:
             enter(transport, patience_s)
+            if not who.check(transport, port):
+                enter(transport, patience_s)  # it restarts, or takes the prompt away otherwise
         except (TransportError, OSError, serial.SerialException) as error:
             raise BoardError(
                 f"{port}: no MicroPython prompt answers; is it a board with MicroPython? A program that takes no "
                 "interrupt is ended by the board's reset button, or its power",
                 "silent",
             ) from error
-        who.check(transport, port)
         yield
     finally:
         with contextlib.suppress(Exception):

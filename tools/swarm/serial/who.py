@@ -17,8 +17,9 @@ _DIGITS = 5  # of a version's part
 _ASK = "import sys\nprint('<<<{0}', sys.implementation.name, *sys.implementation.version[:3], '{0}>>>')"
 
 
-def check(transport: SerialTransport, port: str) -> None:
-    """BoardError of the kind "foreign" unless a MicroPython answers that tools and node can work with.
+def check(transport: SerialTransport, port: str) -> bool:
+    """BoardError of the kind "foreign" unless a MicroPython answers that tools and node can work with; whether the
+    prompt has answered at all.
 
     What answers nothing that is understood is let pass: it just starts, or its node prints a line in between, and
     whoever goes on is told by what it says then.
@@ -27,13 +28,13 @@ def check(transport: SerialTransport, port: str) -> None:
     try:
         said = plain(transport.exec(_ASK.format(mark)).decode("utf-8", "replace"))
     except (TransportError, *GONE):
-        return
+        return False
     name, *numbers = said.partition(f"<<<{mark}")[2].partition(f"{mark}>>>")[0].split() or [""]
     if not name or not all(number.isdecimal() and len(number) <= _DIGITS for number in numbers):
-        return
+        return True
     version = tuple(int(number) for number in numbers)
     if name in _RUN and version >= _OLDEST:
-        return
+        return True
     raise BoardError(
         f"{port}: {_NAMES.get(name, name)} {'.'.join(numbers)} answers, and the node needs MicroPython "
         f"{'.'.join(map(str, _OLDEST))} or newer; flash it: `swarm flash --board BOARD --port {port}`",
