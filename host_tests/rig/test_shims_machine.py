@@ -68,7 +68,7 @@ began = time.ticks_ms()
 start()
 gc.collect()
 end = time.ticks_add(time.ticks_ms(), 105)
-while time.ticks_diff(end, time.ticks_ms()) > 0:
+while time.ticks_diff(end, time.ticks_ms()) > 0 or not ticks or not once:  # on a host that is busy it comes later
     _chip.run()
 count, most = len(ticks), time.ticks_diff(time.ticks_ms(), began) // 10 + 1
 machine.Timer(0).deinit()
