@@ -58,12 +58,14 @@ def test_board_json(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_board_py(name):
     facts, pins = boards.facts(name), boards.pins(name)
-    assert set(pins) == {"NAME", "LINKS", "UART", "LED", "BUTTON", "TIMER"}
+    assert set(pins) == {"NAME", "LINKS", "UART", "LED", "BUTTON", "TIMER", "WATCHDOG"}
     assert pins["NAME"] == name
     assert isinstance(pins["LINKS"], tuple) and pins["LINKS"] and set(pins["LINKS"]) <= set(facts["links"])
     assert list(pins["UART"]) == ["id", "tx", "rx", "de", "single_wire"]
     # A software timer exists on rp2 only, in all firmware versions; there it is the only kind.
     assert pins["TIMER"] == (-1 if facts["port"] == "rp2" else 0)
+    # The RP2040's can be stopped, in its registers; others are made to wait for ever.
+    assert pins["WATCHDOG"] == (0x4005_8000 if facts["port"] == "rp2" else 0)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,6 +18,7 @@ _REFUSED = re.compile(r"faction: (not started: .*)")  # by the user, not by the 
 _ERROR = re.compile(r"\w+Error: ")
 # What tells that there is nothing more to wait for: the prompt, or an application in its place.
 _THERE = re.compile(r">>> |faction: \d+ node \d+ runs application\.py")
+_TYPED = 'File "<stdin>"'  # of an error at the prompt, which comes of what an application was asked that there is none
 _HEARD_MAX = 8192
 _LISTEN_S = 0.1
 
@@ -43,6 +44,6 @@ def listen(transport: SerialTransport, deadline: float) -> None:
         raise DeployError(f"its node is {refused[1].strip()}")
     if failed := _FAILED.search(heard):
         raise BadVersion(f"its node does not start: {failed[1].strip()}")
-    errors = [line.strip() for line in heard.splitlines() if _ERROR.match(line)]
+    errors = [line.strip() for line in heard.splitlines() if _ERROR.match(line) and _TYPED not in heard]
     if errors and _THERE.search(heard) and not _STARTED.search(heard):
         raise BadVersion(f"its node does not start: {errors[-1]}")
