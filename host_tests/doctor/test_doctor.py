@@ -80,7 +80,9 @@ def box(tmp_path_factory):
         box.ports |= listed | dict(zip((HELD, FORBIDDEN, SILENT), fakes, strict=True))
         box.nodes = list(range(1, PORTLESS + 1))
         box.nodes.remove(TWIN)
-        box.file = describe(home / "swarm", box, "--members", ",".join(map(str, box.nodes)))
+        # Nobody times out by itself, however long these tests take.
+        members = ",".join(map(str, box.nodes))
+        box.file = describe(home / "swarm", box, "--members", members, "--deadline", "3600000")
         text = box.file.read_text()
         box.file.write_text(text.replace(f'port = "{listed[PORTLESS]}"\n', ""))
         box.keys = [key_of(box.file)]

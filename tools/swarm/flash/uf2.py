@@ -67,7 +67,7 @@ def _mount_points() -> list[Path]:
     if sys.platform == "darwin":
         return sorted(Path("/Volumes").iterdir())
     found = []
-    for line in os.fsdecode(Path("/proc/self/mounts").read_bytes()).splitlines():
+    for line in Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines():
         _, folder, kind, *_ = line.split(" ")
         if kind in ("vfat", "msdos"):
             found.append(Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), folder)))
