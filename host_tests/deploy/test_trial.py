@@ -154,7 +154,7 @@ def test_without_a_trial_each_board_is_judged_by_itself(box, good):
 
 def test_a_board_that_cannot_be_talked_to_is_no_trial(box, good, tmp_path):
     described = box.file.read_text()
-    box.file.write_text(described.replace(box.ports[1], str(tmp_path / "nowhere")))
+    box.file.write_text(described.replace(f'"{box.ports[1]}"', f'"{tmp_path / "nowhere"}"'))
     try:
         sensor(box, GOOD.format(5))
         told = run(box, "--all", status=1)
