@@ -170,6 +170,19 @@ def test_mpremote_stops_it_and_the_node_goes_on_and_says_how_it_comes_back(box, 
     wait_for(box, 1, runs)
 
 
+def test_one_whose_sensor_warms_up_for_long_stays_too(box, running):
+    sensor = box.file.parent / "sensor.py"
+    good = sensor.read_text()
+    try:
+        sensor.write_text(good + "\n\ndef warm_up():\n    return False\n")
+        swarm(box, "deploy", "1", "--trial-s", "0.5")
+        assert status(box, 1)["application"] == "runs"
+        assert [path.name for path in box.flash(1).glob("faction.[bt]*") if path.is_file()] == []
+    finally:
+        sensor.write_text(good)
+        swarm(box, "deploy", "1")
+
+
 BROKEN = {
     "hangs": ("import time\n\n\nasync def main(swarm):\n    time.sleep(3600)\n", None),
     "lacks a driver": (
