@@ -62,7 +62,7 @@ def small(monkeypatch):
     monkeypatch.setattr(benchmark, "SIZES", (2, 3, 4))
     monkeypatch.setattr(benchmark, "LOSSES", (0.1,))
     monkeypatch.setattr(benchmark, "AFTER_MS", 100)
-    monkeypatch.setattr(size, "measure", lambda: iter([size.Figure("core", 1.0, 2.0, "bytes")]))
+    monkeypatch.setattr(size, "measure", lambda: iter([size.Figure("core", 1.0, 2.0, "bytes", "it is small")]))
 
 
 def test_all_is_printed_drawn_and_put_into_the_page(small, tmp_path, monkeypatch, capsys):
@@ -85,7 +85,7 @@ def test_all_is_printed_drawn_and_put_into_the_page(small, tmp_path, monkeypatch
 
 
 def test_a_missed_bar_is_an_error(small, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(size, "measure", lambda: iter([size.Figure("core", 3.0, 2.0, "bytes")]))
+    monkeypatch.setattr(size, "measure", lambda: iter([size.Figure("core", 3.0, 2.0, "bytes", "it is small")]))
     assert main(["--folder", str(tmp_path), "--jobs", "1", "--quick"]) == 1
     assert "| core | 3 | 2 bytes | missed |" in capsys.readouterr().out
 
