@@ -550,15 +550,15 @@ def test_mounted_drives_are_read_from_the_system(monkeypatch, tmp_path):
     spaced.mkdir()
     (spaced / "INFO_UF2.TXT").write_text(INFO)
     shown = str(spaced).replace(" ", "\\040")
-    text = f"/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 {shown} vfat rw 0 0\nserver:/x /mnt/x nfs rw 0 0\n".encode()
+    text = f"/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 {shown} vfat rw 0 0\nserver:/x /mnt/x nfs rw 0 0\n"
     monkeypatch.setattr(uf2.sys, "platform", "linux")
-    monkeypatch.setattr(uf2.Path, "read_bytes", _reading(uf2.Path.read_bytes, "/proc/self/mounts", text))
+    monkeypatch.setattr(uf2.Path, "read_text", _reading(uf2.Path.read_text, "/proc/self/mounts", text))
     assert uf2.volumes("RPI-RP2") == [spaced]
 
 
 def _reading(read, name, text):
-    """Path.read_bytes, but for one file."""
-    return lambda path: text if str(path) == name else read(path)
+    """Path.read_text, but for one file."""
+    return lambda path, *args, **kwargs: text if str(path) == name else read(path, *args, **kwargs)
 
 
 @pytest.fixture
