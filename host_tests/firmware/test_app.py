@@ -143,6 +143,13 @@ def test_a_soft_reset_starts_the_node_again_whatever_the_radio_was_left_in(table
     see_one_restart(table, before, (2, 3))
 
 
+def interrupt(transport):
+    """Ctrl-C, and the end of what runs: the virtual board's comes as a signal, which may end the next thing instead."""
+    transport.serial.write(b"\x03")
+    transport.follow(5)
+    transport.exec_raw("pass")
+
+
 def test_a_restart_that_is_interrupted_leaves_a_whole_node_or_none(table):
     chance = random.Random(SEED)
     outcomes = set()
@@ -153,8 +160,7 @@ def test_a_restart_that_is_interrupted_leaves_a_whole_node_or_none(table):
             transport.exec("import faction")
             transport.exec_raw_no_follow("faction.restart()")
             time.sleep(chance.uniform(0, longest_s))
-            transport.serial.write(b"\x03")
-            transport.follow(5)
+            interrupt(transport)
             runs = transport.eval("faction.app is not None")
             longest_s *= 0.8 if runs else 1.25
             assert transport.exec("import machine\nprint(len(machine.Timer._running))").strip() == b"1"
@@ -170,8 +176,7 @@ def test_a_restart_that_is_interrupted_leaves_a_whole_node_or_none(table):
         while transport.eval("faction.app is not None"):
             transport.exec_raw_no_follow("faction.restart()")
             time.sleep(chance.uniform(0, 0.04))
-            transport.serial.write(b"\x03")
-            transport.follow(5)
+            interrupt(transport)
         # Nobody may be there to start it again: it does that by itself.
         transport.exec("import autostart\nautostart._RETRY_MS = 300")
     end = time.monotonic() + 60

@@ -82,6 +82,14 @@ def test_a_larger_link_or_a_module_more_shows(tmp_path, monkeypatch):
     assert 1900 < board_heap.deployed(tmp_path / "after", "uart") - before < 2200
 
 
+def test_a_board_takes_as_much_wherever_the_checkout_lies(tmp_path, monkeypatch):
+    before = board_heap.deployed(tmp_path / "before", "espnow")
+    elsewhere = tmp_path / ("far" * 20)
+    shims = [shutil.copytree(folder, elsewhere / folder.name) for folder in board_heap._SHIMS]
+    monkeypatch.setattr(board_heap, "_SHIMS", shims)
+    assert board_heap.deployed(tmp_path / "after", "espnow") == before
+
+
 @pytest.fixture
 def measured(monkeypatch):
     """Stands in for a measurement, which takes seconds."""

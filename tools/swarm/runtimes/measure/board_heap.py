@@ -202,8 +202,10 @@ def _build(folder: Path, link: str, compile_: Callable[[Path, str, Path], Path])
         (folder / "faction.json").write_text(json.dumps({**config, "links": [link]}))
         (folder / "faction.key").write_text("0f" * 16)
     files = [folder / "faction.json", folder / "faction.key"]
-    # Each module keeps its path: measured is the length that it has on a board, and not that of a folder here.
-    return {"paths": [folder, *_SHIMS], "files": files, "shown": {folder: _ON_A_BOARD}}
+    # Each module keeps its path, and a search makes those of every folder: measured are lengths as on a board, and
+    # not those of this checkout.
+    shown = {folder: _ON_A_BOARD, **{shims: f"/{shims.name}" for shims in _SHIMS}}
+    return {"paths": [folder, *_SHIMS], "files": files, "shown": shown}
 
 
 def _compile_unrun(source: Path, name: str, compiled: Path) -> Path:
