@@ -2,6 +2,8 @@
 
 import xml.etree.ElementTree as ElementTree
 
+import pytest
+
 from requirements import require
 from swarm.documents import screenshot
 
@@ -11,6 +13,7 @@ def text_of(picture):
     return " ".join("".join(ElementTree.fromstring(picture).itertext()).replace("\xa0", " ").split())
 
 
+@pytest.mark.long  # six boards live for a quarter of a minute
 def test_a_picture_is_taken_of_boards_that_run(tmp_path):
     require("unix")
     file = tmp_path / "monitor.svg"

@@ -351,7 +351,13 @@ async def main(swarm):
 """
 
 
-@pytest.mark.parametrize("body, state, error", ENDS.values(), ids=ENDS)
+SHORT = {"returns", "exits", "hangs", "has a child that raises"}  # of each kind; the others are long
+
+
+@pytest.mark.parametrize(
+    "body, state, error",
+    [pytest.param(*end, id=name, marks=[] if name in SHORT else pytest.mark.long) for name, end in ENDS.items()],
+)
 def test_whatever_an_application_does_the_node_goes_on_and_tells(tmp_path, body, state, error):
     require("unix")
     homes = lay_boards(tmp_path, [1], required=1)
