@@ -79,7 +79,7 @@ def test_a_larger_link_or_a_module_more_shows(tmp_path, monkeypatch):
         file.write("\nmore = bytearray(2000)\n")
     monkeypatch.setattr(paths, "FIRMWARE", firmware)
     # A name more may fill room that the names before it have left, or need more.
-    assert 1900 < board_heap.deployed(tmp_path / "after", "uart") - before < 2200
+    assert 1600 < board_heap.deployed(tmp_path / "after", "uart") - before < 2200
 
 
 def test_a_board_takes_as_much_wherever_the_checkout_lies(tmp_path, monkeypatch):
