@@ -32,6 +32,8 @@ def main() -> int:
     # npm starts `node` by name for some of what it does
     environment = {**os.environ, "PATH": f"{Path(npm[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     quiet = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        quiet += ["--cache", str(home / "cache")]  # npm keeps it in the home, and ends without one
     if subprocess.run([*npm, "install", *quiet], cwd=home, env=environment).returncode:
         print("npm failed: see above", file=sys.stderr)
         return 1
