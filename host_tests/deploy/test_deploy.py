@@ -615,7 +615,7 @@ def test_a_cut_at_any_point_leaves_the_old_version_or_the_new_one(box, tmp_path,
     assert len(left) == cut_points and 2 < left.count("old") < cut_points - 2, "cuts fell on both sides of the rename"
 
 
-ENDINGS = [(signal.SIGKILL, {-9}), (signal.SIGINT, {130, -2})]
+ENDINGS = [(signal.SIGKILL, {-9}), (signal.SIGINT, {130})]
 
 
 @pytest.mark.parametrize(("how", "ends"), ENDINGS, ids=["killed", "interrupted"])
@@ -624,6 +624,8 @@ def test_a_deploy_of_a_whole_box_that_is_ended_is_repaired_by_the_next(box, how,
     write_sensor(box.file.parent, 9)
     run(box, "--all")
     compiled, sources = files_of_all(box), files_of_all(box, from_source=True)
+    for node, slot in ((node, slot) for node in box.nodes for slot in SLOTS):
+        (box.flash(node) / slot / "faction/core.py").unlink(missing_ok=True)  # what an earlier test has left
     with subprocess.Popen([*COMMAND, "--all", "--source", "--swarm", str(box.file)], **PIPES) as process:
         sent = [box.flash(node) / slot / "faction/core.py" for node in box.nodes for slot in SLOTS]
         assert eventually(lambda: any(file.exists() for file in sent))
