@@ -1,10 +1,12 @@
 """A virtual board behaves at its serial port as a board does: with the real mpremote, while a node goes on."""
 
+import contextlib
 import json
 import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -12,7 +14,8 @@ import pytest
 import serial
 
 from requirements import require
-from rig_fixture import Table, lay_boards
+from rig_fixture import WAIT_S, Table, lay_boards
+from swarm.rig import virtual_board
 from swarm.serial.prompt import raw_repl
 from swarm.serial.status import read_status
 
@@ -123,6 +126,46 @@ def test_ctrl_c_stops_a_program_and_not_the_callbacks(counter):
     time.sleep(0.1)
     assert evaluate(counter, "n") > after
     assert counter.run.nodes[1].boots == 1
+
+
+def test_a_program_that_ends_as_ctrl_c_comes_leaves_a_prompt(lay, runtime, monkeypatch):
+    """It ends between the look whether a program runs and the signal: the prompt must not be left with an interrupt."""
+    look = virtual_board._catches_interrupt
+
+    def look_slowly(pid):
+        runs = look(pid)
+        time.sleep(0.2)
+        return runs
+
+    monkeypatch.setattr(virtual_board, "_catches_interrupt", look_slowly)
+    boots = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as medium:
+        medium.bind(("127.0.0.1", 0))
+        board = virtual_board.VirtualBoard(
+            1, lay("")[1], medium.getsockname()[1], SEED, runtime, on_boot=lambda _, kind, __: boots.append(kind)
+        )
+        port = os.open(board.port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+
+        def say(text, answer):
+            os.write(port, text)
+            said = b""
+            end = time.monotonic() + WAIT_S
+            while answer not in said:
+                assert time.monotonic() < end, said
+                board.pump()
+                with contextlib.suppress(BlockingIOError):
+                    said += os.read(port, 4096)
+                time.sleep(0.001)
+
+        board.power_on()
+        say(b"", b">>> ")
+        say(b"\x01", b"raw REPL")
+        say(b"import time; time.sleep(0.1)\x04", b"OK")
+        say(b"\x03", b"\x04\x04>")
+        say(b"print(6 * 7)\x04", b"42")
+        os.close(port)
+        board.close()
+    assert boots == ["power"]
 
 
 def test_ctrl_c_during_a_callback_costs_that_callback_at_most(counter):

@@ -90,7 +90,7 @@ def test_several_are_a_table_and_the_one_that_fails_is_a_row_with_the_reason(tab
     assert shown.returncode == 1 and shown.stderr == ""
     header, node, failed = shown.stdout.splitlines()
     assert header.split() == ["node", "state", "heard", "ready", "missing", "sample", "reboots", "seen", "errors"]
-    assert node.split()[:5] == ["4", "Bootstrapped", "1/2", "1/1", "5"] and " us" in node
+    assert node.split()[:5] == ["4", "Bootstrapped", "1/2", "1/1", "5"] and re.search(r" [+-]?\d[\d.]* (us|ms) ", node)
     assert failed.startswith("/dev/no-such-port  no board ") and "plug the board in" in failed
 
 

@@ -11,6 +11,7 @@ then commands: {"do": "power", "node": 1, "on": true, "after_ms": 250}, {"do": "
     {"event": "ready", "pid": ..., "medium": PORT, "medium_pid": PID, "ports": {"1": "/dev/pts/4", ...}}
     {"event": "boot", "node": 1, "kind": "power", "pid": PID, "t_us": ..., "base_us": ..., "offset_us": ..., "ppb": ...}
     {"event": "off", "node": 1, "t_us": ...}
+    {"event": "switched", "node": 1, "on": true}      a `power` command has been carried out
     {"event": "line", "node": 1, "t_us": ..., "line": "..."}
 
 When its input ends without "keep", or on SIGTERM, it switches everything off, removes the directory it was told to,
@@ -134,6 +135,7 @@ class _Server:
             elif board.powered:
                 board.power_off()
                 self._tell("off", node=node, t_us=true_us())
+            self._tell("switched", node=node, on=on)
 
     def _commands(self) -> bool:
         """Take what came in; False at the end of input."""

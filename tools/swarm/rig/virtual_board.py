@@ -238,8 +238,7 @@ class VirtualBoard:
         if len(self._to_process) < _HELD_MAX:
             data = self._read(self._outer)
             # A prompt that waits for a key takes Ctrl-C as a byte; a program that runs is interrupted by it.
-            if _CTRL_C in data and self.process is not None and _catches_interrupt(self.process.pid):
-                self._interrupt()
+            if _CTRL_C in data and self._interrupt():
                 data = data.replace(_CTRL_C, b"")
             self._to_process += data
         if self.process is None:
@@ -247,10 +246,24 @@ class VirtualBoard:
         elif self._to_process and time.monotonic() - self._interrupted_s > _TAKEN_S:
             self._to_process = self._write(self._inner, self._to_process)
 
-    def _interrupt(self) -> None:
-        if self.process is not None and _catches_interrupt(self.process.pid):
-            self.process.send_signal(INTERRUPT if self.runtime == "unix" else signal.SIGINT)
-            self._interrupted_s = time.monotonic()
+    def _interrupt(self) -> bool:
+        """Interrupt the program that runs; False when none does.
+
+        The process stands still meanwhile: a program that ended between the look and the signal would leave the prompt
+        with an interrupt that nobody takes, and that ends the process. A device's prompt clears what is pending.
+        """
+        if self.process is None or not _catches_interrupt(self.process.pid):
+            return False
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            takes = _catches_interrupt(self.process.pid)
+            if takes:
+                self.process.send_signal(INTERRUPT if self.runtime == "unix" else signal.SIGINT)
+                self._interrupted_s = time.monotonic()
+            return takes
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def _from_process(self) -> None:
         while self._flush_port():

@@ -21,7 +21,6 @@ from swarm.serial.status import read_runtime, read_status
 JITTER_MS = 1.0  # a message comes up to this much later than its air time
 GRACE_MS = 3_000  # from the deadline to the end of patience
 _LOOK_S = 0.05  # between two looks at what the boards do
-_SETTLED_S = 0.05  # from a power switch until the board's start or end has been told
 
 
 class Demo:
@@ -60,7 +59,6 @@ class Demo:
         planned = switches(self.settings)
         for after_ms, node, on in planned:
             self.rig.power(node, on, after_ms)
-        switched_s = planned[-1][0] / 1000 + _SETTLED_S
         patience_s = (planned[-1][0] + self.settings.patience_ms + GRACE_MS) / 1000
         start_s = time.monotonic()
         while True:
@@ -70,7 +68,7 @@ class Demo:
                 sampler = self.run.sampled.pop()
                 sampler.sample_us = sample_instant(self.rig, sampler.node, sampler.sample_us)
             now_s = time.monotonic() - start_s
-            self.in_time = now_s > switched_s and self.run.finished(self.settings.on_timeout == "retry")
+            self.in_time = self.run.switched == len(planned) and self.run.finished(self.settings.on_timeout == "retry")
             yield
             if self.in_time or now_s > patience_s:
                 return

@@ -59,6 +59,7 @@ class Run:
         self.pids: list[int] = []
         self.story: list[str] = []
         self.sampled: list[Node] = []  # nodes whose sample line came since the last look
+        self.switched = 0  # how many of the power switches that were asked for have been made
 
     def take(self, event: dict) -> None:
         """Take one event of the rig."""
@@ -69,6 +70,8 @@ class Run:
             self._tell(event["t_us"], event["node"], "loses power")
         elif event["event"] == "line":
             self._line(self.nodes[event["node"]], event["t_us"], event["line"])
+        elif event["event"] == "switched":
+            self.switched += 1
 
     def _tell(self, when_us: int, node: int, what: str) -> None:
         start_us = self.start_us if self.start_us is not None else when_us
