@@ -111,7 +111,10 @@ def copy(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("target", DEFECTS)
+# Those of the serial line each take a second and more.
+@pytest.mark.parametrize(
+    "target", [pytest.param(name, marks=pytest.mark.long) if name == "serial" else name for name in DEFECTS]
+)
 def test_a_corpus_notices_defects(copy, target):
     code = [copy / "lib", copy / "firmware", copy / "tools"]
     for name, here, there in DEFECTS[target]:

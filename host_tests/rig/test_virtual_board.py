@@ -15,7 +15,7 @@ import serial
 
 from requirements import require
 from rig_fixture import WAIT_S, Table, lay_boards
-from swarm.rig import virtual_board
+from swarm.rig import interrupt, virtual_board
 from swarm.serial.prompt import raw_repl
 from swarm.serial.status import read_status
 
@@ -130,14 +130,14 @@ def test_ctrl_c_stops_a_program_and_not_the_callbacks(counter):
 
 def test_a_program_that_ends_as_ctrl_c_comes_leaves_a_prompt(lay, runtime, monkeypatch):
     """It ends between the look whether a program runs and the signal: the prompt must not be left with an interrupt."""
-    look = virtual_board._catches_interrupt
+    look = interrupt.runs_program
 
     def look_slowly(pid):
         runs = look(pid)
         time.sleep(0.2)
         return runs
 
-    monkeypatch.setattr(virtual_board, "_catches_interrupt", look_slowly)
+    monkeypatch.setattr(interrupt, "runs_program", look_slowly)
     boots = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as medium:
         medium.bind(("127.0.0.1", 0))

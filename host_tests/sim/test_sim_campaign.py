@@ -21,9 +21,9 @@ def sums(options, count, first=1):
 
 
 def test_mixed_faults_break_nothing():
-    found = campaign.run(MIXED, range(1, 101), campaign.cores())
+    found = campaign.run(MIXED, range(1, 61), campaign.cores())
     assert not campaign.failures(found)
-    assert sum(result.converge_us is not None for result in found) > 50
+    assert sum(result.converge_us is not None for result in found) > 30
 
 
 def test_the_same_seed_is_the_same_run():

@@ -21,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from swarm.paths import SHIMS
+from swarm.rig.interrupt import interrupt
 from swarm.rig.launcher import INTERRUPT
 from swarm.rig.personality import Clock, make_clock, make_sensor, true_us
 
@@ -53,18 +54,6 @@ def _raw(descriptor: int) -> None:
     attributes[1] &= ~termios.OPOST
     attributes[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG | termios.IEXTEN)
     termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
-
-
-def _catches_interrupt(pid: int) -> bool:
-    """Whether a process has a SIGINT handler, so that an interrupt does not end it. False where /proc is missing."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-    for line in status.splitlines():
-        if line.startswith("SigCgt:"):
-            return bool(int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1)
-    return False
 
 
 def _ignore_interrupts() -> None:
@@ -247,23 +236,12 @@ class VirtualBoard:
             self._to_process = self._write(self._inner, self._to_process)
 
     def _interrupt(self) -> bool:
-        """Interrupt the program that runs; False when none does.
-
-        The process stands still meanwhile: a program that ended between the look and the signal would leave the prompt
-        with an interrupt that nobody takes, and that ends the process. A device's prompt clears what is pending.
-        """
-        if self.process is None or not _catches_interrupt(self.process.pid):
-            return False
-        self.process.send_signal(signal.SIGSTOP)
-        try:
-            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-            takes = _catches_interrupt(self.process.pid)
-            if takes:
-                self.process.send_signal(INTERRUPT if self.runtime == "unix" else signal.SIGINT)
-                self._interrupted_s = time.monotonic()
-            return takes
-        finally:
-            self.process.send_signal(signal.SIGCONT)
+        """Interrupt the program that runs; False when none does."""
+        by = INTERRUPT if self.runtime == "unix" else signal.SIGINT
+        taken = self.process is not None and interrupt(self.process, by)
+        if taken:
+            self._interrupted_s = time.monotonic()
+        return taken
 
     def _from_process(self) -> None:
         while self._flush_port():
