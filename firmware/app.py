@@ -9,6 +9,7 @@ import os
 import sys
 from time import ticks_diff, ticks_ms
 
+import board
 import signs
 from micropython import const
 
@@ -21,6 +22,7 @@ SAMPLES_FILE = "samples.jsonl"
 _SAMPLES_BYTES = const(4096)  # of samples on flash; the file before that is kept as well
 _NAMED = const(20)  # missing members named on the serial line, which is slow; the status names more
 _ERRORS = const(3)  # last errors kept for the status
+_STOLEN_MS = const(10_000)  # no call takes that long: the watchdog ends it before
 _HANGS_MS = const(500)  # a call of the sensor that an interrupt ends after so long did hang
 _INTERRUPTS = const(3)  # of its calls, one after the other: it raises them itself
 _UNTOLD = "sensor: its error cannot be told: not called before a restart"
@@ -52,7 +54,6 @@ class App:
         self._told_ready = False
         self._told_timeouts = 0
         self._interrupts = 0
-        self.ticked = ticks_ms()
         if config["watchdog_ms"]:
             signs.watch(config["watchdog_ms"])
 
@@ -124,8 +125,8 @@ class App:
 
     def tick(self, now):
         """Show the LED's pattern, feed the watchdog, and say what went wrong with a link."""
-        self.ticked = now
         self._signs.tick(now)
+        self.look(_STOLEN_MS)
         for name in self.links:
             error = self.links[name].error
             if error is not None and error is not self._link_error:
@@ -133,6 +134,11 @@ class App:
                 self.note(name, error)
         if self.beside:
             self.beside.tick()
+
+    def look(self, ms):
+        """Take the timer back from the user's code, and tell it; as signs.stolen()."""
+        if signs.stolen(ms):
+            self.note("timer", ValueError("%d is the node's: have your code take another" % board.TIMER))
 
     def note(self, where, error):
         """Keep an error for the status, say it, and show by the LED that there is one.

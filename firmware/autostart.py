@@ -9,9 +9,8 @@ import os
 import sys
 from time import ticks_diff, ticks_ms
 
-import board
 import machine
-from signs import FAILED, SLOT_MS, Signs
+import signs
 
 import faction
 
@@ -20,7 +19,6 @@ import faction
 _RETRY_MS = 60_000
 
 left = False  # main.py has left the version that ran before this start, whatever that did
-_timer = None  # shows by the LED that no node runs
 
 
 def main():
@@ -72,7 +70,8 @@ def start():
         app = assembly.make()
         if beside:
             beside.adopt(app)
-        app.runner.start_timer(board.TIMER)  # from now on everything happens in its callbacks
+        app.runner.start()
+        signs.beat(app.runner.tick)  # from now on everything happens in callbacks
     except BaseException as error:
         stop()
         _fail(error, start)
@@ -81,11 +80,8 @@ def start():
 
 
 def stop():
-    """Stop whatever runs: a node, even one half started, or the timer that shows that none does, and tries again."""
-    global _timer
-    if _timer:
-        _timer.deinit()
-        _timer = None
+    """Stop whatever runs: a node, even one half started, or what shows that none does, and tries again."""
+    signs.beat(None)
     if faction.app:
         app = faction.app
         faction.app = None
@@ -94,7 +90,6 @@ def stop():
 
 def _fail(error, function):
     """Say why no node runs, on the serial line and by the LED; function: called where a later start may do better."""
-    global _timer
     gc.collect()
     if faction.application == "starts":
         faction.application = "was not started"  # it has the prompt's place, which only a boot gives it
@@ -107,14 +102,13 @@ def _fail(error, function):
     if retry:
         faction.failure += ": tried again every %d s" % (_RETRY_MS // 1000)
     print("faction: error:", faction.failure)
-    signs = Signs()
-    signs.pattern = FAILED
+    shown = signs.Signs()
+    shown.pattern = signs.FAILED
     failed = ticks_ms()
 
-    def tick(_):
-        signs.tick(ticks_ms())
+    def tick():
+        shown.tick(ticks_ms())
         if retry and ticks_diff(ticks_ms(), failed) > _RETRY_MS:
             function()
 
-    _timer = machine.Timer(board.TIMER)
-    _timer.init(mode=machine.Timer.PERIODIC, period=SLOT_MS // 4, callback=tick)
+    signs.beat(tick)

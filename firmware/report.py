@@ -11,7 +11,7 @@ from faction.core import BOOTSTRAPPED
 from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, missing, view
 
 _COLUMNS = const(80)
-_STILL_MS = const(2000)  # without a call by its timer a node stands still
+_STILL_MS = const(2000)  # without its timer, at a prompt, before which all callbacks have come
 
 
 def facts(app, failure):
@@ -22,9 +22,7 @@ def facts(app, failure):
     ids = node.machine.ids
     counters = {name: node.counters[i] for i, name in enumerate(COUNTERS)}
     first = node.first_sample
-    errors = list(app.errors)
-    if ticks_diff(ticks_ms(), app.ticked) > _STILL_MS:
-        errors.append("node: stands still, its timer was stopped: reset the board")
+    app.look(_STILL_MS)
     return {
         "swarm": app.config["swarm"],
         "node": node.machine.peer_id,
@@ -45,7 +43,7 @@ def facts(app, failure):
         "sample": app.sample,
         "counters": counters,
         "links": {name: link.counters() for name, link in app.links.items()},
-        "errors": errors,
+        "errors": list(app.errors),
         "application": faction.application,
         "runs_from": faction.__file__,
     }
@@ -158,12 +156,14 @@ def _screen(app, f):
     total = len(app.node.machine.ids)
     lines = [
         "swarm %s (%s), node %d, session %d" % (f["swarm"], "open" if f["open"] else "locked", f["node"], f["session"]),
-        "state      %s, %d of %d required%s" % (f["state"], len(f["ready"]), f["required"], _deadline(f)),
+        "state      %s, %d of %d required" % (f["state"], len(f["ready"]), f["required"])
+        + ("" if f["deadline_in_ms"] is None else ", deadline in %d ms" % f["deadline_in_ms"]),
         _row("heard     ", ["%d of %d:" % (len(f["heard"]), total)] + _ids(f["heard"])),
         _row("ready     ", ["%d of %d:" % (len(f["ready"]), total)] + _ids(f["ready"])),
         _row("missing   ", _ids(f["missing"])),
         _row("sample    ", _sample(f).split(" ")),
-        "generation %d, time-outs %d%s" % (f["generation"], f["timeouts"], _beside(f)),
+        "generation %d, time-outs %d" % (f["generation"], f["timeouts"])
+        + (", application " + f["application"] if f["application"] else ""),
         _row("frames    ", _counts(f["counters"]), 4),
     ]
     for name, counters in f["links"].items():
@@ -180,14 +180,6 @@ def _screen(app, f):
     for text in f["errors"]:
         lines.append(_row("error     ", text.split(" ")))
     return lines
-
-
-def _beside(f):
-    return ", application " + f["application"] if f["application"] else ""
-
-
-def _deadline(f):
-    return "" if f["deadline_in_ms"] is None else ", deadline in %d ms" % f["deadline_in_ms"]
 
 
 def _sample(f):

@@ -1,8 +1,12 @@
-"""Signs of life: one pattern of the LED for each state, and the chip's watchdog."""
+"""Signs of life: the board's timer, one pattern of the LED for each state, and the chip's watchdog."""
+
+from time import ticks_diff, ticks_ms
 
 import board
 import machine
 from micropython import const
+
+import faction
 
 # Sixteen slots of 64 ms, the first in the lowest bit.
 STATES = (0x0001, 0x0101, 0x5555, 0xFFFF, 0x0F0F)  # Initial, Pinging, Collecting, Bootstrapped, TimedOut
@@ -17,6 +21,10 @@ _ENABLE = const(0x4000_0000)  # in that
 
 _registers = getattr(board, "WATCHDOG", None)  # None: it cannot be stopped, or is not to be
 _watchdog = None  # once it is there, it is fed whether a node runs or not
+
+_timer = None  # begun once a boot: on 1.28.0 an ESP32's clock stops at the 256th since it has power (micropython#19162)
+_function = None  # what it calls
+_beaten = 0  # when it did last
 
 
 class Signs:
@@ -49,3 +57,33 @@ def watch(timeout):
         machine.mem32[_registers + _CLEAR] = _ENABLE
     if timeout > 1:
         _registers = None
+
+
+def beat(function):
+    """Have function() called by the timer every faction.PERIOD_MS, in place of what it called; None: nothing."""
+    global _function
+    _function = function
+    if not _timer:
+        _begin()
+
+
+def _begin():
+    global _timer, _beaten
+    _timer = machine.Timer(board.TIMER)
+    _timer.init(mode=machine.Timer.PERIODIC, period=faction.PERIOD_MS, callback=_beat)
+    _beaten = ticks_ms()
+
+
+def _beat(_):
+    global _beaten
+    _beaten = ticks_ms()
+    if _function:
+        _function()
+
+
+def stolen(ms):
+    """Whether the timer has not called for that many ms, since somebody else has taken it: it is the node's again."""
+    late = ticks_diff(ticks_ms(), _beaten) > ms
+    if late:
+        _begin()
+    return late

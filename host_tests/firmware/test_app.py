@@ -131,6 +131,7 @@ def test_restarts_one_after_the_other_leave_one_node(table):
     now = until(table, 3, lambda now: now["state"] == "Bootstrapped" and now["sample"])
     assert now["errors"] == []
     assert execute(table, 3, "import machine\nprint(len(machine.Timer._running))").strip() == "1"
+    assert execute(table, 3, "print(machine.Timer._begun)").strip() == "1", "an ESP32's clock stops at the 256th"
     until(table, 1, lambda now: now["ready"] == MEMBERS)
 
 
@@ -202,6 +203,23 @@ def test_a_radio_that_is_turned_off_at_the_prompt_is_an_error_said_once(table):
     assert until(table, 1, lambda now: now["state"] == "Bootstrapped")["errors"] == []
     for node in (2, 3):
         until(table, node, lambda now: now["ready"] == MEMBERS)
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_a_timer_that_is_taken_from_the_node_is_told_and_taken_back(table, looked_at):
+    """At the next look, or by the frames that still come."""
+    taken = "init(period=1, callback=lambda timer: None)" if looked_at else "deinit()"
+    execute(table, 2, f"import machine, signs\nmachine.Timer(0).{taken}")
+    error = "timer: ValueError: 0 is the node's: have your code take another"
+    if looked_at:
+        listen(table, 2.2)
+    else:
+        table.wait_line(2, "error: " + error)
+    now = status(table, 2)
+    assert now["errors"] == [error]
+    until(table, 2, lambda later: later["counters"]["sent"] > now["counters"]["sent"])
+    execute(table, 2, "faction.restart()")
+    assert until(table, 2, lambda now: now["state"] == "Bootstrapped")["errors"] == []
 
 
 def test_samples_on_flash_are_bounded(table):

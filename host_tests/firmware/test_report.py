@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import random
-from time import ticks_ms
 from types import SimpleNamespace
 
 import pytest
@@ -46,7 +45,7 @@ def application(members=(1, 2, 3, 4, 5), heard=(), ready=(), **attributes):
         for peer in ids:
             at = start + node.machine.index(peer)
             node.knowledge.bitmaps[at >> 3] |= 1 << (at & 7)
-    facts = {"open": True, "sample": None, "errors": [], "ticked": ticks_ms()}
+    facts = {"open": True, "sample": None, "errors": [], "look": lambda ms: None}
     facts["links"] = {"espnow": Link(sent=5, received=0)}
     return SimpleNamespace(config={"swarm": "demo"}, node=node, **{**facts, **attributes})
 

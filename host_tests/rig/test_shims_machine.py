@@ -85,6 +85,26 @@ show([count, most, len(ticks), len(once), ticks[0] is machine.Timer(0), error_of
     assert hard == ["ValueError", "hard Timers are not implemented"]
 
 
+def test_timers_that_are_begun_again_and_again_stop_the_clock(board):
+    shown = run(
+        board,
+        """
+import time, machine
+timer = machine.Timer(0)
+for _ in range(255):
+    timer.init(period=1000, callback=None)
+before = time.ticks_us()
+time.sleep_ms(2)
+goes = time.ticks_us() != before
+timer.init(period=1000, callback=None)
+before = time.ticks_us()
+_chip.true_sleep_us(2000)
+show([goes, time.ticks_us() != before])
+""",
+    )
+    assert shown == [True, False]
+
+
 def test_a_callback_that_raises_costs_itself_only(board):
     shown = run(
         board,

@@ -9,6 +9,7 @@ was stopped.
 import sys
 
 __version__ = "1.0.0"
+PERIOD_MS = 4  # between two calls of a node's runner
 
 app = None  # the application that main.py has started: it has config, node, links, runner, trace, sample, errors
 failure = "main.py has not started one"  # why there is none

@@ -16,7 +16,6 @@ import sys
 import faction
 from faction.answers import STOP_FILE, Answers
 from faction.core import BOOTSTRAPPED, TIMED_OUT
-from faction.runner import PERIOD_MS
 
 _END_MS = 1000  # for main to end when it is asked to
 
@@ -78,7 +77,7 @@ class Swarm:
             raise RuntimeError("TimedOut")
         if not self._app.runner.links:
             raise RuntimeError("stopped")
-        await asyncio.sleep_ms(PERIOD_MS)
+        await asyncio.sleep_ms(faction.PERIOD_MS)
 
     def stop(self):
         """Stop the node and its links for good."""
@@ -95,12 +94,12 @@ class Swarm:
                 asyncio.create_task(self._finish(job))
             if not self._app.runner.links:
                 self.tick()  # a node that is stopped does not
-            await asyncio.sleep_ms(PERIOD_MS)
+            await asyncio.sleep_ms(faction.PERIOD_MS)
         task.cancel()
-        for _ in range(_END_MS // PERIOD_MS):
+        for _ in range(_END_MS // faction.PERIOD_MS):
             if task.done():
                 return
-            await asyncio.sleep_ms(PERIOD_MS)
+            await asyncio.sleep_ms(faction.PERIOD_MS)
 
     async def _run(self, main):
         try:

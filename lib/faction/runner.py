@@ -1,4 +1,4 @@
-"""Drives a node on a board, from a periodic timer: main.py returns, and the REPL is free while the node lives on."""
+"""Drives a node on a board, in callbacks: main.py returns, and the REPL is free while the node lives on."""
 
 from time import sleep_us, ticks_ms, ticks_us
 
@@ -7,7 +7,6 @@ from micropython import const
 from faction.core import BOOTSTRAPPED
 from faction.node import TIMEOUTS
 
-PERIOD_MS = const(4)
 _FRAMES = const(32)  # handled in one call, so that a flood does not hold up the rest
 _AWAIT_US = const(10_000)  # this close to the first sample's instant, wait for it
 _PATIENCE = const(500)  # ticks, 2 s, for which the links that are free wait for those that are not
@@ -36,34 +35,22 @@ class Runner:
         self._tx = bytearray(node.frame.max_length)
         self._told = -1
         self._held = 0  # ticks for which not all links were free
-        self._timer = None
 
     def start(self):
-        """Start the node; from now on somebody must call tick() every few milliseconds."""
+        """Start the node; from now on its links call tick(), and somebody must, every faction.PERIOD_MS."""
         self.node.start(ticks_ms(), ticks_us())
-
-    def start_timer(self, timer_id):
-        """Start the node, and have the timer with that id and the links call tick()."""
-        import machine
-
-        self.start()
-        tick = self.tick
         for link in self.links:
-            link.on_receive(tick)
-        self._timer = machine.Timer(timer_id)
-        self._timer.init(mode=machine.Timer.PERIODIC, period=PERIOD_MS, callback=tick)
+            link.on_receive(self.tick)
 
     def stop(self):
-        """Stop the node for good: its timer and its links. Calls of tick() that are still under way do nothing."""
-        if self._timer:
-            self._timer.deinit()
+        """Stop the node for good, and its links. Calls of tick() that are still under way do nothing."""
         links = self.links
         self.links = ()
         for link in links:
             link.close()
 
     def tick(self, _=None):
-        """Do what there is to do now; the argument, of the timer or of a link, is not used."""
+        """Do what there is to do now; the argument, of a link, is not used."""
         try:
             if self.links:
                 self._tick()

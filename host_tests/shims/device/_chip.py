@@ -55,10 +55,21 @@ true_us = utime.ticks_us
 true_sleep_us = utime.sleep_us
 
 
+_stopped_us = []  # what a clock that was stopped shows
+
+
 def local_us():
     """Microseconds by this board's own clock, unwrapped."""
+    if _stopped_us:
+        return _stopped_us[0]
     elapsed = true_us() - CLOCK_BASE_US
     return CLOCK_OFFSET_US + elapsed + elapsed * CLOCK_PPB // 1000000000
+
+
+def stop_clock():
+    """Have the clock stand still from now on."""
+    if not _stopped_us:
+        _stopped_us.append(local_us())
 
 
 class _Air:

@@ -57,6 +57,7 @@ class Timer:
     PERIODIC = 1
 
     _hardware = {}
+    _begun = 0  # since power came; none of them is ever given back (v1.28.0, machine_timer_enable, micropython#19162)
     _running = []  # holds running timers, so that one without a reference goes on, as on the device
 
     def __new__(cls, id=-1, **kwargs):
@@ -90,6 +91,9 @@ class Timer:
             period_us = (0xFFFFFFFF if period == -1 else period) * 1000000 // tick_hz
         if period_us <= 0:
             raise ValueError("Timer period is too short for this timer")
+        Timer._begun += 1
+        if Timer._begun > 255:  # a byte: at 0 the timers are reset, and the clock is one of them
+            _chip.stop_clock()
         self._mode = mode
         self._callback = callback
         self._period_us = period_us

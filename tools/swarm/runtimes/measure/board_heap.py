@@ -50,7 +50,7 @@ _STARTED = """
 from time import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 def run():
-    import faction
+    import faction, signs
     deadline = ticks_add(ticks_ms(), 10000)
     more = 9
     while more:
@@ -58,7 +58,7 @@ def run():
             raise RuntimeError(faction.failure)
         if ticks_diff(ticks_ms(), deadline) > 0:
             raise RuntimeError("no first sample within 10 s")
-        faction.app.runner.tick()
+        signs._beat(None)
         sleep_ms(2)
         more -= faction.app.sample is not None
 """
