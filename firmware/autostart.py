@@ -27,6 +27,7 @@ def main():
     faction.run = run
     import hindrance
 
+    hindrance.outlive()
     del sys.modules["hindrance"]
     reason = hindrance.wish()
     if reason:

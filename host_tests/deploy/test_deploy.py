@@ -226,6 +226,18 @@ def test_other_mpy_versions_are_refused(mpy, says):
     payload.Target(6, "1.19.1").check()
 
 
+def test_a_micropython_whose_ticks_go_wrong_is_refused(box, monkeypatch):
+    ask = deployment.Remote.ask
+
+    def of_old(remote, what, *arguments):
+        facts = ask(remote, what, *arguments)
+        return {**facts, "version": [1, 23, 0]} if what == "survey" else facts
+
+    monkeypatch.setattr(deployment.Remote, "ask", of_old)
+    told = run(box, "5", status=1)
+    assert "its MicroPython 1.23.0 tells the time wrongly from the 13th day on: `swarm flash` it with 1.24" in told
+
+
 def test_bytecode_is_the_same_for_every_architecture(box):
     described = project.load(box.file)
     made = [payload.build(described, described.members[0], payload.Target(6 | n << 10, "")) for n in (0, 4, 10, 15)]

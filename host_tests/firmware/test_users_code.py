@@ -30,6 +30,7 @@ def chip(monkeypatch):
             mem32=registers,
             reset_cause=lambda: cause,
             WDT_RESET=3,
+            SOFT_RESET=5,
         )
         monkeypatch.setitem(sys.modules, "board", SimpleNamespace(LED=None, BUTTON=None, **names))
         monkeypatch.setitem(sys.modules, "machine", machine)
@@ -92,6 +93,32 @@ def test_a_boot_knows_whether_it_is_the_watchdogs_doing(chip, names, cause, reas
     chip.registers[BASE + 8] = reason
     error = chip.hindrance.hang()
     assert (error is not None) == hung and (not hung or "your code hangs" in str(error))
+
+
+@pytest.mark.parametrize(
+    ("names", "cause", "runs", "made"),
+    [
+        ({"WATCHDOG": 0}, 5, 0, [8000]),
+        ({"WATCHDOG": 0}, 1, 0, []),
+        ({"WATCHDOG": BASE}, 1, 1 << 30, [8000]),  # an RP2040 tells no soft reset from another, but whether it runs
+        ({"WATCHDOG": BASE}, 1, 0, []),
+        ({}, 5, 0, []),
+    ],
+)
+def test_a_watchdog_that_a_soft_reset_has_left_running_gives_time_for_a_start(chip, names, cause, runs, made):
+    chip = chip(cause, **names)
+    chip.registers[BASE] = runs
+    chip.hindrance.outlive()
+    assert chip.made == made
+
+
+@pytest.mark.parametrize(("version", "refused"), [((1, 23, 0, ""), True), ((1, 24, 0, ""), False), ((2, 0, 0), False)])
+def test_a_micropython_whose_ticks_go_wrong_is_refused(chip, monkeypatch, tmp_path, version, refused):
+    monkeypatch.chdir(tmp_path)
+    hindrance = chip(WATCHDOG=0).hindrance
+    monkeypatch.setattr(hindrance, "sys", SimpleNamespace(implementation=SimpleNamespace(version=version)))
+    said = "MicroPython 1.23 tells the time wrongly from the 13th day on: flash 1.24 or newer"
+    assert hindrance.wish() == (said if refused else None)
 
 
 class Untold(Exception):

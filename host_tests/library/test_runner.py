@@ -31,7 +31,7 @@ class Clock:
         return self.us % WRAP
 
     def sleep_us(self, us):
-        self.us += us
+        self.us += us + 999 * (us > 1000)  # as an RP2040 that an interrupt has woken (mp_hal_delay_us)
 
 
 class Link:

@@ -12,6 +12,7 @@ _AWAIT_US = const(10_000)  # this close to the first sample's instant, wait for 
 _PATIENCE = const(500)  # ticks, 2 s, for which the links that are free wait for those that are not
 _TALKATIVE = const(255)  # Trickle's redundancy where nobody else says the same
 _SPIN_US = const(300)  # the last of it awake
+_SLEEP_US = const(1000)  # an RP2040 sleeps up to 1 ms too long when it is told more than that (mp_hal_delay_us)
 
 
 class Runner:
@@ -61,9 +62,10 @@ class Runner:
         node = self.node
         for i in range(len(self.links)):
             self._receive(self.links[i], self._rx[i])
-        self._await_instant()
+        if self._is_near():
+            self._sample()
         node.tick(ticks_ms(), ticks_us())
-        if node.sample_due:
+        if node.sample_due:  # its instant was past when this node learnt it
             self._sample()
         if not node.ready() and self._app.warm_up():
             node.complete_local(ticks_ms(), ticks_us())
@@ -80,8 +82,7 @@ class Runner:
     def _receive(self, link, buffer):
         try:
             for _ in range(_FRAMES):
-                self._await_instant()
-                if self.node.sample_due:
+                if self._is_near():
                     return
                 length = link.receive(buffer)
                 if not length:
@@ -114,23 +115,27 @@ class Runner:
         except Exception as error:
             self._app.note("send", error)
 
-    def _await_instant(self):
-        """Let the first sample start on its microsecond, neither at the next tick nor after a burst of frames."""
-        first = self.node.first_sample
-        if first.passed or not first.known or self.node.machine.state != BOOTSTRAPPED:
-            return
-        remaining_us = first.remaining_us(ticks_us())
-        if remaining_us < _AWAIT_US:
-            if remaining_us > _SPIN_US:
-                sleep_us(remaining_us - _SPIN_US)
-            while first.remaining_us(ticks_us()) > 0:
-                pass
-            self.node.tick(ticks_ms(), ticks_us())
+    def _is_near(self):
+        """Whether the first sample's instant has come, or is so close that nothing else is begun before it."""
+        node = self.node
+        if node.sample_due:
+            return True
+        first = node.first_sample
+        if first.passed or not first.known or node.machine.state != BOOTSTRAPPED:
+            return False
+        return first.remaining_us(ticks_us()) < _AWAIT_US
 
     def _sample(self):
-        late_us = -self.node.first_sample.remaining_us(ticks_us())
+        """Have the first sample taken: on its microsecond, neither at the next tick nor after a burst of frames."""
+        first = self.node.first_sample
+        remaining_us = first.remaining_us(ticks_us())
+        while remaining_us > 0:
+            if remaining_us > _SPIN_US:
+                sleep_us(min(remaining_us - _SPIN_US, _SLEEP_US))
+            remaining_us = first.remaining_us(ticks_us())
+        first.advance(ticks_us())  # from here on it is due, whatever an interrupt cuts short
         try:
-            self._app.take_sample(late_us, self.node.sampled_late)
+            self._app.take_sample(-remaining_us, self.node.sample_due and self.node.sampled_late)
         except Exception as error:
             self._app.note("sample", error)
         self.node.take_sample(ticks_us())  # acknowledged last: a sample that is interrupted is taken again

@@ -35,13 +35,24 @@ def ticks_diff(end, start):
 
 
 def sleep_us(us):
-    """Wait `us` microseconds of this board's clock; interrupts happen meanwhile."""
+    """Wait `us` microseconds of this board's clock; interrupts happen meanwhile.
+
+    As on an RP2040 (v1.28.0, ports/rp2/mphalport.c, mp_hal_delay_us): above 1000 us in whole milliseconds, and what an
+    interrupt has woken waits for what is left in whole milliseconds, so that it may sleep 1 ms too long; then awake,
+    where this board leaves its processor to the others.
+    """
     end_us = _chip.local_us() + us
+    if us > 1000:
+        start = _chip.local_us() // 1000
+        left = us // 1000
+        while left > 0:
+            utime.sleep_us(left * 1000)  # an alarm of the launcher ends it early
+            left = us // 1000 - (_chip.local_us() // 1000 - start)
     while True:
         left_us = end_us - _chip.local_us()
         if left_us <= 0:
             return
-        utime.sleep_us(left_us)  # each alarm of the launcher ends it early
+        utime.sleep_us(left_us)  # here, too
 
 
 def sleep_ms(ms):

@@ -69,6 +69,7 @@ class _Registers:
 
 mem32 = _Registers()
 WDT_RESET = 3
+SOFT_RESET = 5
 
 
 def reset_cause():

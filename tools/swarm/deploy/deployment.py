@@ -31,6 +31,7 @@ _BACK_S = 3.0  # for a port to come back after its board's restart
 _EPOCH_S = 1_577_836_800  # 2020-01-01 UTC
 # No deploy was before this, 2026-01-01 UTC: a lower number was never deployed, or lost with the board's storage.
 EARLIEST_SESSION = 189_302_400
+_OLDEST = (1, 24)  # MicroPython that counts its ticks right after 2^30 ms of uptime; hindrance.py asks as well
 PLATFORMS = {"unix": ("linux", "darwin")}  # sys.platform of a port, where it is not the port's own name
 
 
@@ -234,6 +235,11 @@ class Deployment:
             raise DeployError(
                 f"its hardware id is {facts['hardware']}, and member {member.id} is listed with {member.hardware}: "
                 "correct `hardware` in the swarm's file, or the port"
+            )
+        if tuple(facts["version"][:2]) < _OLDEST:
+            raise DeployError(
+                f"its MicroPython {release} tells the time wrongly from the 13th day on: `swarm flash` it with 1.24 "
+                "or newer"
             )
         target = payload.Target(facts["mpy"], release)
         if not self._from_source:
