@@ -58,8 +58,11 @@ class App:
             signs.watch(config["watchdog_ms"])
 
     def say(self, text):
-        """Print one line, with the board's clock and the node's id."""
-        print("faction:", ticks_ms(), "node", self.config["node"], text)
+        """Print one line, with the board's clock and the node's id.
+
+        In one string: each piece waits up to 500 ms for a USB port that is open and not read.
+        """
+        print("faction: %d node %d %s" % (ticks_ms(), self.config["node"], text))
 
     # What the runner calls. Each may be interrupted at any point, and is then called again.
 

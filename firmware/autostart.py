@@ -32,7 +32,7 @@ def main():
     reason = hindrance.wish()
     if reason:
         faction.failure = "not started: " + reason
-        print("faction:", faction.failure)
+        print("faction: " + faction.failure)
         return
     error = hindrance.hang()
     if error and not left:
@@ -102,7 +102,7 @@ def _fail(error, function):
         faction.failure = "the start was interrupted"
     if retry:
         faction.failure += ": tried again every %d s" % (_RETRY_MS // 1000)
-    print("faction: error:", faction.failure)
+    print("faction: error: " + faction.failure)
     shown = signs.Signs()
     shown.pattern = signs.FAILED
     failed = ticks_ms()

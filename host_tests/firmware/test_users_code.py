@@ -198,3 +198,12 @@ def test_what_a_value_raises_when_it_is_taken_is_the_sensors_error(app):
 
     app.call("sample()", lambda: 5, take)
     assert app.done == [5, None] and app.errors[0].startswith("sample(): SystemExit")
+
+
+def test_a_line_is_said_in_one_piece(app, monkeypatch):
+    """A USB port that is open and not read takes up to half a second for each (shared/tinyusb/mp_usbd_cdc.c)."""
+    pieces = []
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(write=pieces.append, flush=lambda: None))
+    app.say("ready")
+    monkeypatch.undo()
+    assert pieces == ["faction: 0 node 1 ready", "\n"]
