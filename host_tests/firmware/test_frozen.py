@@ -1,4 +1,4 @@
-"""Firmware with the node frozen in: what its manifests freeze, and what its main.py, which MicroPython runs first, does.
+"""Firmware with the node frozen in: what its manifests freeze, and what its main.py, which runs first, does.
 
 A folder stands for the frozen modules: behind the flash's root on the path, each with the `__file__` that a frozen one
 has.
