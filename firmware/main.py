@@ -4,8 +4,8 @@
 transfer, one whole version runs. Without that file the node is what was copied beside this one by hand, or what is
 frozen into the firmware.
 
-MicroPython runs a frozen main.py in place of one on the flash, so this file hands over to what is the user's: a version
-that was deployed runs, with its application.py or none; else application.py on the flash; else the node alone.
+What runs is the user's before what is ours: a version that was deployed, with its application.py or none; else
+application.py on the flash; else the node alone.
 
 A version that is new names the one before in faction.trial, and from its first start on in faction.back. A deploy that
 has seen it run removes that; else the version before runs from the next start on.

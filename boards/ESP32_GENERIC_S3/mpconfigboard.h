@@ -1,5 +1,6 @@
 // The official ESP32_GENERIC_S3 build with the node's firmware frozen in.
 
-#define MICROPY_HW_BOARD_NAME "Generic ESP32-S3 with faction"
-
 #include "boards/ESP32_GENERIC_S3/mpconfigboard.h"
+
+#undef MICROPY_HW_BOARD_NAME
+#define MICROPY_HW_BOARD_NAME "Generic ESP32-S3 with faction"

