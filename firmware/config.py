@@ -15,7 +15,7 @@ NUMBERS = {
     "linger_ms": (0, 500_000_000, 0),
     "channel": (1, 14, 1),
     "baud": (9600, 3_000_000, 115_200),
-    "trace": (0, 4096, 48),
+    "trace": (0, 4096, 40),
     "watchdog_ms": (0, 8388, 0),
 }
 LINKS = ("espnow", "uart")

@@ -13,7 +13,7 @@ class Trace:
     base, a machine of the trace's own, so that a replay can begin where the ring begins.
     """
 
-    def __init__(self, peer_id, peers, required_count, size=48):
+    def __init__(self, peer_id, peers, required_count, size=40):
         self.base = Faction(peer_id, peers, required_count)
         self._ring = bytearray(size * _ENTRY)
         self._size = size
