@@ -45,9 +45,9 @@ class Settings:
 
 
 def target_of(member: Member, port: str | None) -> Target:
-    """A member's board, at a given port or where swarm.toml says; an RP2040 in its loader may be at none.
+    """A member's board, at a given port or where swarm.toml says; a Pico in its loader may be at none.
 
-    ProjectError when the board is not plugged in, and that is no RP2040.
+    ProjectError when the board is not plugged in, and that is no Pico.
     """
     if port is not None:
         return Target(member.board, port, None, member)
@@ -100,7 +100,7 @@ def _write_esp(target: Target, facts: dict, firmware: Firmware, settings: Settin
 
 
 def _write_uf2(target: Target, facts: dict, firmware: Firmware, settings: Settings, progress: Progress) -> _Written:
-    """Write an RP2040; returns what to say of it, and its hardware id, None when it is at no port to be asked."""
+    """Write a Pico; returns what to say of it, and its hardware id, None when it is at no port to be asked."""
     image = uf2.check_image(firmware.path, facts["mcu"])
     port = target.port
     expected = target.member.hardware if target.member else None
