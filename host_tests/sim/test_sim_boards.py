@@ -191,8 +191,11 @@ def test_it_speaks_from_a_tick_and_hears_nothing_until_the_radio_has_sent():
     assert board.links[0].given == [given] and board.frames == 1
     hear(board, 41_000)
     board.kernel.at(60_000, board.left, 59_000)
+    held = {}
+    node.tick = lambda now, now_us: held.setdefault(now_us, board.held_us)
     board.kernel.run(100_000)
     assert [now for now, _ in node.heard] == [60_000]
+    assert held[60_000] == 60_000 - tick, "a sample that falls in that time is late by no fault of the node"
 
 
 @pytest.mark.parametrize("free, frames", ((True, 1), (False, 0)))
@@ -251,8 +254,8 @@ def test_every_protocol_concludes_on_every_board(board, topology, protocol):
 @pytest.mark.parametrize("board", PROFILES)
 def test_mixed_faults_break_nothing(board):
     options = Options(nodes=(2, 12), quorum=0, loss=0.1, topology="any", faults=("mixed",), board=board)
-    found = campaign.run(options, range(1, 31), campaign.cores())
-    assert not campaign.failures(found) and sum(result.converge_us is not None for result in found) > 15
+    found = campaign.run(options, range(1, 13), campaign.cores())
+    assert not campaign.failures(found) and sum(result.converge_us is not None for result in found) > 6
 
 
 def test_honest_boards_take_longer_than_ideal_ones_and_their_ticks_fall_apart():

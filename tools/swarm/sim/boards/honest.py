@@ -135,7 +135,6 @@ class HonestBoard(Board):
             self._tick_at = NEVER
             self._fired = (local_us - self._timer_us) // self._profile.period_us
             self._idle_us = self._idle_us[0], local_us
-            self._look()
             self._work = self._do()
             self._go_on(life)
 
@@ -174,8 +173,9 @@ class HonestBoard(Board):
         yield from self._speak()
 
     def _look(self) -> None:
-        self._held_us = self.kernel.now - self._looked_at
-        self._looked_at = self.kernel.now
+        if self.kernel.now > self._looked_at:
+            self._held_us = self.kernel.now - self._looked_at
+            self._looked_at = self.kernel.now
 
     def _await_instant(self) -> Iterator[int]:
         self._look()
