@@ -483,6 +483,20 @@ def test_what_an_rp2350_does_not_take(tmp_path, image, said):
     assert said in str(caught.value)
 
 
+def test_an_image_with_the_node_says_what_comes_before_it(capsys, tmp_path, chip):
+    file, text = tmp_path / "firmware.uf2", b"Generic board with faction"
+    image = bytearray(make_uf2())
+    image[512 * 8 - 234 : 512 * 8 - 224] = text[:10]  # across two blocks
+    image[512 * 8 + 32 : 512 * 8 + 32 + len(text) - 10] = text[10:]
+    file.write_bytes(image)
+    with FakePico(tmp_path, in_loader=True) as pico:
+        said = swarm(capsys, "--board", "RPI_PICO", "--volume", pico.volume, "--firmware", file)[1]
+    assert "a version that was deployed onto the board before comes first: `swarm deploy` it" in said
+    binary = make_image(tmp_path, "esp32")
+    options = ("--board", "ESP32_GENERIC", "--port", chip("esp32").url, "--firmware", binary)
+    assert "comes first" not in swarm(capsys, *options)[1]
+
+
 def test_an_image_for_either_processor_of_an_rp2350(tmp_path):
     (tmp_path / "firmware.uf2").write_bytes(ABSOLUTE + make_uf2(4, family=0xE48BFF5A))
     assert len(uf2.check_image(tmp_path / "firmware.uf2", "rp2350")) == 5 * 512

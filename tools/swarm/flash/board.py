@@ -10,6 +10,7 @@ from swarm.description.project import Member, ProjectError, port_of, port_of_ser
 from swarm.flash import cache, esp, uf2
 from swarm.flash.cache import Firmware
 from swarm.flash.error import FlashError, Progress
+from swarm.output import readable
 
 READ_BACK_KB = 64
 _Written = tuple[str, str | None]  # what to say of it, and its hardware id
@@ -66,6 +67,11 @@ def firmware_for(target: Target, settings: Settings) -> Firmware:
     facts = boards.facts(target.board)
     suffix = Path(facts["flash"]["file"]).suffix
     return cache.official(facts["firmware"], facts["port"], suffix, settings.micropython)
+
+
+def has_node(firmware: Firmware) -> bool:
+    """Whether the node is frozen into a firmware file: the name of its board, which is in it as text, says so."""
+    return boards.FROZEN.encode() in uf2.content(readable.read(firmware.path))
 
 
 def write(target: Target, firmware: Firmware, settings: Settings, progress: Progress) -> tuple[str, str | None]:

@@ -60,6 +60,13 @@ def check_image(path: Path, mcu: str) -> bytes:
     return whole
 
 
+def content(image: bytes) -> bytes:
+    """What a UF2 file has a board hold, in one piece; of any other file, the file."""
+    if image[:4] != _START.to_bytes(4, "little"):
+        return image
+    return b"".join(image[at + 32 : at + 32 + 256] for at in range(0, len(image), _BLOCK.size))
+
+
 def _without_filler(image: bytes) -> bytes:
     """An RP2350's image without the block that picotool may put first, against erratum E10 of that chip: one of another
     family, which says that it is the first of two and holds nothing. The chip's loader passes over it.

@@ -36,6 +36,12 @@ class _WrongUse(Exception):
     """An option does not fit; the message names its value and the remedy."""
 
 
+_STAYS = (
+    "; the node is in this firmware, and a version that was deployed onto the board before comes first: `swarm deploy` "
+    "it, so that nothing old runs"
+)
+
+
 def register(subparsers) -> None:
     """Add `flash` to the command line."""
     parser = subparsers.add_parser(
@@ -168,4 +174,6 @@ def flash(target: Target, settings: Settings, console: Console) -> tuple[str, st
                 bars.update(bar, description=doing, completed=done, total=total or None)
 
         said, hardware = board.write(target, firmware, settings, progress)
+    if not settings.erase and board.has_node(firmware):
+        said += _STAYS
     return f"{target.label}: {said}", hardware
