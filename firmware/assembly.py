@@ -28,7 +28,7 @@ def make():
     """
     try:
         config = load(_FOLDER + "faction.json", machine.unique_id())
-        key = load_key(_FOLDER + "faction.key")
+        key = load_key(_FOLDER + "faction.key", config["locked"])
         sensor = load_sensor()
         session = next_session(open_store(sys.platform))
         links = {name: open_link(name, config) for name in config["links"] or board.LINKS}

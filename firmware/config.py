@@ -20,7 +20,7 @@ NUMBERS = {
 }
 LINKS = ("espnow", "uart")
 ON_TIMEOUT = ("retry", "halt")  # the first is the default
-_OTHERS = ("swarm", "members", "on_timeout", "links")
+_OTHERS = ("swarm", "members", "on_timeout", "links", "locked")
 _NAME_BYTES = 32
 _WATCHDOG_MS = 1000  # a shorter one would reset a board that only writes to its flash
 _SHOWN = 60  # characters of a value in a message
@@ -103,7 +103,7 @@ def check(given, hardware=None):
     """
     if not isinstance(given, dict):
         _mistake("the file", given, "write an object, {...}")
-    config = {"on_timeout": ON_TIMEOUT[0], "links": None}  # type: dict
+    config = {"on_timeout": ON_TIMEOUT[0], "links": None, "locked": False}  # type: dict
     for key in given:
         if key not in NUMBERS and key not in _OTHERS:
             _mistake(key, given[key], "no such key: one of " + ", ".join(sorted(_OTHERS + tuple(NUMBERS))))
@@ -125,6 +125,8 @@ def check(given, hardware=None):
         _mistake("watchdog_ms", config["watchdog_ms"], "write 0 for none, or at least %d" % _WATCHDOG_MS)
     if config["on_timeout"] not in ON_TIMEOUT:
         _mistake("on_timeout", config["on_timeout"], "write one of: " + ", ".join(ON_TIMEOUT))
+    if not isinstance(config["locked"], bool):
+        _mistake("locked", config["locked"], "write true or false")
     links = config["links"]
     if links is not None:
         if not isinstance(links, list) or not links:
@@ -160,8 +162,8 @@ def _too_deep(path, error):
     return ValueError("%s: brackets within brackets without end (%s): write it anew" % (path, error))
 
 
-def load_key(path):
-    """The swarm's 16-byte key; the published demonstration key when there is no file.
+def load_key(path, locked=False):
+    """The swarm's 16-byte key; the published demonstration key when there is no file, unless the swarm is locked.
 
     Raises ValueError for a file that is not 32 hexadecimal digits, without showing what it holds, and for one that
     cannot be read: a node whose key is lost must not speak in the open.
@@ -170,7 +172,7 @@ def load_key(path):
         with open(path, "rb") as file:
             text = file.read().strip()
     except OSError as error:
-        if error.errno == ENOENT:
+        if error.errno == ENOENT and not locked:
             return DEMONSTRATION_KEY
         raise ValueError("%s: not readable (%s): write the swarm's key again" % (path, error))
     try:

@@ -45,6 +45,7 @@ def facts(app, failure):
         "links": {name: link.counters() for name, link in app.links.items()},
         "errors": list(app.errors),
         "application": faction.application,
+        "version": faction.__version__,
         "runs_from": faction.__file__,
     }
 
@@ -154,8 +155,13 @@ def screen(app, failure):
 
 def _screen(app, f):
     total = len(app.node.machine.ids)
+    trust = "open" if f["open"] else "locked"
     lines = [
-        "swarm %s (%s), node %d, session %d" % (f["swarm"], "open" if f["open"] else "locked", f["node"], f["session"]),
+        _row(
+            "swarm %s (%s), node %d, session %d," % (f["swarm"], trust, f["node"], f["session"]),
+            ("version %s runs from %s" % (f["version"], _place(f["runs_from"])),),
+            1,
+        ),
         "state      %s, %d of %d required" % (f["state"], len(f["ready"]), f["required"])
         + ("" if f["deadline_in_ms"] is None else ", deadline in %d ms" % f["deadline_in_ms"]),
         _row("heard     ", ["%d of %d:" % (len(f["heard"]), total)] + _ids(f["heard"])),
@@ -180,6 +186,11 @@ def _screen(app, f):
     for text in f["errors"]:
         lines.append(_row("error     ", text.split(" ")))
     return lines
+
+
+def _place(library):
+    """Where a node runs from, by where its library is."""
+    return library.rpartition("faction/__init__.")[0].strip("./") or "the firmware"
 
 
 def _sample(f):

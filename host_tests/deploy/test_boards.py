@@ -14,13 +14,22 @@ from swarm.paths import ROOT
 NAMES = boards.names()
 BUILDABLE = [name for name in NAMES if boards.facts(name)["port"] != "unix"]
 
-INPUT_ONLY = {"esp32": set(range(34, 40))}
-STRAPPING = {"esp32": {0, 2, 5, 12, 15}, "esp32s3": {0, 3, 45, 46}, "esp32c3": {2, 8, 9}}  # read at reset: no bus there
-RADIO_CHIP = {"RPI_PICO_W": {23, 24, 25, 29}}
+INPUT_ONLY = {"esp32": set(range(34, 40)), "esp32s2": {46}}
+STRAPPING = {  # read at reset: no bus there
+    "esp32": {0, 2, 5, 12, 15},
+    "esp32s2": {0, 45, 46},
+    "esp32s3": {0, 3, 45, 46},
+    "esp32c3": {2, 8, 9},
+    "esp32c6": {4, 5, 8, 9, 15},
+}
+RADIO_CHIP = {"RPI_PICO_W": {23, 24, 25, 29}, "RPI_PICO2_W": {23, 24, 25, 29}}
+WATCHDOGS = {"rp2040": 0x4005_8000, "rp2350": 0x400D_8000}  # they can be stopped, in their registers
+BOOTLOADERS = {"esp32": "0x1000", "esp32s2": "0x1000"}  # where a chip's ROM looks for one, unless at 0x0
 
 
 def test_the_boards_there_are():
-    assert {"ESP32_GENERIC", "ESP32_GENERIC_S3", "ESP32_GENERIC_C3", "RPI_PICO", "RPI_PICO_W", "VIRTUAL"} <= set(NAMES)
+    chips = {f"ESP32_GENERIC{chip}" for chip in ("", "_S2", "_S3", "_C3", "_C6")}
+    assert chips | {"RPI_PICO", "RPI_PICO_W", "RPI_PICO2", "RPI_PICO2_W", "VIRTUAL"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,8 +54,7 @@ def test_board_json(name):
     flash = facts["flash"]
     if flash["tool"] == "esptool":
         assert list(flash) == ["tool", "chip", "offset", "file"] and flash["chip"] == facts["mcu"]
-        # The ROM of the first ESP32 looks for the bootloader at another place than its successors'.
-        assert flash["offset"] == ("0x1000" if facts["mcu"] == "esp32" else "0x0")
+        assert flash["offset"] == BOOTLOADERS.get(facts["mcu"], "0x0")
     elif flash["tool"] == "uf2":
         assert list(flash) == ["tool", "drive", "file"] and facts["port"] == "rp2"
     else:
@@ -63,8 +71,7 @@ def test_board_py(name):
     assert list(pins["UART"]) == ["id", "tx", "rx", "de", "single_wire"]
     # A software timer exists on rp2 only, in all firmware versions; there it is the only kind.
     assert pins["TIMER"] == (-1 if facts["port"] == "rp2" else 0)
-    # The RP2040's can be stopped, in its registers; others are made to wait for ever.
-    assert pins["WATCHDOG"] == (0x4005_8000 if facts["port"] == "rp2" else 0)
+    assert pins["WATCHDOG"] == WATCHDOGS.get(facts["mcu"], 0)  # others are made to wait for ever
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,8 +85,8 @@ def test_pins_fit_the_chip(name):
     driven = {pin for pin in (uart["tx"], uart["de"], pins["LED"]) if isinstance(pin, int)}
     assert not driven & INPUT_ONLY.get(mcu, set())
     assert not {uart["tx"], uart["rx"], uart["de"]} & STRAPPING.get(mcu, set())
-    assert not pins["LED"] or isinstance(pins["LED"], int) or name == "RPI_PICO_W"
-    if mcu == "rp2040":
+    assert not pins["LED"] or isinstance(pins["LED"], int) or name in RADIO_CHIP
+    if mcu in WATCHDOGS:
         for pin, place in ((uart["tx"], 0), (uart["rx"], 1)):
             assert pin % 4 == place and (pin + 4) // 8 % 2 == uart["id"], f"GP{pin} is not of UART{uart['id']}"
     elif mcu != "host":

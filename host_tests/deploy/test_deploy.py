@@ -179,6 +179,36 @@ def test_a_board_copied_by_hand_is_taken_over(box):
     box.boot(4)
 
 
+def test_an_open_board_that_is_deployed_locked_never_starts_open_again(box):
+    """What it had in its root is told, and put aside: without its version it does not start."""
+    box.power(4, False)
+    shutil.rmtree(box.flash(4))
+    described = project.load(box.file)
+    prepare(box.flash(4), {**described.config_for(described.member(4)), "locked": False})
+    write_sensor(box.flash(4), "mine")
+    box.boot(4)
+    assert status(box, 4)["open"]
+    told = run(box, "4")
+    assert f"; sensor.py in its root is not used any more: what is to run lies in {box.file.parent}" in told
+    assert "; the faction.json without a key that was in its root is faction.json.old now\n" in told
+    assert not status(box, 4)["open"] and status(box, 4)["sample"]["value"] != "mine"
+    assert "; " not in run(box, "4").splitlines()[0].removeprefix(
+        "node 4: up to date, nothing uploaded, not restarted; "
+    )
+    (box.flash(4) / box.pointed(4) / "faction.key").rename(box.home / "key")
+    for lost, why in (((), "faction.key: not readable"), (("faction.slot",), "faction.json: missing or not readable")):
+        box.power(4, False)
+        for name in lost:
+            (box.flash(4) / name).unlink()
+        box.boot(4)
+        with raw_repl(box.ports[4]) as transport, pytest.raises(BoardError, match=f"no node runs .*{why}"):
+            read_status(transport, box.ports[4])
+    box.power(4, False)
+    shutil.rmtree(box.flash(4))
+    box.flash(4).mkdir()
+    box.boot(4)
+
+
 def test_no_main_py_that_was_on_a_board_is_lost(box):
     """Of two different ones the first is not overwritten; one that comes again is not kept twice."""
     run(box, "4")

@@ -20,7 +20,7 @@ from requirements import require
 from swarm import cli
 from swarm.deploy import payload
 from swarm.deploy.deployment import Deployment
-from swarm.deploy.remote import BadVersion
+from swarm.deploy.remote import BadVersion, Remote
 from swarm.description import project
 from swarm.doctor import examination, findings, places
 from swarm.flash import cache
@@ -331,6 +331,27 @@ def test_a_board_listed_as_another_kind(box, mended, tmp_path, capsys):
     file = rewritten(box, tmp_path, ('id = 1\nboard = "VIRTUAL"', 'id = 1\nboard = "ESP32_GENERIC"'))
     found = {f["fault"]: f for f in doctor_here(capsys, "--swarm", file, "--port", box.ports[1])}
     assert "it runs MicroPython for linux, and is listed as ESP32_GENERIC" in found["board"]["what"]
+
+
+def test_what_lies_in_a_boards_root(box, mended, capsys, monkeypatch):
+    root = box.home / "board-1"
+    laid = {"sensor.py": "def sample():\n    pass\n", "faction.json": "{}"}
+    for name, text in laid.items():
+        (root / name).write_text(text)
+    found = {f["fault"]: f for f in doctor_here(capsys, "--swarm", box.file, "--port", box.ports[1])}
+    assert set(found) == {"unused", "open without its version"}
+    assert "sensor.py lies in its root, and is not used" in found["unused"]["what"]
+    assert found["unused"]["remedy"].endswith(f"mpremote connect {box.ports[1]} resume rm :sensor.py")
+    assert "swarm deploy 1" in found["open without its version"]["remedy"]
+    for name in laid:
+        (root / name).unlink()
+    asked = Remote.survey
+    frozen = {"root": ["autostart.py"], "runs_from": "faction/__init__.py", "machine": "Raspberry Pi Pico2 with RP2350"}
+    monkeypatch.setattr(Remote, "survey", lambda remote: {**asked(remote), **frozen})
+    found = {f["fault"]: f for f in doctor_here(capsys, "--swarm", box.file, "--port", box.ports[1])}
+    assert set(found) == {"mixed", "board"}
+    assert "runs on the library that is frozen" in found["mixed"]["what"]
+    assert "it runs MicroPython for RP2350, and is listed as VIRTUAL" in found["board"]["what"]
 
 
 def test_a_key_file_that_others_may_read(box, mended, tmp_path, capsys):

@@ -89,6 +89,7 @@ MISTAKES = (
     (good(links=["uart", "uart"]), "links", '"uart"', "list each once"),
     (good(links=[{}]), "links", "{}", "list each once"),
     (good(links=[None]), "links", "null", "list each once"),
+    (good(locked="no"), "locked", '"no"', "write true or false"),
 )
 NOT_JSON = ("", "{", '{"swarm": "demo"', "{'swarm': 1}", good() + "}", '{"swarm": demo}')
 # The key file's bytes; none of them may be seen in a message.
@@ -103,6 +104,7 @@ FINE = (
     (good(members=[0, 65535], node=65535), {"members": [0, 65535]}),
     (good(members=list(range(680)), node=0), {"required": 680}),
     (good(swarm="\u00e4" * 16), {"swarm": "\u00e4" * 16}),
+    (good(locked=True), {"locked": True}),
     (good(watchdog_ms=1000, trace=0, linger_ms=1, channel=14, baud=9600, lead_ms=50), {"trace": 0, "baud": 9600}),
 )
 
@@ -136,6 +138,7 @@ results = {
     "keys": [loaded(content, config.load_key) for content in cases["keys"]],
     "absent": outcome(config.load, sys.argv[2] + ".none", hardware),
     "no_key": outcome(config.load_key, sys.argv[2] + ".none"),
+    "lost_key": outcome(config.load_key, sys.argv[2] + ".none", True),
     "unread_key": outcome(config.load_key, sys.argv[3]),
     "no_hardware": outcome(config.check, {"swarm": "a", "members": [1]}),
 }
@@ -211,7 +214,7 @@ def test_a_good_file_is_taken_with_all_defaults(runtime, results, number):
     config = result["value"]
     given = json.loads(text)
     defaults = {key: default for key, (_, _, default) in NUMBERS.items()}
-    defaults |= {"on_timeout": "retry", "links": None}
+    defaults |= {"on_timeout": "retry", "links": None, "locked": False}
     members = [member["id"] if isinstance(member, dict) else member for member in given["members"]]
     whole = {**defaults, **given, "members": members}
     whole["required"] = given.get("required") or len(members)
@@ -225,6 +228,7 @@ def test_files_that_are_missing(runtime, results):
     assert "deploy this board" in result["absent"]["message"]
     if runtime != "wasm":  # whose files have Emscripten's error numbers, as no board's have
         assert result["no_key"] == {"value": [0] * 16}, "without a key file the swarm is open"
+        assert "write the swarm's key again" in result["lost_key"]["message"], "unless it is known to be locked"
     assert result["no_hardware"]["message"].startswith("faction.json: node: null: ")
 
 
@@ -257,4 +261,4 @@ def test_the_readme_holds_the_table():
 def test_the_table_has_a_row_for_every_key():
     rows = configuration.table().splitlines()[2:]
     keys = [row.split("`")[1] for row in rows]
-    assert sorted(keys) == sorted([*NUMBERS, "swarm", "members", "on_timeout", "links"])
+    assert sorted(keys) == sorted([*NUMBERS, "swarm", "members", "on_timeout", "links", "locked"])

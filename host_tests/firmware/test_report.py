@@ -23,7 +23,7 @@ ROWS, COLUMNS = 24, 80
 KEYS = {
     *("swarm", "node", "open", "session", "state", "heard", "ready", "missing", "required", "generation", "restarts"),
     *("timeouts", "conflict", "deadline_in_ms", "sample", "instant_in_us", "counters", "links", "errors"),
-    *("digest", "application", "runs_from"),
+    *("digest", "application", "version", "runs_from"),
 }
 SCATTERED = [101 + 3221 * i for i in range(20)]
 
@@ -131,13 +131,24 @@ def test_dots_stand_for_what_has_no_room():
     assert words[:5] == ["heard", "680", "of", "680:", "0"] and words[-1] == "..." and len(words) > 20
 
 
-def test_the_screen_of_a_node_that_has_sampled():
+@pytest.mark.parametrize(
+    ("library", "place"),
+    [("faction.b/faction/__init__.mpy", "faction.b"), ("/lib/faction/__init__.py", "lib")]
+    + [("faction/__init__.py", "the firmware")],  # as a frozen module is called
+)
+def test_the_screen_says_where_it_runs_from(monkeypatch, library, place):
+    monkeypatch.setattr(faction, "__file__", library)
+    assert screen(application())[0].endswith(f", version 1.0.0 runs from {place}")
+
+
+def test_the_screen_of_a_node_that_has_sampled(monkeypatch):
+    monkeypatch.setattr(faction, "__file__", "faction.a/faction/__init__.mpy")
     app = application(heard=(1, 2, 3, 4, 5), ready=(1, 2, 3, 4, 5), open=False)
     app.sample = {"node": 1, "late_us": 12, "value": 24.5, "late": True}
     app.node.complete_local(5, 5000)
     app.node.machine.state = 3
     rows = screen(app)
-    assert rows[0] == "swarm demo (locked), node 1, session 7"
+    assert rows[0] == "swarm demo (locked), node 1, session 7, version 1.0.0 runs from faction.a"
     assert rows[1] == "state      Bootstrapped, 5 of 5 required"
     assert "missing    none" in rows
     assert "sample     24.5, 12 us after the agreed instant (late)" in rows

@@ -130,7 +130,7 @@ class Scripted(Run):
         self.hears_back = hears_back
         self.after_ms = after_ms
         self.said = []
-        super().__init__(Options(nodes=(2, 2), hidden_wait_ms=0, stamp_us=1, ppm=0), 1)
+        super().__init__(Options(board="ideal", nodes=(2, 2), hidden_wait_ms=0, stamp_us=1, ppm=0), 1)
 
     def _build(self):
         self.checks = Truth(self.kernel, self.plan, self.imin_ms)

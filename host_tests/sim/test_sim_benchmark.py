@@ -7,11 +7,12 @@ import pytest
 from swarm.cli import main
 from swarm.runtimes.measure import bench
 from swarm.sim import benchmark
+from swarm.sim.boards.profiles import MEASURED
 
 
 @pytest.fixture(scope="module")
 def compared():
-    return benchmark.compare((5, 12), (0.0, 0.3), 4, 1, 2)
+    return benchmark.compare((5, 12), (0.0, 0.3), 4, 1, 2, "ideal")
 
 
 def test_every_protocol_stands_beside_ours_on_the_same_seeds(compared):
@@ -43,7 +44,9 @@ def test_the_command_prints_the_table_and_writes_json(tmp_path, capsys):
     file = tmp_path / "bench.json"
     assert main(["bench", "--sizes", "3", "--loss", "0.1", "--seeds", "2", "--jobs", "1", "--output", str(file)]) == 0
     assert "published" in capsys.readouterr().out
-    assert [case["protocol"] for case in json.loads(file.read_text())] == list(benchmark.PROTOCOLS)
+    found = json.loads(file.read_text())
+    assert [case["protocol"] for case in found] == list(benchmark.PROTOCOLS)
+    assert {case["board"] for case in found} == {"esp32"}
 
 
 def test_wrong_use_names_the_value(capsys):
@@ -61,5 +64,9 @@ def test_device_code_takes_no_memory_and_its_ratios_are_shown(runtime, monkeypat
     taken = found[runtime]["bytes"]
     assert taken["command"] < 1 < taken["command_textbook"]
     assert taken["receive"] < 1 and taken["build"] < 1
-    shown = bench.table(found)
-    assert "times the textbook" in shown and "XOR loops" in shown
+    shown = bench.table(found, MEASURED)
+    assert "times the textbook" in shown and "times the XOR loop" in shown
+    rows = {line[:32].strip(): line[32:].split() for line in shown.splitlines()}
+    assert rows["forged"][-2:] == ["1110", "6.3"] and len(rows["with nothing new"]) == 3
+    loops = found[runtime]["xor_loops"]
+    assert loops["xor_loop"] == 1 and set(MEASURED) < set(loops)

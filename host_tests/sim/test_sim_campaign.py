@@ -13,7 +13,7 @@ from swarm.sim import swarm as swarm_module
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
 
-MIXED = Options(nodes=(2, 12), quorum=0, loss=0.1, topology="any", faults=("mixed",))
+MIXED = Options(board="ideal", nodes=(2, 12), quorum=0, loss=0.1, topology="any", faults=("mixed",))
 
 
 def sums(options, count, first=1):
@@ -34,7 +34,7 @@ def test_the_same_seed_is_the_same_run():
 
 
 def test_processes_and_traces_change_nothing():
-    options = Options(nodes=(5, 5), loss=0.2)
+    options = Options(board="ideal", nodes=(5, 5), loss=0.2)
     one = campaign.run(options, range(1, 9), 1)
     assert one == campaign.run(options, range(1, 9), 2)
     assert one[0] == Run(options, 1, trace=report.Timeline()).run()
@@ -47,7 +47,7 @@ def test_shared_tags_are_the_real_ones(monkeypatch):
 
 
 def test_twenty_nodes_keep_to_their_bars():
-    found = sums(Options(loss=0.1), 12)
+    found = sums(Options(board="ideal", loss=0.1), 12)
     assert found["stranded"] == found["false_conclusions"] == 0
     assert found["converge_ms"]["p50"] <= 35 and found["converge_ms"]["p99"] <= 70
     assert found["frames_per_node"]["mean"] <= 24
@@ -55,14 +55,14 @@ def test_twenty_nodes_keep_to_their_bars():
 
 
 def test_twenty_nodes_on_a_link_that_says_when_it_is_free():
-    found = sums(Options(loss=0.1, hidden_wait_ms=0, stamp_us=1), 12)
+    found = sums(Options(board="ideal", loss=0.1, hidden_wait_ms=0, stamp_us=1), 12)
     assert found["stranded"] == found["false_conclusions"] == 0
     assert found["frames_per_node"]["mean"] <= 18
     assert found["skew_us"]["p99"] <= 100
 
 
 def test_a_hundred_nodes_hold_the_skew_of_twenty():
-    found = sums(Options(nodes=(100, 100), loss=0.1), 1)
+    found = sums(Options(board="ideal", nodes=(100, 100), loss=0.1), 1)
     assert found["stranded"] == found["false_conclusions"] == 0
     assert found["skew_us"]["max"] <= 2500
 
@@ -70,7 +70,8 @@ def test_a_hundred_nodes_hold_the_skew_of_twenty():
 @pytest.mark.parametrize("ppm, early_us", ((0, 200), (50, 2200)))
 def test_the_instant_does_not_creep_over_a_long_lead(ppm, early_us):
     """Clocks may drift apart by 2 ms in 20 s; what is measured of frames must not add to it, nor keep nodes talking."""
-    found = sums(Options(nodes=(8, 8), lead_ms=20_000, boot_spread_ms=500, ppm=ppm, loss=0.1), 3)
+    long = {"nodes": (8, 8), "lead_ms": 20_000, "boot_spread_ms": 500}
+    found = sums(Options(board="ideal", ppm=ppm, loss=0.1, **long), 3)
     assert found["early_us"]["max"] <= early_us
     assert found["frames_per_node_until_sampled"]["mean"] <= found["frames_per_node"]["mean"] + 20
     assert found["skew_us"]["max"] <= 2500 and not sum(found["violations"].values())
@@ -78,9 +79,9 @@ def test_the_instant_does_not_creep_over_a_long_lead(ppm, early_us):
 
 @pytest.mark.parametrize("protocol", ("published", "repeating", "heartbeat"))
 def test_the_published_protocol_strands_where_ours_and_the_others_do_not(protocol):
-    theirs = sums(Options(loss=0.3, protocol=protocol), 5)
+    theirs = sums(Options(board="ideal", loss=0.3, protocol=protocol), 5)
     assert theirs["stranded"] == (5 if protocol == "published" else 0)
-    assert sums(Options(loss=0.3), 5)["stranded"] == 0
+    assert sums(Options(board="ideal", loss=0.3), 5)["stranded"] == 0
     if protocol != "published":
         assert theirs["skew_us"]["p50"] > 4_000  # they sample when they conclude
 
@@ -96,7 +97,7 @@ def test_percentiles():
 def test_json_is_one_object_with_what_a_campaign_shows(capsys):
     assert main(["sim", "--nodes", "4", "--seeds", "5", "--loss", "0.1", "--json", "--jobs", "1"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert shown["runs"] == shown["concluded"] == 5
+    assert shown["runs"] == shown["concluded"] == 5 and shown["options"]["board"] == "esp32"
     assert {
         "stranded", "false_conclusions", "violations", "converge_ms", "frames_per_node", "bytes_per_node", "skew_us",
         "event_hash",
@@ -108,14 +109,14 @@ def test_json_is_one_object_with_what_a_campaign_shows(capsys):
 def test_a_seed_alone_is_shown_as_a_timeline(capsys):
     assert main(["sim", "--nodes", "3", "--seed", "5"]) == 0
     shown = capsys.readouterr().out
-    for what in ("seed 5", "boots", "ready", "concludes", "samples", "hash"):
+    for what in ("seed 5", "boards esp32", "boots", "ready", "concludes", "samples", "hash"):
         assert what in shown
 
 
 def test_a_campaign_is_shown_as_a_page(capsys):
-    assert main(["sim", "--nodes", "3", "--seed", "5", "--seeds", "3", "--jobs", "1"]) == 0
+    assert main(["sim", "--nodes", "3", "--seed", "5", "--seeds", "3", "--jobs", "1", "--board", "rp2040"]) == 0
     shown = capsys.readouterr().out
-    assert "3 concluded" in shown and "p50 / p99 / max" in shown
+    assert "boards             rp2040" in shown and "3 concluded" in shown and "p50 / p99 / max" in shown
 
 
 def test_a_broken_run_fails_and_says_why(capsys, monkeypatch):
@@ -132,7 +133,7 @@ def test_wrong_use_names_the_value(wrong, capsys):
     assert wrong[1] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("wrong", (["--nodes", "many"], ["--seeds", "0"], ["--topology", "ring"]))
+@pytest.mark.parametrize("wrong", (["--nodes", "many"], ["--seeds", "0"], ["--topology", "ring"], ["--board", "pc"]))
 def test_wrong_words_are_refused(wrong, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["sim", *wrong])
@@ -172,17 +173,3 @@ def test_fewer_echoes_make_shorter_frames():
         return max(seen)
 
     assert longest(1) == longest(2) - 6 == longest(8) - 42
-
-
-def test_a_board_with_a_timer_speaks_only_at_its_ticks():
-    run = Run(Options(nodes=(6, 6), boot_spread_ms=50, hidden_wait_ms=0, tick_ms=4, loss=0.1), 1)
-    boards = {board.number: board for board in run.boards}
-    phases = []
-
-    def note(what, node, data=b""):
-        if what == "sends":
-            phases.append(boards[node].clock.local_us(run.kernel.now) % 4000)
-
-    run.kernel.note = note
-    assert not run.run().words
-    assert len(phases) > 50 and max(phases) <= 1

@@ -8,7 +8,7 @@ from swarm.sim.run import Run
 
 
 def run(*faults, seed=1, **wishes):
-    made = Run(Options(**{"nodes": (6, 6), "boot_spread_ms": 500, "faults": faults, **wishes}), seed)
+    made = Run(Options(**{"board": "ideal", "nodes": (6, 6), "boot_spread_ms": 500, "faults": faults, **wishes}), seed)
     return made, made.run()
 
 
@@ -67,7 +67,7 @@ def test_an_earlier_runs_frames_make_nobody_conclude():
 
 
 def test_a_partition_delays_the_conclusion_until_it_heals():
-    made = Run(Options(nodes=(6, 6), boot_spread_ms=500, faults=("partition",)), 3)
+    made = Run(Options(board="ideal", nodes=(6, 6), boot_spread_ms=500, faults=("partition",)), 3)
     _, end, side = made.plan.partition
     assert 0 < side < 63, "choose a seed that cuts the swarm"
     made.run()

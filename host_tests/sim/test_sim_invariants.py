@@ -174,7 +174,7 @@ SEEDS = range(1, 13)
 
 
 def options(wishes):
-    return Options(**{"nodes": (8, 8), "loss": 0.1, "boot_spread_ms": 300, **wishes})
+    return Options(**{"board": "ideal", "nodes": (8, 8), "loss": 0.1, "boot_spread_ms": 300, **wishes})
 
 
 @pytest.mark.parametrize("name, broken, wishes", CASES, ids=lambda value: getattr(value, "__name__", str(value))[:40])

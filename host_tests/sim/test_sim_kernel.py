@@ -165,7 +165,8 @@ def test_random_graphs_are_connected_both_ways(count):
     "wrong",
     (
         {"nodes": (0, 1)}, {"nodes": (5, 2)}, {"nodes": (681, 681)}, {"quorum": 21}, {"quorum": -1}, {"loss": 1.0},
-        {"loss": -0.1}, {"topology": "ring"}, {"faults": ("fire",)}, {"stamp_us": 0}, {"warmup_ms": -1},
+        {"loss": -0.1}, {"topology": "ring"}, {"board": "pc"}, {"faults": ("fire",)}, {"stamp_us": 0},
+        {"warmup_ms": -1},
     ),
 )  # fmt: skip
 def test_options_that_make_no_sense_are_refused_by_value(wrong):

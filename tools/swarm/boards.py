@@ -6,6 +6,9 @@ from typing import Any
 
 from swarm.paths import BOARDS as FOLDER
 
+FROZEN = "with faction"  # in what a build with the node frozen in calls its board (boards/*/mpconfigboard.h)
+_PLATFORMS = {"unix": ("linux", "darwin")}  # sys.platform of a port, where it is not the port's own name
+
 
 class BoardError(Exception):
     """A board cannot be used; the message names it and says what to do."""
@@ -35,3 +38,19 @@ def folder(name: str) -> Path:
     """A board's folder. BoardError as facts()."""
     facts(name)
     return FOLDER / name
+
+
+def unlike(name: str, platform: str, machine: str) -> str | None:
+    """The platform or the chip of a board that is another kind than the named one; None when it may be one.
+
+    platform: its sys.platform; machine: its sys.implementation._machine, such as `ESP32C3 module with ESP32C3`. A build
+    calls the board there as it likes, and the chip as it is; a chip that no board here has is not judged.
+    """
+    board = facts(name)
+    if platform not in _PLATFORMS.get(board["port"], (board["port"],)):
+        return platform
+    said = machine.rpartition(" with ")[2]
+    plain = said.lower().replace("-", "")
+    known = {facts(other)["mcu"] for other in names()}
+    chip = max((mcu for mcu in known if plain.startswith(mcu)), key=len, default=board["mcu"])
+    return None if chip == board["mcu"] else said

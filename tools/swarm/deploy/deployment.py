@@ -18,7 +18,7 @@ from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from swarm import boards
-from swarm.deploy import payload
+from swarm.deploy import payload, precedence
 from swarm.deploy.own_code import LIBRARY
 from swarm.deploy.remote import MAKE_ROOM, BadVersion, DeployError, Disturbed, NoRoom, Remote
 from swarm.deploy.trial import NOT_NOW, SLOTS, TRIAL_S, Trial, failing, failure, slot_of
@@ -32,7 +32,6 @@ _EPOCH_S = 1_577_836_800  # 2020-01-01 UTC
 # No deploy was before this, 2026-01-01 UTC: a lower number was never deployed, or lost with the board's storage.
 EARLIEST_SESSION = 189_302_400
 _OLDEST = (1, 24)  # MicroPython that counts its ticks right after 2^30 ms of uptime; hindrance.py asks as well
-PLATFORMS = {"unix": ("linux", "darwin")}  # sys.platform of a port, where it is not the port's own name
 
 
 @dataclass(frozen=True)
@@ -45,17 +44,22 @@ class Result:
     restarted: bool
     session: int
     old_main: str | None  # where the main.py is now that was on the board and is not the node's; None: there was none
+    notes: tuple[str, ...] = ()  # what else has changed on the board
 
     def __str__(self) -> str:
         """What was done, in a line."""
         if not self.uploaded:
             if self.restarted:
-                return f"nothing uploaded, restarted, runs session {self.session}"
-            return f"up to date, nothing uploaded, not restarted; session {self.session}"
+                return f"nothing uploaded, restarted, runs session {self.session}{self._noted}"
+            return f"up to date, nothing uploaded, not restarted; session {self.session}{self._noted}"
         shown = ", ".join(self.uploaded) if len(self.uploaded) <= 2 else f"{len(self.uploaded)} files"
         size = f"{self.uploaded_bytes / 1000:.1f} KB"
         old = f"; the main.py that was on it is {self.old_main} now" if self.old_main else ""
-        return f"{shown} uploaded ({size}), {self.kept} kept, runs session {self.session}{old}"
+        return f"{shown} uploaded ({size}), {self.kept} kept, runs session {self.session}{old}{self._noted}"
+
+    @property
+    def _noted(self) -> str:
+        return "".join(f"; {note}" for note in self.notes)
 
 
 def seconds_since_2020() -> int:
@@ -96,6 +100,7 @@ class Deployment:
         self._uploaded: list[str] = []
         self._bytes = self._kept = 0
         self._old_main: str | None = None
+        self._notes: list[str] = []
 
     def run(self) -> Result:
         """Deploy. Raises DeployError, and BoardError, PayloadError or ProjectError, with what to do."""
@@ -128,7 +133,9 @@ class Deployment:
                         application.run(transport)
             if restart:
                 stored = self._try(ports, transport, slot, back, stored)
-        return Result(tuple(self._uploaded), self._bytes, self._kept, restart, stored, self._old_main)
+        return Result(
+            tuple(self._uploaded), self._bytes, self._kept, restart, stored, self._old_main, tuple(self._notes)
+        )
 
     def _try(self, ports: ExitStack, transport: SerialTransport, slot: str, back: str | None, stored: int) -> int:
         """See the new version run; its session."""
@@ -150,6 +157,7 @@ class Deployment:
             except (TransportError, OSError, serial.SerialException):
                 raise error from None
         self._uploaded.clear()
+        self._notes.clear()
         self._bytes = 0
         remote = Remote(transport)
         try:
@@ -164,7 +172,7 @@ class Deployment:
 
         Returns its slot, the slot to go back to, the stored session number, and whether the board is to be restarted.
         """
-        facts = remote.ask("survey")
+        facts = remote.survey()
         files = self._build(facts)
         remote.call("expect", {path: payload.hash_of(data) for path, data in files.items()})
         active = facts["pointed"] if facts["pointed"] in SLOTS else None
@@ -206,7 +214,16 @@ class Deployment:
             remote.call("keep")
         if main:
             self._replace_main(remote)
+        self._tell_precedence(remote, facts, active is None, precedence.KEY in files)
         return slot, back, stored, restart
+
+    def _tell_precedence(self, remote: Remote, facts: dict, first: bool, locked: bool) -> None:
+        """Note what the version takes the place of; a locked one never leaves what would start open in its place."""
+        if first:
+            self._notes += precedence.notes(facts, self._project.path.parent)
+        if locked and precedence.would_open(facts):
+            aside = remote.ask("put_aside", precedence.CONFIGURATION)
+            self._notes.append(f"the faction.json without a key that was in its root is {aside} now")
 
     def _refuse_lacking(self, remote: Remote) -> None:
         """Raise BadVersion when the board has not what the user's code imports."""
@@ -224,11 +241,10 @@ class Deployment:
     def _build(self, facts: dict) -> dict[str, bytes]:
         """The files for the board that these facts are about; refuses a board that is not the member's."""
         member = self._member
-        board = boards.facts(member.board)
         release = ".".join(str(part) for part in facts["version"])
-        if facts["platform"] not in PLATFORMS.get(board["port"], (board["port"],)):
+        if unlike := boards.unlike(member.board, facts["platform"], facts["machine"]):
             raise DeployError(
-                f"it runs MicroPython for {facts['platform']}, and member {member.id} is listed as {member.board}: "
+                f"it runs MicroPython for {unlike}, and member {member.id} is listed as {member.board}: "
                 "correct `board` in the swarm's file, or the port"
             )
         if member.hardware not in (None, facts["hardware"]):

@@ -87,11 +87,6 @@ def names(folder, of_folders):
         return []
 
 
-def pointed():
-    """The slot that main.py runs; None when it runs what was copied to the root by hand, or nothing."""
-    return read(POINTER)
-
-
 def read(path):
     """A file's text, None when there is no such file."""
     try:
@@ -99,24 +94,6 @@ def read(path):
             return file.read()
     except OSError:
         return None
-
-
-def survey():
-    """Answer what this board is, what its main.py is to run, and what it runs."""
-    faction = sys.modules.get("faction")
-    runs = getattr(faction, "app", None) is not None
-    facts = {
-        "version": list(sys.implementation.version)[:3],
-        "mpy": getattr(sys.implementation, "_mpy", 0),
-        "platform": sys.platform,
-        "hardware": hexlify(machine.unique_id()).decode(),
-        "pointed": pointed(),
-        "main": hash_file("main.py"),
-        "runs_from": faction.__file__ if runs else None,
-        "errors": list(faction.app.errors) if runs else [],
-        "before": read("faction.back") or read("faction.trial"),
-    }
-    answer(facts)
 
 
 def arrange(slot, other):
@@ -248,6 +225,17 @@ def replace_main(digest):
         os.rename("main.py.new", "main.py")
         sync()
     answer({"hash": found, "kept": kept})
+
+
+def put_aside(name):
+    """Rename a file of the root, if it is there, so that nothing takes it up. Answers its new name, or None."""
+    digest = hash_file(name)
+    aside = None
+    if digest:
+        aside = free_name(name + ".old", digest)
+        os.rename(name, aside)
+        sync()
+    answer(aside)
 
 
 def free_name(name, digest):

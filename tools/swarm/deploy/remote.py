@@ -50,7 +50,7 @@ class Silent(Disturbed):
     """The board stopped answering."""
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def stripped(file: Path) -> str:
     """A source as it is sent to a board."""
     return strip(file.read_text("utf-8"))
@@ -68,6 +68,11 @@ class Remote:
     def load(self, file: Path) -> None:
         """Define on the board what a source file defines."""
         self._run(f"exec({stripped(file)!r}, {_SENT})\n{_SENT}['MARK'] = {self._mark!r}")
+
+    def survey(self) -> dict:
+        """What the board is, holds and runs, as onboard_survey.survey answers it."""
+        self.load(Path(__file__).with_name("onboard_survey.py"))
+        return self.ask_again("survey")
 
     def call(self, function: str, *arguments: object) -> None:
         """Call a function that prints nothing."""

@@ -135,6 +135,8 @@ class Project:
         made["lead_ms"] = self.agreed_lead_ms
         if member.links is not None:
             made["links"] = member.links
+        if not self.open:
+            made["locked"] = True
         try:
             device_config.check(dict(made), member.hardware)
         except ValueError as error:  # of fields that were changed since load()

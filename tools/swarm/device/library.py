@@ -30,7 +30,7 @@ from faction.core import (  # noqa: E402
     Faction,
 )
 from faction.first_sample import LIMIT_US  # noqa: E402
-from faction.frame import DEMONSTRATION_KEY, FOLLOW_UP_FLAG, INSTANT_FLAG, MAX_ECHOES  # noqa: E402
+from faction.frame import DEMONSTRATION_KEY, FOLLOW_UP_FLAG, INSTANT_FLAG, MAX_ECHOES, max_length  # noqa: E402
 from faction.knowledge import Knowledge  # noqa: E402
 from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402
 from faction.node import IMIN_MS, Node, default_lead_ms  # noqa: E402
@@ -66,6 +66,7 @@ __all__ = [
     "altered",
     "default_lead_ms",
     "limit_echoes",
+    "max_length",
     "names",
 ]
 

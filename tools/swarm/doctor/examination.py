@@ -34,7 +34,7 @@ class Board:
     listed. application: whether its node runs in an application on asyncio, which a prompt would stop: then look has
     only the status that this answers with. trouble: why the port could not be read; runtime: of
     serial_repl.read_runtime; refused: why this MicroPython is none that the tools can work with; facts: of
-    onboard.survey; look: of onboard_look.look; key_fits: whether it uses the swarm's key; differs: files of its
+    onboard_survey.survey; look: of onboard_look.look; key_fits: whether it uses the swarm's key; differs: files of its
     version that are not as a deploy would make them; unmade: why those cannot be made for its MicroPython; unfit: what
     of the user's code keeps them from being made.
     """
@@ -111,7 +111,7 @@ def _examine(project: Project, board: Board, transport: SerialTransport, compare
     try:
         remote = Remote(transport)
         remote.load(Path(__file__).with_name("onboard_look.py"))
-        board.facts = remote.ask_again("survey")
+        board.facts = remote.survey()
         board.look = _look(remote, salt)
         _identify(project, board)
         _compare_key(project, board, salt)

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 import swarm
 from swarm import boards
 from swarm.deploy import payload
-from swarm.deploy.deployment import PLATFORMS
 from swarm.deploy.trial import SLOTS, failure
 from swarm.doctor.examination import Board
 from swarm.doctor.finding import Finding, ids, listed, some
 from swarm.doctor.findings_application import APPLICATION_ERROR, NOT_STARTED
 from swarm.doctor.findings_own import OfOwnCode
+from swarm.doctor.findings_precedence import OfPrecedence
 from swarm.flash import cache
 from swarm.serial.port import BoardError
 
 
-class OfBoard(OfOwnCode):
+class OfBoard(OfOwnCode, OfPrecedence):
     """Findings about one board at a time, whatever the others say."""
 
     def of(self, board: Board) -> Iterator[Finding]:
@@ -48,6 +48,7 @@ class OfBoard(OfOwnCode):
         else:
             yield from self._of_node(board, board.status)
         yield from self._of_files(board)
+        yield from self.of_precedence(board)
 
     def _of_port(self, board: Board, error: BoardError) -> Finding:
         told = str(error).removeprefix(f"{board.port}: ")
@@ -75,12 +76,11 @@ class OfBoard(OfOwnCode):
             yield self.at(board, "firmware", what, why, self.flash(board))
         if board.member is None:
             return
-        port = boards.facts(board.member.board)["port"]
-        if board.facts["platform"] not in PLATFORMS.get(port, (port,)):
+        if unlike := boards.unlike(board.member.board, board.facts["platform"], board.facts["machine"]):
             yield self.at(
                 board,
                 "board",
-                f"it runs MicroPython for {board.facts['platform']}, and is listed as {board.member.board}",
+                f"it runs MicroPython for {unlike}, and is listed as {board.member.board}",
                 "it would get the pins and the compiled files of another board",
                 f"correct `board` of member {board.member.id} in {self.swarm.path}, or plug the right one in",
             )
@@ -265,7 +265,7 @@ class OfBoard(OfOwnCode):
             )
         yield from self.of_own_files(board, wrong)
         same = board.status and (look["digest"], look["channel"]) == (self.swarm.digest(), self.swarm.channel)
-        if "faction.json" in wrong and same:
+        if "faction.json" in wrong and same and board.key_fits is not False:  # of the key it is told already
             yield self.at(
                 board,
                 "configuration",

@@ -32,6 +32,7 @@ _KEYS = {
     ),
     "linger_ms": ("time from this node's conclusion until it falls silent; 0: never",),
     "links": ("how the board talks", "list of `espnow`, `uart`", "as its `board.py` says"),
+    "locked": ("whether the node starts with its `faction.key` only", "`true`, `false`", "`false`"),
     "channel": ("WiFi channel of `espnow`; a radio without a country refuses 12 and above",),
     "baud": ("speed of `uart`",),
     "trace": ("transitions kept for `faction.trace()`, 6 bytes each",),

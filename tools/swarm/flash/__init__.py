@@ -1,1 +1,1 @@
-"""MicroPython itself onto boards: official firmware, esptool, the RP2040's drive, builds with the node frozen in."""
+"""MicroPython itself onto boards: official firmware, esptool, a Pico's drive, builds with the node frozen in."""

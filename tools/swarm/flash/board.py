@@ -10,6 +10,7 @@ from swarm.description.project import Member, ProjectError, port_of, port_of_ser
 from swarm.flash import cache, esp, uf2
 from swarm.flash.cache import Firmware
 from swarm.flash.error import FlashError, Progress
+from swarm.output import readable
 
 READ_BACK_KB = 64
 _Written = tuple[str, str | None]  # what to say of it, and its hardware id
@@ -45,9 +46,9 @@ class Settings:
 
 
 def target_of(member: Member, port: str | None) -> Target:
-    """A member's board, at a given port or where swarm.toml says; an RP2040 in its loader may be at none.
+    """A member's board, at a given port or where swarm.toml says; a Pico in its loader may be at none.
 
-    ProjectError when the board is not plugged in, and that is no RP2040.
+    ProjectError when the board is not plugged in, and that is no Pico.
     """
     if port is not None:
         return Target(member.board, port, None, member)
@@ -66,6 +67,11 @@ def firmware_for(target: Target, settings: Settings) -> Firmware:
     facts = boards.facts(target.board)
     suffix = Path(facts["flash"]["file"]).suffix
     return cache.official(facts["firmware"], facts["port"], suffix, settings.micropython)
+
+
+def has_node(firmware: Firmware) -> bool:
+    """Whether the node is frozen into a firmware file: the name of its board, which is in it as text, says so."""
+    return boards.FROZEN.encode() in uf2.content(readable.read(firmware.path))
 
 
 def write(target: Target, firmware: Firmware, settings: Settings, progress: Progress) -> tuple[str, str | None]:
@@ -100,7 +106,7 @@ def _write_esp(target: Target, facts: dict, firmware: Firmware, settings: Settin
 
 
 def _write_uf2(target: Target, facts: dict, firmware: Firmware, settings: Settings, progress: Progress) -> _Written:
-    """Write an RP2040; returns what to say of it, and its hardware id, None when it is at no port to be asked."""
+    """Write a Pico; returns what to say of it, and its hardware id, None when it is at no port to be asked."""
     image = uf2.check_image(firmware.path, facts["mcu"])
     port = target.port
     expected = target.member.hardware if target.member else None

@@ -1,4 +1,4 @@
-"""Copies firmware onto an RP2040, whose loader shows itself as a USB drive.
+"""Copies firmware onto an RP2040 or RP2350, whose loader shows itself as a USB drive.
 
 A board with MicroPython is asked into its loader over its serial port; any other gets there by its BOOTSEL button.
 The loader is in ROM: whatever goes wrong, the board can be written again.
@@ -30,8 +30,10 @@ _INFO = "INFO_UF2.TXT"
 _BLOCK = struct.Struct("<8I476xI")
 _START, _SECOND, _END = 0x0A324655, 0x9E5D5157, 0x0AB16F30
 _HAS_FAMILY = 0x2000
-_FAMILIES = {"rp2040": 0xE48BFF56}  # by a board's mcu
-_FAMILY_NAMES = {0xE48BFF56: "rp2040", 0xE48BFF59: "rp2350", 0xE48BFF5A: "rp2350 (RISC-V)", 0xE48BFF57: "rp2350"}
+_FAMILIES = {"rp2040": (0xE48BFF56,), "rp2350": (0xE48BFF59, 0xE48BFF5A)}  # by a board's mcu: Arm, RISC-V
+_ABSOLUTE = 0xE48BFF57
+_FAMILY_NAMES = {0xE48BFF56: "rp2040", 0xE48BFF59: "rp2350", 0xE48BFF5A: "rp2350", _ABSOLUTE: "rp2350 (any)"}
+_FILLER = b"\xef" * 256
 _CHUNK = 64 * 1024
 _BOOTSEL = "hold BOOTSEL while plugging it in, and try again"
 
@@ -44,17 +46,34 @@ def check_image(path: Path, mcu: str) -> bytes:
         raise FlashError(f"{path}: cannot be read ({error.strerror}): name a firmware file") from None
     if not image or len(image) % _BLOCK.size:
         raise FlashError(f"{path}: not a whole UF2 file: name the .uf2 file for this board, or fetch it again")
+    whole, image = image, _without_filler(image) if mcu == "rp2350" else image
     count = len(image) // _BLOCK.size
     for number, block in enumerate(_BLOCK.iter_unpack(image)):
         start, second, flags, _, _, position, total, family, end = block
         if (start, second, end) != (_START, _SECOND, _END):
             raise FlashError(f"{path}: block {number} is no UF2: name the .uf2 file for this board, or fetch it again")
-        if not flags & _HAS_FAMILY or family != _FAMILIES[mcu]:
+        if not flags & _HAS_FAMILY or family not in _FAMILIES[mcu]:
             found = _FAMILY_NAMES.get(family, f"family 0x{family:08x}") if flags & _HAS_FAMILY else "no family"
             raise FlashError(f"{path}: made for {found}, and the board has an {mcu}: name that board's firmware")
         if position != number or total != count:
             raise FlashError(f"{path}: block {number} of {count} says {position} of {total}: fetch the file again")
-    return image
+    return whole
+
+
+def content(image: bytes) -> bytes:
+    """What a UF2 file has a board hold, in one piece; of any other file, the file."""
+    if image[:4] != _START.to_bytes(4, "little"):
+        return image
+    return b"".join(image[at + 32 : at + 32 + 256] for at in range(0, len(image), _BLOCK.size))
+
+
+def _without_filler(image: bytes) -> bytes:
+    """An RP2350's image without the block that picotool may put first, against erratum E10 of that chip: one of another
+    family, which says that it is the first of two and holds nothing. The chip's loader passes over it.
+    """
+    *_, position, total, family, _ = _BLOCK.unpack_from(image)
+    is_filler = (position, total, family) == (0, 2, _ABSOLUTE) and image[32 : 32 + len(_FILLER)] == _FILLER
+    return image[_BLOCK.size :] if is_filler and len(image) > _BLOCK.size else image
 
 
 def volumes(drive: str) -> list[Path]:

@@ -1,7 +1,7 @@
-"""Checks the types of device code against MicroPython's stubs, for each board and each supported firmware version.
+"""Checks the types of device code against MicroPython's stubs, for each kind of board and supported firmware version.
 
     python -m swarm.runtimes.stubs install     fetch the stubs from PyPI into build/stubs, one folder a port and version
-    python -m swarm.runtimes.stubs check       run mypy for every board with every version of its port
+    python -m swarm.runtimes.stubs check       run mypy for every kind of board with every version of its port
 
 The stubs of two ports have the same module names, so each has a folder of its own, outside the environment, where they
 would hide modules of CPython's own.
@@ -23,9 +23,13 @@ _CONFIG = Path(__file__).with_name("device_mypy.ini")
 
 
 def combinations() -> list[tuple[str, str]]:
-    """(board, firmware version) of everything that is checked."""
-    names = [name for name in boards.names() if boards.facts(name)["port"] in PORTS]
-    return [(name, version) for name in names for version in FIRMWARE_VERSIONS]
+    """(board, firmware version) of what is checked; of boards that are alike for a type checker, the first."""
+    kinds: dict[tuple, str] = {}
+    for name in boards.names():
+        port = boards.facts(name)["port"]
+        if port in PORTS:
+            kinds.setdefault((port, *(type(value) for value in boards.pins(name).values())), name)
+    return [(name, version) for name in kinds.values() for version in FIRMWARE_VERSIONS]
 
 
 def check(board: str, version: str, root: Path = ROOT) -> str:
@@ -67,7 +71,7 @@ def main(argv: list[str]) -> int:
         if found:
             status = 1
             print(f"types, {board} with firmware {version}:\n{found}", end="")
-    print(f"types checked against the stubs of {len(combinations())} boards and versions")
+    print(f"types checked against the stubs of {len(combinations())} kinds of boards and versions")
     return status
 
 

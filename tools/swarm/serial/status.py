@@ -28,7 +28,7 @@ else:
 
 # What kinds of values a status holds: of a list's parts, of what a dict has at least, one of several in a tuple.
 _TOLD = {
-    **dict.fromkeys(("swarm", "state"), str),
+    **dict.fromkeys(("swarm", "state", "version", "runs_from"), str),
     **dict.fromkeys(("node", "session", "required", "generation", "restarts", "timeouts"), int),
     **dict.fromkeys(("heard", "ready", "missing"), [int]),
     "conflict": bool,

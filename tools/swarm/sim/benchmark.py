@@ -16,15 +16,15 @@ AFTER_MS = 10_000  # how long the settled swarm is listened to
 
 
 def compare(
-    sizes: tuple[int, ...], losses: tuple[float, ...], seeds: int | None, first: int, jobs: int | None
+    sizes: tuple[int, ...], losses: tuple[float, ...], seeds: int | None, first: int, jobs: int | None, board: str
 ) -> list[dict[str, Any]]:
-    """Every protocol on every size and loss with the same seeds; a list of one object a case and protocol."""
+    """Every protocol on every size and loss with the same seeds and boards; one object a case and protocol."""
     cases = []
     work = []
     for size in sizes:
         for loss in losses:
             for protocol in PROTOCOLS:
-                options = Options(nodes=(size, size), loss=loss, protocol=protocol, after_ms=AFTER_MS)
+                options = Options(nodes=(size, size), loss=loss, board=board, protocol=protocol, after_ms=AFTER_MS)
                 runs = seeds or SEEDS.get(size, max(2, 400 // size))
                 cases.append((size, loss, protocol, runs, options))
                 work += [(options, seed) for seed in range(first, first + runs)]
@@ -42,6 +42,7 @@ def compare(
             {
                 "nodes": size,
                 "loss": loss,
+                "board": board,
                 "protocol": protocol,
                 "runs": runs,
                 "stranded": summary["stranded"],
@@ -62,7 +63,7 @@ def table(found: list[dict[str, Any]]) -> str:
     lines = [
         "Last readiness to last conclusion (median and worst of the runs that concluded), frames and bytes a node up",
         "to then, frames a node in a minute after all is settled, and spread of the first samples (median).",
-        "x: times ours.",
+        f"x: times ours. Boards: {found[0]['board']}.",
         "",
         f"{'nodes':>5} {'loss':>5}  {'protocol':10} {'stranded':>9} {'wait ms':>15} {'x':>5} {'frames':>7} {'x':>5} "
         f"{'bytes':>6} {'x':>5} {'a minute':>9} {'skew ms':>9} {'x':>6}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from swarm.sim.board import Board
+from swarm.sim.boards.board import Board
 from swarm.sim.invariants import Damaged, Recorded
 from swarm.sim.kernel import Clock
 from swarm.sim.plan import Plan

@@ -14,7 +14,7 @@ from swarm.device.library import BOOTSTRAPPED, COUNTERS
 from swarm.sim.kernel import PERIOD
 
 if TYPE_CHECKING:
-    from swarm.sim.board import Board
+    from swarm.sim.boards.board import Board
     from swarm.sim.kernel import Kernel
     from swarm.sim.plan import Plan
 
@@ -166,7 +166,7 @@ class Invariants:
             self.fail(SKEW, board, f"sampled in state {node.machine.state}")
         if late_us < 0:
             self.fail(SKEW, board, f"sampled {-late_us} us before the instant")
-        if not node.sampled_late and late_us > 1000 + board.frame_us:
+        if not node.sampled_late and late_us > 1000 + board.held_us:
             self.fail(SKEW, board, f"sampled {late_us} us after the instant, not marked late")
         known.sampled = True
 

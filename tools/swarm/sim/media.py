@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from swarm.device.library import max_length
 from swarm.rig import air
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Medium:
     GAP_US = 0  # a free medium is sent on this long after it has become free, and
     SLOT_US = 0  # that many of
     SLOTS = 1  # these slots later, drawn at random
+    BYTE_US = 0  # of a line, which hands over byte by byte and not frame by frame
     SENSE_US = 0  # a transmission that began less than this ago is not sensed yet
     DEPARTURE_US = 0  # behind a hidden wait, a board believes that its frame left up to this much earlier than it did
 
@@ -55,6 +57,16 @@ class Medium:
     @staticmethod
     def airtime_us(length: int) -> int:
         """Microseconds that a frame of length bytes is on the medium."""
+        raise NotImplementedError
+
+    @staticmethod
+    def ring_bytes(members: int) -> int:
+        """What a link holds of frames that wait to be received, in a swarm of that many."""
+        raise NotImplementedError
+
+    @staticmethod
+    def in_ring(length: int) -> int:
+        """What a frame of length bytes takes of it."""
         raise NotImplementedError
 
     def attach(self, board) -> None:
@@ -140,6 +152,16 @@ class Radio(Medium):
         """Microseconds that a frame of length bytes is on the air."""
         return air.airtime_us(length)
 
+    @staticmethod
+    def ring_bytes(members: int) -> int:
+        """As EspNowLink sizes it."""
+        return 264 + min(max(members, 4), 24) * Radio.in_ring(max_length(members))
+
+    @staticmethod
+    def in_ring(length: int) -> int:
+        """With the radio's head."""
+        return 14 + length
+
 
 class Bus(Medium):
     """A multi-drop UART at 115200 baud: ten bits a byte, COBS and a closing zero around each frame."""
@@ -148,9 +170,20 @@ class Bus(Medium):
     GAP_US = 200
     SLOT_US = 200
     SLOTS = 32
-    SENSE_US = 87  # a byte is noticed when it has come whole
+    BYTE_US = 87
+    SENSE_US = BYTE_US  # a byte is noticed when it has come whole
 
     @staticmethod
     def airtime_us(length: int) -> int:
         """Microseconds that a frame of length bytes occupies the line."""
-        return (length + 2) * 10 * 1_000_000 // Bus.BAUD
+        return Bus.in_ring(length) * 10 * 1_000_000 // Bus.BAUD
+
+    @staticmethod
+    def ring_bytes(members: int) -> int:
+        """As UartLink sizes it."""
+        return max(256, 4 * Bus.in_ring(max_length(members)), Bus.BAUD // 320)
+
+    @staticmethod
+    def in_ring(length: int) -> int:
+        """With COBS and the closing zero."""
+        return length + 2

@@ -6,6 +6,8 @@ import math
 import random
 from dataclasses import dataclass, field
 
+from swarm.sim.boards.profiles import BOARDS
+
 TOPOLOGIES = ("single", "grid", "random", "bus", "mixed")
 FAULTS = {
     "burst": "bursty loss (Gilbert-Elliott)",
@@ -36,9 +38,9 @@ class Options:
 
     nodes: fewest and most members, drawn anew for each seed; quorum: how many must be ready, None for all, 0 for a
     random number; topology: one of TOPOLOGIES or "any"; faults: names from FAULTS, or "mixed" for a random few;
-    warmup_ms: the longest time from boot to readiness; tick_ms: boards speak only at multiples of it, as from a timer,
-    0: as soon as they may; after_ms: how long to go on when all is done; protocol:
-    "faction" or a baseline's name.
+    warmup_ms: the longest time from boot to readiness; board: what the boards take for what they do, one of BOARDS;
+    frame_us: what they take for each frame besides; after_ms: how long to go on when all is done; protocol: "faction"
+    or a baseline's name.
     """
 
     nodes: tuple[int, int] = (20, 20)
@@ -51,8 +53,8 @@ class Options:
     hidden_wait_ms: float = 4.0
     stamp_us: int = 1000
     ppm: int = 50
+    board: str = BOARDS[0]
     frame_us: int = 0
-    tick_ms: int = 0
     lead_ms: int | None = None
     imin_ms: int | None = None
     imax_ms: int | None = None
@@ -71,6 +73,8 @@ class Options:
             raise ValueError(f"loss {self.loss}: a share of frames, 0 or more and below 1")
         if self.topology not in (*TOPOLOGIES, "any"):
             raise ValueError(f"topology {self.topology!r}: one of {', '.join(TOPOLOGIES)}, any")
+        if self.board not in BOARDS:
+            raise ValueError(f"board {self.board!r}: one of {', '.join(BOARDS)}")
         for fault in self.faults:
             if fault not in FAULTS and fault != "mixed":
                 raise ValueError(f"fault {fault!r}: some of {', '.join(FAULTS)}, or mixed")
@@ -79,7 +83,7 @@ class Options:
                 raise ValueError(f"{name} {getattr(self, name)}: 1 or more")
         if self.stamp_us < 1:
             raise ValueError(f"stamp of {self.stamp_us} us: 1 or more")
-        for name in ("boot_spread_ms", "warmup_ms", "hidden_wait_ms", "ppm", "frame_us", "tick_ms"):
+        for name in ("boot_spread_ms", "warmup_ms", "hidden_wait_ms", "ppm", "frame_us"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} {getattr(self, name)}: 0 or more")
 

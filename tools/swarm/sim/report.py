@@ -25,8 +25,8 @@ def timeline(run: Run, events: list[tuple[int, int, str, str]]) -> str:
     """The run in lines; what a node comes to know is shown with its next event, frames are counted."""
     plan = run.plan
     lines = [
-        f"seed {plan.seed}: {len(plan.ids)} nodes, {plan.required} required, {plan.topology}"
-        + (f", {', '.join(plan.faults)}" if plan.faults else ""),
+        f"seed {plan.seed}: {len(plan.ids)} nodes, {plan.required} required, {plan.topology}, "
+        f"boards {plan.options.board}" + (f", {', '.join(plan.faults)}" if plan.faults else ""),
         f"{'ms':>10}  node   what",
     ]
     knows: dict[int, str] = {}
@@ -71,6 +71,7 @@ def page(summary: dict[str, Any], failures: list[str], shown: int = 10) -> str:
     )
     broken = {name: count for name, count in summary["violations"].items() if count}
     lines = [
+        f"boards             {summary['options']['board']}",
         f"runs               {summary['runs']}, {summary['concluded']} concluded, {summary['stranded']} stranded, "
         f"{summary['false_conclusions']} false conclusions",
         f"violations         {broken or 'none'}",

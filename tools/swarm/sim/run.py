@@ -9,7 +9,7 @@ from typing import Any
 
 from swarm.device.library import COUNTERS, default_lead_ms
 from swarm.sim import interlopers
-from swarm.sim.board import Board
+from swarm.sim.boards.board import Board
 from swarm.sim.invariants import EXCEPTION, FALSE_CONCLUSION, SKEW, STRANDED, Invariants
 from swarm.sim.kernel import Clock
 from swarm.sim.plan import Options, Plan, reached

@@ -7,7 +7,10 @@ from typing import Any
 
 from swarm.device.library import DEMONSTRATION_KEY, IMIN_MS, Node, SharedCmac, limit_echoes
 from swarm.sim import baselines
-from swarm.sim.board import Board
+from swarm.sim.boards.board import Board
+from swarm.sim.boards.honest import HonestBoard
+from swarm.sim.boards.ideal import IdealBoard
+from swarm.sim.boards.profiles import PROFILES
 from swarm.sim.kernel import Clock, Kernel
 from swarm.sim.media import Bus, Medium, Radio
 from swarm.sim.plan import Options, draw
@@ -63,8 +66,9 @@ class Swarm:
     def add(self, number: int, place: int, clock: Clock, make: Callable, watch: Any, frame_us: int = 0) -> Board:
         """A board on whatever media reach that place."""
         options = self.options
-        tick_us = 1000 * options.tick_ms
-        board = Board(self.kernel, number, place, clock, make, watch, options.stamp_us, frame_us, tick_us)
+        what = self.kernel, number, place, clock, make, watch, options.stamp_us, frame_us
+        profile = PROFILES.get(options.board)
+        board: Board = HonestBoard(*what, profile, len(self.plan.ids), self.ours) if profile else IdealBoard(*what)
         for medium in self.media:
             if medium.in_range[place]:
                 board.links.append(medium)

@@ -1,8 +1,8 @@
 """Put MicroPython itself onto boards, one after the other: members of swarm.toml, or any board at a port.
 
 ESP32 boards are written with esptool: the chip is found out and compared with the board before anything is written,
-and what was written is verified. RP2040 boards are asked into their loader, which shows itself as a drive, get the
-file, and are waited for. A member's hardware id is noted in swarm.toml; a board with another one is refused.
+and what was written is verified. RP2040 and RP2350 boards are asked into their loader, which shows itself as a drive,
+get the file, and are waited for. A member's hardware id is noted in swarm.toml; a board with another one is refused.
 Exit status: 0 all written, 1 not all, 2 wrong use, 130 interrupted.
 """
 
@@ -36,6 +36,12 @@ class _WrongUse(Exception):
     """An option does not fit; the message names its value and the remedy."""
 
 
+_STAYS = (
+    "; the node is in this firmware, and a version that was deployed onto the board before comes first: `swarm deploy` "
+    "it, so that nothing old runs"
+)
+
+
 def register(subparsers) -> None:
     """Add `flash` to the command line."""
     parser = subparsers.add_parser(
@@ -62,7 +68,7 @@ def register(subparsers) -> None:
         "--read-back", action="store_true", help=f"ESP32: also read the first {READ_BACK_KB} KB back and compare them"
     )
     parser.add_argument("--baud", type=int, default=esp.BAUD, metavar="N", help="ESP32: speed (default: %(default)s)")
-    parser.add_argument("--volume", type=Path, metavar="DIR", help="RP2040: where the loader's drive is or will be")
+    parser.add_argument("--volume", type=Path, metavar="DIR", help="Pico: where the loader's drive is or will be")
     parser.set_defaults(run=_run)
 
 
@@ -168,4 +174,6 @@ def flash(target: Target, settings: Settings, console: Console) -> tuple[str, st
                 bars.update(bar, description=doing, completed=done, total=total or None)
 
         said, hardware = board.write(target, firmware, settings, progress)
+    if not settings.erase and board.has_node(firmware):
+        said += _STAYS
     return f"{target.label}: {said}", hardware

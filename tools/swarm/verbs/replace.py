@@ -54,7 +54,7 @@ def register(subparsers) -> None:
     parser.add_argument(
         "--firmware", type=Path, metavar="FILE", help="a .bin or .uf2 file (default: official firmware)"
     )
-    parser.add_argument("--volume", type=Path, metavar="DIR", help="RP2040: where the loader's drive is or will be")
+    parser.add_argument("--volume", type=Path, metavar="DIR", help="Pico: where the loader's drive is or will be")
     parser.add_argument("--update-others", action="store_true", help="deploy the others where they are to be updated")
     add_swarm(parser)
     parser.set_defaults(run=_run)

@@ -44,6 +44,9 @@ def main(argv: list[str] | None = None) -> int:
     print(campaigns.WORDS + "\n")
     table, _ = maker.table(campaigns.FIGURES)
     print()
+    print(campaigns.HONEST_WORDS + "\n")
+    honest, _ = maker.table(campaigns.HONEST)
+    print()
     growing = campaigns.GROWTH[:4] if arguments.quick else campaigns.GROWTH
     grown, summaries = maker.table(growing)
     maker.growth(growing, summaries)
@@ -51,7 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     maker.lanes()
     compared = maker.bench(arguments.quick)
     maker.keep()
-    section = page.section(campaigns.WORDS, table, grown, compared, campaigns.LANES_COMMAND)
+    honest = f"{campaigns.HONEST_WORDS}\n\n{honest}"
+    section = page.section(campaigns.WORDS, table, honest, grown, compared, campaigns.LANES_COMMAND)
     (folder / "section.md").write_text(section, encoding="utf-8")
     if arguments.write:
         page.write(section, folder)

@@ -20,7 +20,9 @@ _SECTION = """\
 
 ![Distributions of waits, frames and skew](tools/figures/distributions.svg)
 
-`swarm sim --nodes 20 --loss 0.1 --seeds 200 --plot distributions.svg`
+`swarm sim --nodes 20 --loss 0.1 --board ideal --seeds 200 --plot distributions.svg`
+
+{honest}
 
 How a swarm grows to the frame's limit of 680 members, where nodes hear only those near them:
 
@@ -28,13 +30,14 @@ How a swarm grows to the frame's limit of 680 members, where nodes hear only tho
 
 ![Wait and frames from 10 to 680 nodes](tools/figures/growth.svg)
 
-Beside other protocols in the same simulator, with the same seeds: the published one (PING, then READY, every 100 ms,
-silent once concluded), the same but never silent (repeating), and all-to-all heartbeats. Medians; frames of a node;
-`x` is theirs over ours.
+Beside other protocols in the same simulator, on ideal boards and with the same seeds: the published one (PING, then
+READY, every 100 ms, silent once concluded), the same but never silent (repeating), and all-to-all heartbeats. Medians;
+frames of a node; `x` is theirs over ours.
 
 {compared}
 
-`swarm bench` prints this in full, with bytes, skew and a settled swarm's frames a minute.
+`swarm bench --board ideal` prints this in full, with bytes, skew and a settled swarm's frames a minute; without
+`--board` the same of ESP32 boards.
 
 How the shortest interval of the Trickle timer was chosen: a shorter one gains nothing, a longer one costs time.
 
@@ -52,9 +55,9 @@ class PageError(Exception):
     """FIGURES.md cannot be written; the message says why."""
 
 
-def section(words: str, campaigns: str, grown: str, compared: str, lanes: str) -> str:
+def section(words: str, campaigns: str, honest: str, grown: str, compared: str, lanes: str) -> str:
     """What stands between the marks. words explain the tables' columns, lanes is the command of the run's plot."""
-    return _SECTION.format(words=words, campaigns=campaigns, grown=grown, compared=compared, lanes=lanes)
+    return _SECTION.format(words=words, campaigns=campaigns, honest=honest, grown=grown, compared=compared, lanes=lanes)
 
 
 def split(text: str) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 from swarm.device.library import DEMONSTRATION_KEY, INSTANT_FLAG, Node
 from swarm.sim.attack.forge import Forger, Liar
 from swarm.sim.attack.truth import Lie, Truth
-from swarm.sim.board import Board
+from swarm.sim.boards.board import Board
 from swarm.sim.invariants import Damaged
 from swarm.sim.swarm import Swarm
 

@@ -9,7 +9,8 @@ from typing import Any
 from swarm.device.library import Node
 from swarm.sim.attack.attacker import Attacker
 from swarm.sim.attack.truth import Truth
-from swarm.sim.board import Board
+from swarm.sim.boards.board import Board
+from swarm.sim.boards.profiles import IDEAL
 from swarm.sim.kernel import PERIOD
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
@@ -33,6 +34,7 @@ def options_of(seed: int) -> Options:
     chance = random.Random(f"{seed}/adversary options")
     babbles = kind_of(seed) == BABBLER
     return Options(
+        board=IDEAL,
         nodes=(2, 8),
         quorum=0,
         loss=chance.choice((0.0, 0.1) if babbles else (0.0, 0.0, 0.1, 0.3)),

@@ -19,7 +19,7 @@ from swarm.sim.invariants import (
 )
 
 if TYPE_CHECKING:
-    from swarm.sim.board import Board
+    from swarm.sim.boards.board import Board
     from swarm.sim.kernel import Kernel
     from swarm.sim.plan import Plan
 

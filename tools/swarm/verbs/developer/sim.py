@@ -11,6 +11,7 @@ from swarm.output.arguments import count
 from swarm.output.progress import progress
 from swarm.output.streams import fail
 from swarm.sim import campaign, plot, report
+from swarm.sim.boards.profiles import BOARDS
 from swarm.sim.plan import FAULTS, TOPOLOGIES, Options
 from swarm.sim.run import Run
 
@@ -20,6 +21,7 @@ examples:
   swarm sim --nodes 2-12 --quorum random --topology any --faults mixed --loss 0.1 --seeds 10000
   swarm sim --nodes 5 --faults reboot --seed 7             one run again, as a timeline
   swarm sim --nodes 5 --seed 7 --plot run.svg              the same as a picture
+  swarm sim --nodes 20 --topology bus --board rp2040       Picos on a bus instead of ESP32s on the air
 
 faults:
 """
@@ -81,9 +83,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ppm", type=int, default=default.ppm, metavar="N", help="clocks are up to this much off (default 50)"
     )
-    parser.add_argument("--frame-us", type=int, default=0, metavar="US", help="processing time of a frame (default 0)")
+    add_board(parser)
     parser.add_argument(
-        "--tick-ms", type=int, default=0, metavar="MS", help="boards speak from a timer of this period (default 0)"
+        "--frame-us", type=int, default=0, metavar="US", help="time that boards take for a frame besides (default 0)"
     )
     parser.add_argument(
         "--lead-ms", type=int, metavar="MS", help="from the first conclusion to the first sample (default by size)"
@@ -97,6 +99,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=("faction", "published", "repeating", "heartbeat"),
         default="faction",
         help="the others are told of in `swarm bench --help` (default faction)",
+    )
+
+
+def add_board(parser: argparse.ArgumentParser) -> None:
+    """The option that says what boards are simulated."""
+    parser.add_argument(
+        "--board",
+        choices=BOARDS,
+        default=Options().board,
+        help="whose time for hearing, working and speaking the boards take; ideal ones take none (default %(default)s)",
     )
 
 

@@ -1,0 +1,65 @@
+"""What real boards take for what they do, in microseconds: the boards that `--board` chooses between.
+
+RP2040: the node's own times were measured on MicroPython 1.28 for the chip, in an emulator near a real one's speed,
+with frames of 46 bytes: received with news, replayed, forged, built, COBS encoded, and the median tick of the runner.
+Reckoned from what `swarm bench --device-code` prints for the unix port, at the upper end, are a frame that tells
+nothing new (0.73 to 0.82 of one with news) and a heartbeat by hand, which has neither tag nor session (1.2 to 1.5 XOR
+loops of 177 us received, 0.4 to 0.6 built). Assumed are a frame refused before its tag is looked at, a longer frame's
+bytes (bitmaps are gone through byte by byte), the tick of a program by hand, a third of ours, and what the links do: a
+byte moved off the line as two thirds of one encoded, a packet asked of a radio or given to it as 0.2 ms by ESP-NOW, in
+which are the 50 us that the link waits for one half written, and 0.4 ms through the sockets of a board that has none.
+
+ESP32: none was measured. At 240 MHz it runs MicroPython about as fast as an RP2040, or up to 1.5 times as fast; the
+slower end is taken, so that with the link a frame with news is 2.34 ms of work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+LENGTH = 46  # of the frames that were measured
+XOR_US = 177  # a plain loop over 16 bytes, the unit in which runtimes are compared
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One kind of board; all times in microseconds.
+
+    radio_us: a packet taken from the radio or given to it; period_us: of the timer from which it hears and speaks;
+    tick_us: a tick besides its frames; news_us, same_us (nothing new), replayed_us, forged_us, refused_us: a frame
+    received, by what comes of it; build_us: one built; longer_us: each byte above 46 of one received; hand_receive_us
+    and hand_build_us: the same of protocols without tags, and hand_tick_us their tick; encode_us and decode_us: a byte
+    of a frame for the line and off it.
+    """
+
+    radio_us: int
+    period_us: int = 4000
+    tick_us: int = 890
+    news_us: int = 2140
+    same_us: int = 1750
+    replayed_us: int = 1240
+    forged_us: int = 1110
+    refused_us: int = 300
+    build_us: int = 1250
+    longer_us: int = 10
+    hand_receive_us: int = 270
+    hand_build_us: int = 100
+    hand_tick_us: int = 300
+    encode_us: int = 15
+    decode_us: int = 10
+
+
+RP2040 = Profile(radio_us=400)
+ESP32 = replace(RP2040, radio_us=200)
+IDEAL = "ideal"
+PROFILES = {"esp32": ESP32, "rp2040": RP2040}
+BOARDS = (*PROFILES, IDEAL)
+MEASURED = {  # what `swarm bench --device-code` prints beside its own, by its names
+    "xor_loop": XOR_US,
+    "receive": RP2040.news_us,
+    "receive_forged": RP2040.forged_us,
+    "receive_replayed": RP2040.replayed_us,
+    "build": RP2040.build_us,
+    "cobs_encode": 700,
+    "idle_tick": RP2040.tick_us,
+}
