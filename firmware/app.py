@@ -9,7 +9,6 @@ import os
 import sys
 from time import ticks_diff, ticks_ms
 
-import board
 import signs
 from micropython import const
 
@@ -54,15 +53,13 @@ class App:
         self._told_ready = False
         self._told_timeouts = 0
         self._interrupts = 0
-        if config["watchdog_ms"]:
-            signs.watch(config["watchdog_ms"])
 
     def say(self, text):
         """Print one line, with the board's clock and the node's id.
 
         In one string: each piece waits up to 500 ms for a USB port that is open and not read.
         """
-        print("faction: %d node %d %s" % (ticks_ms(), self.config["node"], text))
+        print("faction: %s node %d %s" % (ticks_ms(), self.config["node"], text))
 
     # What the runner calls. Each may be interrupted at any point, and is then called again.
 
@@ -141,7 +138,7 @@ class App:
     def look(self, ms):
         """Take the timer back from the user's code, and tell it; as signs.stolen()."""
         if signs.stolen(ms):
-            self.note("timer", ValueError("%d is the node's: have your code take another" % board.TIMER))
+            self.note("timer", ValueError("%d is the node's: have your code take another" % signs.board.TIMER))
 
     def note(self, where, error):
         """Keep an error for the status, say it, and show by the LED that there is one.

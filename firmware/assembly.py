@@ -17,7 +17,7 @@ import faction
 from faction.frame import DEMONSTRATION_KEY
 from faction.node import Node
 
-_KEPT = ("swarm", "node", "lead_ms", "channel", "watchdog_ms")  # of the configuration: the rest is in what it has made
+_KEPT = ("swarm", "node", "channel")  # of the configuration: the rest is in what it has made
 _FOLDER = __file__.rpartition("assembly.")[0]  # of this version: faction.json and faction.key are there too
 
 
@@ -38,6 +38,8 @@ def make():
         kept = {key: config[key] for key in _KEPT}
         is_open = key == DEMONSTRATION_KEY
         app = faction.app = App(kept, is_open, node, links, trace, sensor)  # type: ignore[assignment]
+        if config["watchdog_ms"]:
+            signs.watch(config["watchdog_ms"])
         trust = "open" if is_open else "locked"
         app.say("swarm %s %s started session %d" % (kept["swarm"], trust, session))
     finally:

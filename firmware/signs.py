@@ -11,7 +11,7 @@ import faction
 # Sixteen slots of 64 ms, the first in the lowest bit.
 STATES = (0x0001, 0x0101, 0x5555, 0xFFFF, 0x0F0F)  # Initial, Pinging, Collecting, Bootstrapped, TimedOut
 FAILED = const(0x0015)  # no node runs, or the application has an error
-SLOT_MS = const(64)
+_SLOT_MS = const(64)
 _SLOTS = const(16)
 
 _CALL_MS = const(8000)  # for a call of the user's code; an RP2040's watchdog knows no more than 8388
@@ -24,7 +24,7 @@ _watchdog = None  # once it is there, it is fed whether a node runs or not
 
 _timer = None  # begun once a boot: on 1.28.0 an ESP32's clock stops at the 256th since it has power (micropython#19162)
 _function = None  # what it calls
-_beaten = 0  # when it did last
+_beaten = ticks_ms()  # when it did last
 
 
 class Signs:
@@ -37,7 +37,7 @@ class Signs:
     def tick(self, now):
         """Show the pattern at tick now; call it every few milliseconds."""
         if self._pin:
-            self._pin.value(self.pattern >> (now // SLOT_MS) % _SLOTS & 1)
+            self._pin.value(self.pattern >> (now // _SLOT_MS) % _SLOTS & 1)
         if _watchdog:
             _watchdog.feed()
 
