@@ -524,7 +524,7 @@ RUNNING = """
 import json, app, faction, report, sensor, store
 from faction import trickle
 print("\\nrunning: " + json.dumps(faction.app and [m.VERSION for m in (app, faction, sensor, store, report, trickle)]
-    + [faction.app.config["lead_ms"]]))
+    + [faction.app.node.first_sample.lead_ms]))
 """
 
 
