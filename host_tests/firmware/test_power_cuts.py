@@ -251,7 +251,8 @@ def use_commands(box):
 def versions_that_run(box, node):
     """The versions of a board's configuration and of its sensor."""
     with raw_repl(box.ports[node]) as transport:
-        lead, value = transport.eval("(lambda a: (a.node.first_sample.lead_ms, a.sample['value']))(__import__('faction').app)")
+        transport.exec("import faction")
+        lead, value = transport.eval("(faction.app.node.first_sample.lead_ms, faction.app.sample['value'])")
     return LEADS.index(lead), "its own" if isinstance(value, float) else value
 
 
