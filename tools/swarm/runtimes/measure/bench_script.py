@@ -121,6 +121,9 @@ class Nothing:
 
     receive = warm_up = changed = tick = nothing
 
+    def on_receive(self, callback):
+        """Nothing will come."""
+
     def receive_buffer(self):
         """As a link's."""
         return bytearray(250)
