@@ -38,7 +38,7 @@ picture: $(TOOLS) ## take the README's picture of `swarm monitor` anew, of virtu
 WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 2 )))
 
 test: $(TESTS) $(WASM) lint debian ## lint, then run every test on CPython and both MicroPython runtimes
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
 
 lint: $(TESTS) $(STUBS) ## ruff, and type checks of the device code against MicroPython's stubs
 	$(BIN)/ruff check .

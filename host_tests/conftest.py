@@ -30,6 +30,9 @@ _USERS_OWN = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_H
 _USERS_OWN += ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES", "PYTHONWARNINGS")
 
 
+_SHORT = ("node", "sim", "description", "verbs")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """Coverage is asked for of the library's tests alone: it slows simulations, which prove no line. By hand, since
@@ -44,6 +47,12 @@ def pytest_runtest_protocol(item):
     finally:
         sys.settrace(tracer)
         threading.settrace(thread_tracer)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Files of many short tests come last, so that no process waits for another's last long file."""
+    items.sort(key=lambda item: item.path.parent.name in _SHORT)
 
 
 def pytest_collection_finish():

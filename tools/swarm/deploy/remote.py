@@ -23,6 +23,7 @@ _FAILURES = (TransportError, OSError, serial.SerialException, struct.error)
 _TRY_AGAIN = "check its cable, then deploy again"
 MAKE_ROOM = "remove files of yours (`mpremote connect PORT resume fs tree` lists them), then deploy again"
 _RESTART_S = 1.0  # for it to say that it restarts
+_RAISED = re.compile(r"[A-Z]\w*(Error|Exception|Interrupt|Exit)\b")  # the line of a traceback that tells what
 _SENT = "_deploy"  # the one name that onboard.py takes at the board's prompt
 
 
@@ -129,7 +130,10 @@ class Remote:
             if _is_full(error):
                 raise NoRoom(f"its flash is full: {MAKE_ROOM}") from None
             said = error.error_output.strip().splitlines() or ["an error without words"]
-            raise Disturbed(f"it reports: {said[-1]}") from None
+            raised = [line for line in said if _RAISED.match(line)] or said  # beside what its node has said meanwhile
+            if raised[-1].startswith("KeyboardInterrupt"):  # a board that is busy takes a Ctrl-C late
+                raise Silent(f"a Ctrl-C has ended what it was asked: {_TRY_AGAIN}") from None
+            raise Disturbed(f"it reports: {raised[-1]}") from None
         except _FAILURES:
             raise Silent(f"it stopped answering: {_TRY_AGAIN}") from None
 
