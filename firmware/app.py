@@ -124,16 +124,18 @@ class App:
             self.say("Bootstrapped")
 
     def tick(self, now):
-        """Show the LED's pattern, feed the watchdog, and say what went wrong with a link."""
-        self._signs.tick(now)
+        """Show the LED's pattern, feed the watchdog, and say what went wrong with a link; returns for how many
+        milliseconds there is nothing more of that to do."""
+        wait_ms = self._signs.tick(now)
         self.look(_STOLEN_MS)
         for name in self.links:
             error = self.links[name].error
             if error is not None and error is not self._link_error:
                 self._link_error = error
                 self.note(name, error)
-        if self.beside:
-            self.beside.tick()
+        if self.beside and self.beside.tick():
+            return 0
+        return wait_ms
 
     def look(self, ms):
         """Take the timer back from the user's code, and tell it; as signs.stolen()."""

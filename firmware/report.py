@@ -5,6 +5,7 @@ import os
 from time import ticks_diff, ticks_ms, ticks_us
 
 from micropython import const
+from tracing import ENTRY
 
 import faction
 from faction.core import BOOTSTRAPPED
@@ -213,16 +214,19 @@ def trace(app, failure):
     while True:
         noted = kept.noted
         lines = []
-        for command, peer_id, before, after, count, first in kept.entries():
+        kept.mend()
+        for i in range(kept.count):
+            at = (kept.next - kept.count + i) % kept.size * ENTRY
+            entry = kept.ring[at : at + ENTRY]
             lines.append(
                 {
-                    "step": len(lines) + 1,
-                    "command": COMMANDS[command],
-                    "peer_id": peer_id,
-                    "before": STATES[before],
-                    "after": STATES[after],
-                    "outcomes": count,
-                    "first_outcome": OUTCOMES[first],
+                    "step": i + 1,
+                    "command": COMMANDS[entry[0] & 15],
+                    "peer_id": kept.peer_id(at),
+                    "before": STATES[entry[0] >> 4],
+                    "after": STATES[entry[1]],
+                    "outcomes": entry[2],
+                    "first_outcome": OUTCOMES[entry[3]],
                 }
             )
         base = kept.base

@@ -35,11 +35,12 @@ class Signs:
         self.pattern = 0
 
     def tick(self, now):
-        """Show the pattern at tick now; call it every few milliseconds."""
+        """Show the pattern at tick now; returns in how many milliseconds to call it again."""
         if self._pin:
             self._pin.value(self.pattern >> (now // _SLOT_MS) % _SLOTS & 1)
         if _watchdog:
             _watchdog.feed()
+        return _SLOT_MS - now % _SLOT_MS
 
 
 def watch(timeout):

@@ -133,16 +133,16 @@ def test_printing_waits_for_a_transition_that_comes_meanwhile(tmp_path, capsys, 
     machine, trace = machine_and_trace(4)
     for peer in (7, 3, 20, 4000, 65535):
         machine.process(core.PARTICIPATION_OBSERVED, peer)
-    entries = trace.entries
+    peer_id = trace.peer_id
     calls = []
 
-    def interrupted():
-        for entry in entries():
-            if not calls:
-                calls.append(machine.process(core.READY_OBSERVED, 3))
-            yield entry
+    def interrupted(at):
+        if not calls:
+            calls.append(at)
+            machine.process(core.READY_OBSERVED, 3)
+        return peer_id(at)
 
-    monkeypatch.setattr(trace, "entries", interrupted)
+    monkeypatch.setattr(trace, "peer_id", interrupted)
     lines = printed(trace)
     assert json.loads(lines[-1])["command"] == "ReadyObserved"
     assert replayed(lines, tmp_path, capsys)[0] == 0
@@ -255,7 +255,7 @@ def test_a_noted_transition_takes_no_memory(micropython, size):
 
 def test_no_note_takes_its_frame_from_the_heap():
     words = frames_on_stack.words(FIRMWARE / "tracing.py")
-    del words["Trace.__init__"], words["Trace.entries"]  # these take memory anyway
+    del words["Trace.__init__"]  # that takes memory anyway
     assert max(words.values()) <= frames_on_stack.LIMIT, words
 
 

@@ -229,7 +229,7 @@ class Attacker:
             message = max(26, message - self.random.below(8))
         self.codec._cmac.compute(self.buffer, message)
         for i in range(_TAG):
-            self.buffer[message + i] = self.codec._cmac.tag(i)
+            self.buffer[message + i] = self.codec._cmac.tag[i]
         self.length = message + _TAG
 
     def damage(self):

@@ -51,6 +51,7 @@ class SerialLine:
         self._uart = self.link._uart
         self._uart.random = self._random = random
         self._wire = bytearray(300)
+        self._copy = "298s"
         # Frames that must come out, by where their bytes begin in _frames, in order.
         self._expected = []
         self._next = 0
@@ -72,7 +73,7 @@ class SerialLine:
                 continue
             if clean and lengths[i] < len(self.buffer):
                 self._expected.append((buffers[i], lengths[i]))
-            length = encode(buffers[i], lengths[i], self._wire)
+            length = encode(buffers[i], lengths[i], self._wire, self._copy)
             self._put(self._wire, length)
             clean = True
 

@@ -106,7 +106,7 @@ class Subject:
     def _put_tag(self, buffer, length):
         self.codec._cmac.compute(buffer, length)
         for i in range(_TAG):
-            buffer[length + i] = self.codec._cmac.tag(i)
+            buffer[length + i] = self.codec._cmac.tag[i]
 
     def _is_sealed(self, buffer, length):
         """Whether a frame of this swarm ends with a right tag, found out without the library's own comparison."""
@@ -116,7 +116,7 @@ class Subject:
         if bytes(buffer[2:6]) != self.codec.digest:
             return False
         self.codec._cmac.compute(buffer, length)
-        return bytes(buffer[length : length + _TAG]) == bytes([self.codec._cmac.tag(i) for i in range(_TAG)])
+        return bytes(buffer[length : length + _TAG]) == bytes(self.codec._cmac.tag[:_TAG])
 
     def hear(self, buffer, length, sent_us):
         """Have the node hear a frame: it counts it, takes no memory, and changes only where the tag is right."""

@@ -17,7 +17,7 @@ KEY = bytes(range(16))
 def tag(tags, message):
     """The whole tag of message by a Cmac."""
     tags.compute(message, len(message))
-    return bytes(tags.tag(i) for i in range(16))
+    return bytes(tags.tag)
 
 
 def vectors():
@@ -45,7 +45,7 @@ def test_one_object_computes_any_messages_one_after_the_other(key, messages):
 def test_what_follows_the_message_in_its_buffer_does_not_count(message, rest):
     tags = Cmac(KEY, 90)
     tags.compute(bytearray(message + rest), len(message))
-    assert bytes(tags.tag(i) for i in range(16)) == cmac(KEY, message)
+    assert bytes(tags.tag) == cmac(KEY, message)
 
 
 class Interrupted:

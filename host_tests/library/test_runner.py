@@ -60,6 +60,9 @@ class Link:
         self.clock.us += FRAME_US * self.flood
         return 60 * self.flood
 
+    def pending(self):
+        return self.flood or self.error
+
     def free(self):
         return not self.busy
 
@@ -98,6 +101,7 @@ class App:
 
     def tick(self, now):
         self._called("tick")
+        return 64
 
     def note(self, where, error):
         self.calls.append(("note", where, str(error)))
@@ -160,6 +164,35 @@ def test_the_node_is_told_when_the_first_link_that_knows_began_to_send(told, alo
     known = [left_us for left_us in told if left_us is not None]
     assert (alone.node.first_sample._left == alone.node.sequence) == bool(known)
     assert not known or alone.node.first_sample._left_us == known[0]
+
+
+def test_nothing_is_sent_shortly_before_the_instant(alone, clock):
+    """A radio may wait longer than a moment for the air, and the callback with it."""
+    run(alone, clock, 8)
+    for _ in range(LEAD_MS // 4):
+        before = clock.us, len(alone.links[0].sent)
+        alone.node.trickle.start(alone.node._now)
+        alone.node.trickle.due = alone.node._now  # it would speak at each tick
+        remaining_us = alone.node.first_sample.remaining_us(clock.us % WRAP)
+        run(alone, clock, 4)
+        spoke = len(alone.links[0].sent) > before[1]
+        # From 10 ms before on a tick waits for the instant, and what it says comes after the sample.
+        assert spoke == (remaining_us > 30_000 or remaining_us < 10_000), remaining_us
+    run(alone, clock, 100)
+    assert len(alone.app.of("take_sample")) == 1 and len(alone.links[0].sent) > before[1]
+
+
+def test_a_tick_with_nothing_to_do_looks_and_goes(alone, clock):
+    run(alone, clock, LEAD_MS + 8 * 2048)  # until it is settled
+    looks, worked = [], len(alone.app.of("tick"))
+    for link in alone.links:
+        link.receive = lambda buffer, link=link: looks.append(link) or 0
+    run(alone, clock, 2048)
+    assert 2048 // 64 <= len(alone.app.of("tick")) - worked <= 2 * 2048 // 64, "of 512 ticks"
+    alone.links[1].flood = True
+    before = len(looks)
+    alone.tick()
+    assert len(looks) == before + 2, "what has come is taken at once"
 
 
 @pytest.mark.parametrize("method", ("warm_up", "changed", "take_sample", "tick"))
@@ -248,6 +281,8 @@ class Link:
             return 60
         self.left = 3
         return 0
+    def pending(self):
+        return True
     def free(self):
         return True
     def send(self, buffer, length):
@@ -255,13 +290,13 @@ class Link:
 
 class App:
     def warm_up(self):
-        return False
+        return True
     def take_sample(self, late_us, late):
         pass
     def changed(self):
         pass
     def tick(self, now):
-        pass
+        return 64
 
 node = Node("alone", [1, 2], 1, 1, bytes(16), 1, imin_ms=1)
 r = Runner(node, [Link()], App())

@@ -10,18 +10,20 @@ from swarm import paths, runtimes
 SEED = 7
 
 # The soak is about time and memory, and CMAC has tests of its own: with this in AES's place an hour fits into a second.
-# A message's last block becomes a check sum of the whole, so damage is noticed; nothing here takes memory in place.
+# A message's last block becomes a check sum of the whole, so damage is noticed; nothing here takes memory in place. A
+# message ends with the call that does not encrypt in place.
 QUICK_CRYPTOLIB = """
 class aes:
     def __init__(self, key, mode, iv=None):
-        pass
+        self.total = 1
 
     def encrypt(self, data, out=None):
         if out is None:
             return bytes(data)
-        total = 1
+        total = self.total
         for byte in data:
             total = (total * 31 + byte) & 0x3FFFFF
+        self.total = total if out is data else 1
         at = len(out) - 16
         for i in range(3):
             out[at + i] = total & 255

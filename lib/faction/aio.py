@@ -38,8 +38,8 @@ class Swarm:
         app.beside = self
 
     def tick(self):
-        """Answer on the serial line; the node calls it."""
-        self._answers.tick()
+        """Answer on the serial line; the node calls it. Returns whether there is more to answer."""
+        return self._answers.tick()
 
     def release(self):
         """Let go of the node: its loop has ended, and with it the sensor's coroutines. May be called again."""

@@ -35,14 +35,18 @@ class Answers:
         self._serial.register(sys.stdin, select.POLLIN)
 
     def tick(self):
-        """Take what has come, and give a line of the answer; call it every few milliseconds."""
+        """Take what has come, and give a line of the answer; returns whether there is more to give."""
         if self._lines:
             line = next(self._lines, None)
             if line is None:
                 self._lines = None
             else:
                 print(line)
-            return
+        else:
+            self._listen()
+        return self._lines
+
+    def _listen(self):
         if self.stopping and ticks_diff(ticks_ms(), self._asked) > _PATIENCE_MS:
             self._restart()
         for _ in range(_LINE_MAX):

@@ -25,9 +25,10 @@ class Cmac:
     """Tags of messages under one key.
 
     key: 16 bytes; capacity: length of the longest message, in bytes. Raises ValueError for a key of another length.
+    tag: the 16 bytes of the last computed tag.
 
-    CBC goes on from the last block of the call before. So that one call does a whole message, without a loop in
-    bytecode over its first block, each message is led by a block that encrypts to zero, and followed by one call that
+    CBC goes on from the last block of the call before. So that one call does all blocks but the last, without a loop in
+    bytecode over the first, each message is led by a block that encrypts to zero, and followed by one call that
     encrypts the tag, which brings CBC back to where it was: the encrypted zero block.
     """
 
@@ -45,16 +46,14 @@ class Cmac:
         _double(self._k1)
         self._k2 = bytearray(self._k1)
         _double(self._k2)
-        blocks = capacity // _BLOCK + 2
+        blocks = capacity // _BLOCK + 1
         self._work = bytearray(blocks * _BLOCK)
         self._copy = "16s%ds" % (len(self._work) - _BLOCK)
         # Views made once: cutting a memoryview takes memory.
         view = memoryview(self._work)
-        self._first = view[:_BLOCK]
-        self._upto = [view[: (i + 2) * _BLOCK] for i in range(blocks - 1)]
-        self._last = [view[(i + 1) * _BLOCK : (i + 2) * _BLOCK] for i in range(blocks - 1)]
+        self._upto = [view[: (i + 1) * _BLOCK] for i in range(blocks)]
+        self.tag = bytearray(_BLOCK)
         self._aes = None
-        self._at = 0
 
     def compute(self, buffer, length):
         """Compute the tag of the first length bytes of buffer, a bytes or bytearray."""
@@ -64,40 +63,31 @@ class Cmac:
         if cipher is None:
             cipher = aes(self._key, _CBC, self._base)
         pack_into(self._copy, self._work, 0, self._lead, buffer)
-        last = (length - 1) // _BLOCK if length else 0
-        self._at = (last + 1) * _BLOCK
-        self._finish(length + _BLOCK - self._at)
-        cipher.encrypt(self._upto[last], self._upto[last])
-        cipher.encrypt(self._last[last], self._first)
+        whole = (length - 1) // _BLOCK if length else 0  # blocks before the last
+        length -= whole * _BLOCK
+        self._pad(buffer, whole * _BLOCK, length)
+        cipher.encrypt(self._upto[whole], self._upto[whole])
+        cipher.encrypt(self.tag, self.tag)
+        cipher.encrypt(self.tag, self._upto[0])
         self._aes = cipher
 
-    def tag(self, i):
-        """Byte i of the last computed tag, 0 ... 15."""
-        return self._work[self._at + i]
+    def _pad(self, buffer, at, length):
+        """Make the last block, of which that many bytes are message: padded if it is not full, and its subkey added."""
+        tag = self.tag
+        if length == _BLOCK:
+            pack_into("16s", tag, 0, self._k1)
+        else:
+            pack_into("16s", tag, 0, self._k2)
+            tag[length] ^= 0x80
+        while length:
+            length -= 1
+            tag[length] ^= buffer[at + length]
 
     def differs(self, buffer, at):
         """Whether the eight bytes at that offset of buffer are not the first eight of the tag; in constant time."""
-        tag = self._at - at
+        tag = self.tag
         difference = 0
-        i = at + 8
-        while i > at:
-            i -= 1
-            difference |= self._work[tag + i] ^ buffer[i]
+        for i in range(8):
+            difference |= tag[i] ^ buffer[at]
+            at += 1
         return difference != 0
-
-    def _finish(self, rest):
-        """Pad the last block, of which rest bytes are message, and add the subkey to it."""
-        if rest == _BLOCK:
-            self._add(self._k1, rest)
-        else:
-            self._add(self._k2, rest)
-            for i in range(rest, _BLOCK):
-                self._work[self._at + i] = self._k2[i]
-            self._work[self._at + rest] ^= 0x80
-
-    def _add(self, subkey, length):
-        work = self._work
-        at = self._at
-        while length:
-            length -= 1
-            work[at + length] ^= subkey[length]

@@ -120,10 +120,6 @@ class Faction:
                 high = at - 1
         return -1
 
-    def admits(self, command):
-        """Whether the present state accepts the command or answers it."""
-        return 0 <= command <= PROBE and TABLE[(self.state * 5 + command) * 3] != _REFUSED
-
     def process(self, command, peer_id=0):
         """Process one command; peer_id goes with the two Observed commands.
 
@@ -131,12 +127,12 @@ class Faction:
         accepted command changes anything.
         """
         self.outcome_count = 0
-        if not self.admits(command):
+        before = self.state
+        cell = (before * 5 + command) * 3
+        if not 0 <= command <= PROBE or TABLE[cell] == _REFUSED:
             if self.observer:
                 self.observer.observe_rejection(self, command, peer_id)
             return REJECTED
-        before = self.state
-        cell = (before * 5 + command) * 3
         if TABLE[cell] == _QUERY:
             if self.observer:
                 self.observer.observe_query(self)
@@ -152,8 +148,9 @@ class Faction:
     def _apply(self, action, peer_id):
         if action == _LOCAL:
             self.completed = True
-            if self._mark(self.collecting, self.index(self.peer_id)):
+            if self._mark(self.collecting, self.index(self.peer_id), _DUPLICATE_READY_IGNORED):
                 self.collecting_count += 1
+            self.outcome_count = 0
             self._add(_LOCAL_COMPLETED)
             self._add(_BROADCAST_LOCAL_READY)
         elif action != _DEADLINE:
@@ -161,23 +158,19 @@ class Faction:
             if at < 0:
                 self._add(_NON_MEMBER_IGNORED)
             elif action == _READINESS:
-                if self._mark(self.collecting, at):
+                if self._mark(self.collecting, at, _DUPLICATE_READY_IGNORED):
                     self.collecting_count += 1
-                    self._add(_READY_ACCEPTED)
-                else:
-                    self._add(_DUPLICATE_READY_IGNORED)
-            elif self._mark(self.pinging, at):
+            elif self._mark(self.pinging, at, _DUPLICATE_PARTICIPATION_IGNORED):
                 self.pinging_count += 1
-                self._add(_PARTICIPATION_ACCEPTED)
-            else:
-                self._add(_DUPLICATE_PARTICIPATION_IGNORED)
 
-    def _mark(self, bitmap, at):
+    def _mark(self, bitmap, at, known):
+        """Set that bit; returns whether it was not set. The outcome is known if it was, else the one after that."""
         mask = 1 << (at & 7)
-        if bitmap[at >> 3] & mask:
-            return False
+        new = not bitmap[at >> 3] & mask
         bitmap[at >> 3] |= mask
-        return True
+        self.outcomes[0] = known + new
+        self.outcome_count = 1
+        return new
 
     def _add(self, outcome):
         self.outcomes[self.outcome_count] = outcome

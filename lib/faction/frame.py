@@ -4,6 +4,7 @@ The layout is protocol.md's: little-endian, 24 bytes of header, the participatio
 eight echoes of six bytes, a tag of eight.
 """
 
+from array import array
 from hashlib import sha256
 from struct import pack, pack_into
 
@@ -23,8 +24,8 @@ INSTANT_FLAG = const(2)
 TIMED_OUT_FLAG = const(4)
 FOLLOW_UP_FLAG = const(8)
 
-# Verdicts of decode(), in the order in which the checks are made; also indices of the node's counters
-# (names.COUNTERS).
+# Verdicts of decode(), in the order in which the checks are made but for the last, before which old() is asked; also
+# indices of the node's counters (names.COUNTERS).
 ACCEPTED = const(0)
 _MALFORMED = const(1)  # version, kind, flags, or a length that does not agree with the echo count
 _FOREIGN = const(2)  # another swarm, or a node provisioned differently
@@ -58,6 +59,11 @@ def _number(buffer, at):
     return buffer[at + 3] << 24 | buffer[at + 2] << 16 | buffer[at + 1] << 8 | buffer[at]
 
 
+def _new():
+    """No frame is old."""
+    return ACCEPTED
+
+
 def max_length(members):
     """Length of the longest frame of a swarm of that many members, in bytes."""
     return _BITMAPS + 2 * ((members + 7) // 8) + MAX_ECHOES * _ECHO + _TAG
@@ -67,6 +73,10 @@ class Frame:
     """The fields of one frame of a swarm, and the codec between them and bytes.
 
     swarm_digest: of digest(); machine: any core.Faction of the swarm, which finds members; key: 16 bytes.
+
+    A node sets two things, which spare it work: known, both bitmaps as it has them, which a frame that passes the other
+    checks may repeat (same tells); old, which judges the fields of a frame before its tag is computed, since what has
+    been heard before needs no proof to be dropped.
 
     Fields, set by decode() and read by encode(): ready (READY, not PING), flags, echo_count, sender (position of the
     sender in the ascending ids), session, sequence, generation, offset_us (microseconds from the start of this
@@ -87,7 +97,11 @@ class Frame:
             raise ValueError("%d members: a frame holds at most %d" % (members, MAX_MEMBERS))
         self._padding = 0xFF << ((members - 1) % 8 + 1) & 0xFF
         self._copy = "%ds" % (2 * self.width)
+        self._header = array("I", bytes(_BITMAPS))  # its numbers, without a call for each
         self._cmac = Cmac(key, self.max_length - _TAG)
+        self.known = bytes(2 * self.width)
+        self.same = False
+        self.old = _new
         self.ready = False
         self.flags = self.echo_count = self.sender = self.session = self.sequence = self.generation = 0
         self.offset_us = 0
@@ -95,28 +109,28 @@ class Frame:
     def decode(self, buffer, length):
         """Check the frame in the first length bytes of buffer (bytes or bytearray) and read its fields.
 
-        Returns ACCEPTED, or the check that it failed: then nothing of it may be used.
+        Returns ACCEPTED, or the check that it failed, or what old() has returned: then nothing of it may be used.
         """
         if not _SHORTEST <= length <= _MAX_LENGTH or length > len(buffer):
             return _MALFORMED
+        flags = buffer[1]
         self.ready = buffer[0] == _READY
-        self.flags = buffer[1] & 15
-        self.echo_count = buffer[1] >> 4
-        if not self.ready and buffer[0] != _PING or self.echo_count > MAX_ECHOES:
+        self.flags = flags & 15
+        self.echo_count = flags >> 4
+        if not self.ready and buffer[0] != _PING or flags >> 4 > MAX_ECHOES:
             return _MALFORMED
-        if self.flags & FOLLOW_UP_FLAG and not self.flags & INSTANT_FLAG:
+        if flags & (FOLLOW_UP_FLAG | INSTANT_FLAG) == FOLLOW_UP_FLAG:
             return _MALFORMED
         length -= _TAG
-        bitmaps = length - _BITMAPS - self.echo_count * _ECHO
-        if bitmaps < 2 or bitmaps & 1:
+        bitmaps = length - (flags >> 4) * _ECHO
+        if bitmaps < _BITMAPS + 2 or bitmaps & 1:
             return _MALFORMED
-        own = self.digest
-        if buffer[2] != own[0] or buffer[3] != own[1] or buffer[4] != own[2] or buffer[5] != own[3]:
+        if buffer.find(self.digest, 2, 6) < 0:
             self._note_foreign(buffer)
             return _FOREIGN
-        if bitmaps != 2 * self.width or buffer[_BITMAPS + self.width - 1] & self._padding:
+        if bitmaps != self.echoes or buffer[_BITMAPS + self.width - 1] & self._padding:
             return _MISFIT
-        verdict = self._decode_fields(buffer)
+        verdict = self._decode_fields(buffer) or self.old()
         if not verdict:
             self._cmac.compute(buffer, length)
             if self._cmac.differs(buffer, length):
@@ -134,20 +148,25 @@ class Frame:
         # A number of 2^30 or more would take memory on a 32-bit board: look at its highest byte first.
         if (buffer[11] | buffer[15] | buffer[19]) > 0x3F:
             return _IMPOSSIBLE
-        self.session = _number(buffer, 8)
-        self.sequence = _number(buffer, 12)
-        self.generation = _number(buffer, 16)
+        header = self._header
+        pack_into("24s", header, 0, buffer)
+        self.session = header[2]
+        self.sequence = header[3]
+        self.generation = header[4]
         # Sessions and sequences begin at 1, so that 0 can stand for none.
-        if not self.session or not self.sequence:
+        if not header[2] or not header[3]:
             return _IMPOSSIBLE
-        for at in range(self.echoes + 5, self.echoes + self.echo_count * _ECHO, _ECHO):
-            if buffer[at] > 0x3F:
-                return _IMPOSSIBLE
+        if self.echo_count:
+            for at in range(self.echoes + 5, self.echoes + self.echo_count * _ECHO, _ECHO):
+                if buffer[at] > 0x3F:
+                    return _IMPOSSIBLE
         at = _BITMAPS + self.width
-        for i in range(_BITMAPS, at):
-            if buffer[at] & ~buffer[i]:
-                return _IMPOSSIBLE
-            at += 1
+        self.same = buffer.find(self.known, _BITMAPS, self.echoes) > 0
+        if not self.same:
+            for i in range(_BITMAPS, at):
+                if buffer[at] & ~buffer[i]:
+                    return _IMPOSSIBLE
+                at += 1
         if self.flags & INSTANT_FLAG:
             self._decode_offset(buffer)
         return ACCEPTED
@@ -192,8 +211,7 @@ class Frame:
         pack_into(self._copy, buffer, _BITMAPS, bitmaps)
         at = self.echoes + self.echo_count * _ECHO
         self._cmac.compute(buffer, at)
-        for i in range(_TAG):
-            buffer[at + i] = self._cmac.tag(i)
+        pack_into("8s", buffer, at, self._cmac.tag)
         return at + _TAG
 
     def _encode_header(self, buffer):

@@ -35,7 +35,7 @@ class Knowledge:
         self._width = frame.width
         self.me = machine.index(machine.peer_id)
         self.ready = False
-        self.bitmaps = bytearray(2 * frame.width)
+        self.bitmaps = frame.known = bytearray(2 * frame.width)
         self.generation = 0
         self.doubts = False
         self._doubted = bytearray(frame.width)  # rebooted, and not heard to be ready since
@@ -64,6 +64,8 @@ class Knowledge:
         self._news = 0
         if differs:
             return _LACKS if differs > 0 else _CLAIMS
+        if self._frame.same:
+            return 0
         mine = self.bitmaps
         for i in range(len(mine)):
             if buffer[_BITMAPS + i] != mine[i]:
@@ -101,12 +103,11 @@ class Knowledge:
     def merge(self, buffer):
         """Take every bit that is new to this node, as far as compare() has found any."""
         mine = self.bitmaps
-        i = self._news
-        while i < len(mine):
-            if buffer[_BITMAPS + i] & ~mine[i]:
-                self._feed(i, buffer[_BITMAPS + i] & ~mine[i])
-                mine[i] |= buffer[_BITMAPS + i]
-            i += 1
+        for i in range(self._news, len(mine)):
+            bits = buffer[_BITMAPS + i] & ~mine[i]
+            if bits:
+                self._feed(i, bits)
+                mine[i] |= bits
 
     # Of members, by their positions
 
@@ -129,6 +130,7 @@ class Knowledge:
 
     def start_over(self, generation):
         """Keep nothing but this node's own bits; a machine that has not concluded is given up for a fresh one."""
+        self._frame.same = False
         for i in range(len(self.bitmaps)):
             self.bitmaps[i] = 0
         self.add_own()

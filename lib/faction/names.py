@@ -5,6 +5,8 @@ Apart from core.py, so that a node that prints nothing pays nothing for them. Ev
 
 from micropython import const
 
+from faction.core import TABLE
+
 STATES = ("Initial", "Pinging", "Collecting", "Bootstrapped", "TimedOut")
 COMMANDS = (
     "ParticipationObserved",
@@ -26,6 +28,7 @@ OUTCOMES = (
 )
 _LOCAL_COMPLETED = const(5)  # outcomes before this one are about a peer
 _CONCLUDED = const(7)
+_REFUSED = const(45)  # in the table: -
 # What a node counts, in the order of its counters.
 COUNTERS = (
     "received",
@@ -84,4 +87,4 @@ def outcomes(machine, peer_id):
 
 def admissible(machine):
     """Names of the commands that the machine's state accepts or answers."""
-    return [name for code, name in enumerate(COMMANDS) if machine.admits(code)]
+    return [name for code, name in enumerate(COMMANDS) if TABLE[(machine.state * 5 + code) * 3] != _REFUSED]

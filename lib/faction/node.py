@@ -243,7 +243,7 @@ class Node:
 
     def _settle(self):
         """Draw the conclusions' consequences, once all that a frame says has been taken in."""
-        if self.machine.state < BOOTSTRAPPED:
+        if self.machine.state < BOOTSTRAPPED or self._sampled:
             return
         if not self._concluded:
             self._linger_end = ticks_add(self._now, self._linger_ms)
@@ -270,8 +270,6 @@ class Node:
         verdict = self.sessions.prove(buffer, sent_us)
         if verdict:
             self._count(verdict)
-            if verdict < _UNPROVED:
-                return
         differs = _LACKS if self.first_sample.known else 0
         if frame.flags & INSTANT_FLAG:
             differs = self.first_sample.compare(frame, self.sessions.since_us, self._now_us)

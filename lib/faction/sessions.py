@@ -10,7 +10,7 @@ from micropython import const
 
 from faction.frame import FOLLOW_UP_FLAG, MAX_ECHOES
 
-# Verdicts of prove(), and indices of the node's counters (names.COUNTERS).
+# Verdicts of old() and prove(), and indices of the node's counters (names.COUNTERS).
 _PROVED = const(0)
 _REPLAYED = const(7)  # sequence not above the last: a duplicate or a recording
 _STALE = const(8)  # session below the stored one: a recording, or a board whose storage was lost
@@ -39,23 +39,28 @@ class Sessions:
     def __init__(self, session, frame, knowledge, trickle):
         self._session = session
         self._frame = frame
+        frame.old = self.old
         self._knowledge = knowledge
         self._trickle = trickle
         self.heard = array("I", bytes(4 * _KEPT * len(knowledge.machine.ids)))
         self.since_us = None
 
+    def old(self):
+        """Whether the fields that are decoded are of a frame to be dropped, whoever made it: "replayed" or "stale"."""
+        frame = self._frame
+        stored = self.heard[_KEPT * frame.sender]
+        if stored == frame.session:
+            return _REPLAYED if frame.sequence <= self.heard[_KEPT * frame.sender + _SEQUENCE] else 0
+        return _STALE if stored > frame.session else 0
+
     def prove(self, buffer, sent_us):
         """Judge the decoded frame in buffer, whose transmission began at sent_us, and keep what it says of its session.
         Returns 0 when that is known to be live, or what to count: "restarts" when it is all the same, "unproved" when
-        nothing proves it, "replayed" or "stale" when the frame is to be dropped.
+        nothing proves it: then nothing in it counts.
         """
         frame = self._frame
         at = _KEPT * frame.sender
         stored = self.heard[at]
-        if stored == frame.session and frame.sequence <= self.heard[at + _SEQUENCE]:
-            return _REPLAYED
-        if stored > frame.session:
-            return _STALE
         self.since_us = sent_us
         if frame.flags & FOLLOW_UP_FLAG:
             self.since_us = None

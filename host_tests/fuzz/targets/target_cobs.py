@@ -16,7 +16,7 @@ def run(data):
 
 def _frame(data):
     wire = bytearray(len(data) + 2)
-    assert encode(data, len(data), wire) == len(wire)
+    assert encode(data, len(data), wire, f"{len(data)}s") == len(wire)
     assert wire.find(b"\0") == len(wire) - 1, "an end mark within a frame"
     buffer = wire[1:-1] + wire[:1]
     assert decode(buffer, len(data)) and buffer[:-1] == data, "a frame does not come back"
@@ -28,5 +28,5 @@ def _wire(data):
     whole = decode(buffer, length)
     assert buffer[length] == 0xAA, "a byte beyond the frame has changed"
     wire = bytearray(length + 2)
-    encode(buffer, length, wire)
+    encode(buffer, length, wire, f"{length}s")
     assert whole == (bytes(wire[:-1]) == data), "whole is what a frame would have been encoded to"

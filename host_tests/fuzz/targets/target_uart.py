@@ -102,7 +102,7 @@ class Line:
     def put_frame(self, length):
         """Have the first bytes of the subject's buffer come in as a frame, after an end mark."""
         wire = bytearray(length + 2)
-        encode(self.subject.buffer, length, wire)
+        encode(self.subject.buffer, length, wire, f"{length}s")
         self.put(b"\0" + wire)
 
     def listen(self):

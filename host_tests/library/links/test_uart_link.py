@@ -46,7 +46,7 @@ def exchange(line, boards, count=20, ms=4000):
 def wire(frame):
     """A frame as it is on the wire."""
     out = bytearray(len(frame) + 2)
-    encode(frame, len(frame), out)
+    encode(frame, len(frame), out, f"{len(frame)}s")
     return bytes(out)
 
 

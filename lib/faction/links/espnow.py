@@ -89,6 +89,13 @@ class EspNowLink:
         """Whether a frame can be sent at once: the radio does its own waiting, and does not tell."""
         return True
 
+    def pending(self):
+        """Whether receive() has something to do: a frame has come, or somebody has turned the radio off."""
+        try:
+            return self._radio.any()
+        except OSError:
+            return True
+
     def send(self, buffer, length):
         """Broadcast the first length bytes of a bytearray. Returns the ticks_us at which the transmission began, which
         the radio's report tells when it is waited for, else when the radio was given the frame, which it may have kept

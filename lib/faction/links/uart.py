@@ -51,6 +51,7 @@ class UartLink:
         self.imin_ms = max(16, longest * 40_000 // baud + 1)  # four frames
         self._byte_us64 = _BYTE_US64 // baud
         self._wire = bytearray(longest)
+        self._copy = "%ds" % (longest - _OVERHEAD)
         self._views = {}
         self._left = 0  # bytes still to be written
         self._end_us = None  # when the frame that is being sent can have left at the earliest
@@ -76,10 +77,14 @@ class UartLink:
             self._hold = None
         return self._hold is None and self._end_us is None and self._at >= self._end and not self._uart.any()
 
+    def pending(self):
+        """Whether receive() has something to do."""
+        return self._uart.any() or self._at < self._end or self._end_us is not None
+
     def send(self, buffer, length):
         """Send the first length bytes of buffer, unless somebody has begun to talk while they were made. Returns the
         ticks_us at which that began, or None."""
-        length = encode(buffer, length, self._wire)
+        length = encode(buffer, length, self._wire, self._copy)
         if self._uart.any():
             self.yielded += 1
             return None

@@ -83,6 +83,7 @@ def altered(**classes: type) -> type[Node]:
         Node.__init__(self, *args, **kwargs)
         for part, part_class in classes.items():
             getattr(self, part).__class__ = part_class
+        self.frame.old = self.sessions.old  # of its class
 
     return type("".join(part_class.__name__ for part_class in classes.values()), (Node,), {"__init__": __init__})
 
@@ -107,7 +108,6 @@ class SharedCmac(Cmac):
             super().compute(buffer, length)
             if len(self._known) >= self._KEPT:
                 self._known.clear()
-            self._known[message] = bytes(self._work[self._at : self._at + 16])
+            self._known[message] = bytes(self.tag)
         else:
-            self._at = 0
-            self._work[:16] = tag
+            self.tag[:] = tag

@@ -32,6 +32,10 @@ class Link:
         """No frame has come."""
         return 0
 
+    def pending(self):
+        """No frame has come."""
+        return False
+
     def free(self):
         """The node may speak."""
         return True
@@ -57,6 +61,7 @@ class App:
 
     def tick(self, now):
         """Nothing else is to be done."""
+        return 64
 
 
 class Turns:

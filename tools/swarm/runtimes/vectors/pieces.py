@@ -24,9 +24,8 @@ def _run(steps):
     for step in steps.split(","):
         command, peer = [int(part) for part in step.split()]
         result = m.process(command, peer)
-        admits = sum([m.admits(command) << command for command in range(5)])
         sets = _h(m.outcomes[:m.outcome_count]), _h(m.pinging), _h(m.collecting)
-        print("= %d %d %d %d %d o%s p%s c%s" % ((result, m.state, m.completed, m.required_count, admits) + sets))
+        print("= %d %d %d %d o%s p%s c%s" % ((result, m.state, m.completed, m.required_count) + sets))
 """
 
 
@@ -46,15 +45,12 @@ class _Machine:
     """A machine as the device described it, for names.py."""
 
     def __init__(self, ids: list[int], said: str) -> None:
-        numbers, sets = said.split()[:5], said.split()[5:]
-        self.result, self.state, completed, self.required_count, self._admits = map(int, numbers)
+        numbers, sets = said.split()[:4], said.split()[4:]
+        self.result, self.state, completed, self.required_count = map(int, numbers)
         self.completed = bool(completed)
         self.ids = ids
         self.outcomes, self.pinging, self.collecting = (bytes.fromhex(part[1:]) for part in sets)
         self.outcome_count = len(self.outcomes)
-
-    def admits(self, command: int) -> bool:
-        return bool(self._admits >> command & 1)
 
 
 @contextmanager

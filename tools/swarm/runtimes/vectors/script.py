@@ -132,7 +132,7 @@ def _tag(entry):
     message = _bytes(entry["message"])
     cmac = Cmac(_bytes(entry["key"]), len(message))
     cmac.compute(message, len(message))
-    return _hex([cmac.tag(i) for i in range(16)])
+    return _hex(cmac.tag)
 
 
 def _replay_frame(entry):

@@ -125,7 +125,7 @@ class Liar:
     def seal(self, frame: bytes) -> bytes:
         """The frame with its tag."""
         self._cmac.compute(frame, len(frame))
-        return frame + bytes(self._cmac.tag(i) for i in range(_TAG))
+        return frame + self._cmac.tag[:_TAG]
 
     def lie(self, target: Any, sessions: dict[int, int]) -> tuple[bytes, bool]:
         """A frame for that board, whose session the air has told, as the other members' have been; and whether it

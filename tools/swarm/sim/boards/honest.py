@@ -14,6 +14,7 @@ from swarm.sim.kernel import Clock, Kernel
 # The runner's
 _FRAMES = 32  # handled in one tick
 _AWAIT_US = 10_000  # this close to the first sample's instant, it waits for it
+_QUIET_US = 30_000  # and this close says nothing
 
 _READS = 64  # looks at the line that are kept: those of a tick and more
 _RECEIVED = COUNTERS.index("received")
@@ -179,17 +180,21 @@ class HonestBoard(Board):
 
     def _await_instant(self) -> Iterator[int]:
         self._look()
+        if not self._is_near(_AWAIT_US):
+            return
+        local_us = self.clock.local_us(self.kernel.now)
+        remaining_us = self.node.first_sample.remaining_us(local_us & MASK)
+        if remaining_us > 0:
+            yield self.clock.when(local_us + remaining_us) - self.kernel.now
+            self._look()
+        self.node.tick(*self._now())
+
+    def _is_near(self, us: int) -> bool:
         node = self.node
         first = node.first_sample
         if first.passed or not first.known or node.machine.state != BOOTSTRAPPED:
-            return
-        local_us = self.clock.local_us(self.kernel.now)
-        remaining_us = first.remaining_us(local_us & MASK)
-        if remaining_us < _AWAIT_US:
-            if remaining_us > 0:
-                yield self.clock.when(local_us + remaining_us) - self.kernel.now
-                self._look()
-            node.tick(*self._now())
+            return False
+        return first.remaining_us(self.clock.local_us(self.kernel.now) & MASK) < us
 
     def _receive(self) -> int:
         """Give the node the next frame; returns what that takes."""
@@ -241,6 +246,8 @@ class HonestBoard(Board):
     def _speak(self) -> Iterator[int | None]:
         if not all(link.can_send(self) for link in self.links):
             self._blocked = True
+            return
+        if self._is_near(_QUIET_US):
             return
         node = self.node
         due = node.trickle.due

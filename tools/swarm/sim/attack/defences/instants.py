@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from swarm.device.library import COUNTERS, FOLLOW_UP_FLAG, INSTANT_FLAG, Node, Sessions
+from swarm.device.library import FOLLOW_UP_FLAG, INSTANT_FLAG, Node, Sessions
 from swarm.sim.kernel import PERIOD
-
-_REPLAYED, _STALE = map(COUNTERS.index, ("replayed", "stale"))
 
 
 class LatestInstant(Node):
@@ -64,7 +62,7 @@ class _Credulous(Sessions, ABC):
         stored, last, stamp_us = self.heard[3 * self._frame.sender :][:3]
         verdict = super().prove(buffer, sent_us)
         follows = flags & INSTANT_FLAG and flags & FOLLOW_UP_FLAG
-        if verdict not in (_REPLAYED, _STALE) and follows and self.counts(stored, last):
+        if follows and self.counts(stored, last):
             self.since_us = stamp_us
         return verdict
 

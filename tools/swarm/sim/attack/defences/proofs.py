@@ -5,6 +5,7 @@ from __future__ import annotations
 from swarm.device.library import COUNTERS, Node, Sessions
 
 _OWN, _UNPROVED = map(COUNTERS.index, ("own", "unproved"))
+_REPLAYED, _STALE = map(COUNTERS.index, ("replayed", "stale"))
 _PROVED = 0  # a verdict of Sessions.prove()
 
 
@@ -34,19 +35,22 @@ class AnyEcho(Node):
 class NoSequenceCheck(Sessions):
     """Takes a frame of a live session again and again."""
 
-    def prove(self, buffer, sent_us):
+    def old(self):
         """No frame is a replayed one."""
-        live, last, _ = self.heard[3 * self._frame.sender :][:3]
-        if live == self._frame.session and self._frame.sequence <= last:
-            return _PROVED
-        return super().prove(buffer, sent_us)
+        verdict = super().old()
+        return 0 if verdict == _REPLAYED else verdict
 
 
 class NoSessionOrder(Sessions):
     """Takes an earlier session of a member for as good as the one that it has heard."""
 
-    def prove(self, buffer, sent_us):
+    def old(self):
         """No frame is a stale one."""
+        verdict = super().old()
+        return 0 if verdict == _STALE else verdict
+
+    def prove(self, buffer, sent_us):
+        """The session that it knows stays the highest."""
         if self.heard[3 * self._frame.sender] > self._frame.session:
             return _PROVED
         return super().prove(buffer, sent_us)
