@@ -47,20 +47,20 @@ class Trusting(Node):
 class Forgiving(Sessions):
     """Takes a lower session for as good as a higher: the order of sessions is gone."""
 
-    def prove(self, buffer, sent_us):
+    def old(self):
         at = 3 * self._frame.sender
         if self.heard[at] > self._frame.session:
             self.heard[at] = self._frame.session
             self.heard[at + 1] = 0
-        return super().prove(buffer, sent_us)
+        return super().old()
 
 
 class Repeating(Sessions):
     """Takes a frame as often as it comes: the order of sequences is gone."""
 
-    def prove(self, buffer, sent_us):
+    def old(self):
         self.heard[3 * self._frame.sender + 1] = 0
-        return super().prove(buffer, sent_us)
+        return super().old()
 
 
 class Unmoved(Knowledge):

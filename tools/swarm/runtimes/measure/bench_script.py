@@ -7,12 +7,7 @@ from struct import pack_into, unpack_from
 from time import ticks_add, ticks_diff, ticks_ms, ticks_us
 
 from faction.cobs import encode
-from faction.core import (
-    LOCAL_PARTICIPATION_COMPLETED,
-    PARTICIPATION_OBSERVED,
-    READY_OBSERVED,
-    Faction,
-)
+from faction.core import LOCAL_PARTICIPATION_COMPLETED, PARTICIPATION_OBSERVED, READY_OBSERVED, Faction
 from faction.node import Node
 from faction.runner import Runner
 
@@ -119,22 +114,21 @@ class Nothing:
         """No frame has come, the sensor is not ready."""
         return 0
 
-    receive = pending = warm_up = changed = nothing
+    receive = pending = changed = on_receive = nothing
 
     def tick(self, now):
-        """As an application's that does nothing for a while."""
+        """As an application's, which need not be called again for a while."""
         return 64
-
-    def on_receive(self, callback):
-        """Nothing will come."""
 
     def receive_buffer(self):
         """As a link's."""
         return bytearray(250)
 
-    def free(self):
-        """As a link's."""
+    def warm_up(self):
+        """The sensor is ready, and so is the link."""
         return True
+
+    free = warm_up
 
     def note(self, where, error):
         """As an application's: nothing may go wrong here."""
@@ -240,6 +234,7 @@ def idle():
     nothing = Nothing()
     runner = Runner(member(1), [nothing], nothing)
     runner.start()
+    runner.tick()
     runner.node.trickle.due = ticks_add(ticks_ms(), 60_000)
     return runner
 

@@ -216,10 +216,10 @@ class HonestBoard(Board):
         after = self.node.counters
         if after[_FORGED] > counters[_FORGED]:
             return profile.forged_us
-        if after[_RECEIVED] == counters[_RECEIVED]:
-            return profile.refused_us
         if any(after[one] > counters[one] for one in _OLD):
             return profile.replayed_us
+        if after[_RECEIVED] == counters[_RECEIVED]:
+            return profile.refused_us
         return profile.news_us if self.node.knowledge.bitmaps != bitmaps else profile.same_us
 
     def _sent_us(self, link, length: int, came_us: int) -> int:
