@@ -137,11 +137,10 @@ class Runner:
 
     def _is_near(self, us):
         """Whether the first sample's instant has come, or is less than that many microseconds ahead."""
-        node = self.node
-        if node.sample_due:
-            return True
-        first = node.first_sample
-        if first.passed or not first.known or node.machine.state != BOOTSTRAPPED:
+        first = self.node.first_sample
+        if first.passed:
+            return self.node.sample_due
+        if not first.known or self.node.machine.state != BOOTSTRAPPED:
             return False
         return first.remaining_us(ticks_us()) < us
 

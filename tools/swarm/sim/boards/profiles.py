@@ -1,16 +1,16 @@
 """What real boards take for what they do, in microseconds: the boards that `--board` chooses between.
 
 RP2040: the node's own times were measured on MicroPython 1.28 for the chip, in an emulator near a real one's speed,
-with frames of 46 bytes: received with news, replayed, forged, built, COBS encoded, and the median tick of the runner.
-Reckoned from what `swarm bench --device-code` prints for the unix port, at the upper end, are a frame that tells
-nothing new (0.73 to 0.82 of one with news) and a heartbeat by hand, which has neither tag nor session (1.2 to 1.5 XOR
-loops of 177 us received, 0.4 to 0.6 built). Assumed are a frame refused before its tag is looked at, a longer frame's
+with frames of 46 bytes: received with news, with nothing new, replayed, forged, of another swarm, built, COBS encoded,
+and a tick of the runner that works, besides its frames. (One that finds nothing to do takes 70 us.)
+Reckoned from what `swarm bench --device-code` prints for the unix port, at the upper end, is a heartbeat by hand, which
+has neither tag nor session (1.2 to 1.5 XOR loops of 177 us received, 0.4 to 0.6 built). Assumed are a longer frame's
 bytes (bitmaps are gone through byte by byte), the tick of a program by hand, a third of ours, and what the links do: a
-byte moved off the line as two thirds of one encoded, a packet asked of a radio or given to it as 0.2 ms by ESP-NOW, in
+byte moved off the line, a loop in bytecode, a packet asked of a radio or given to it as 0.2 ms by ESP-NOW, in
 which are the 50 us that the link waits for one half written, and 0.4 ms through the sockets of a board that has none.
 
 ESP32: none was measured. At 240 MHz it runs MicroPython about as fast as an RP2040, or up to 1.5 times as fast; the
-slower end is taken, so that with the link a frame with news is 2.34 ms of work.
+slower end is taken, so that with the link a frame with news is 2 ms of work.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ class Profile:
 
     radio_us: int
     period_us: int = 4000
-    tick_us: int = 890
-    news_us: int = 2140
-    same_us: int = 1750
-    replayed_us: int = 1240
-    forged_us: int = 1110
-    refused_us: int = 300
-    build_us: int = 1250
+    tick_us: int = 990
+    news_us: int = 1760
+    same_us: int = 1050
+    replayed_us: int = 490
+    forged_us: int = 900
+    refused_us: int = 260
+    build_us: int = 830
     longer_us: int = 10
     hand_receive_us: int = 270
     hand_build_us: int = 100
     hand_tick_us: int = 300
-    encode_us: int = 15
+    encode_us: int = 7
     decode_us: int = 10
 
 
@@ -57,9 +57,10 @@ BOARDS = (*PROFILES, IDEAL)
 MEASURED = {  # what `swarm bench --device-code` prints beside its own, by its names
     "xor_loop": XOR_US,
     "receive": RP2040.news_us,
+    "receive_same": RP2040.same_us,
     "receive_forged": RP2040.forged_us,
     "receive_replayed": RP2040.replayed_us,
     "build": RP2040.build_us,
-    "cobs_encode": 700,
-    "idle_tick": RP2040.tick_us,
+    "cobs_encode": 280,
+    "idle_tick": 70,
 }
