@@ -21,6 +21,7 @@ SAMPLES_FILE = "samples.jsonl"
 _SAMPLES_BYTES = const(4096)  # of samples on flash; the file before that is kept as well
 _NAMED = const(20)  # missing members named on the serial line, which is slow; the status names more
 _ERRORS = const(3)  # last errors kept for the status
+_HELD_MS = const(60_000)  # a line that is to be written waits that long for a calm moment
 _STOLEN_MS = const(10_000)  # no call takes that long: the watchdog ends it before
 _HANGS_MS = const(500)  # a call of the sensor that an interrupt ends after so long did hang
 _INTERRUPTS = const(3)  # of its calls, one after the other: it raises them itself
@@ -42,6 +43,8 @@ class App:
         self.trace = trace
         self.runner = Runner(node, list(links.values()), self)
         self.sample = None  # the first sample's record, once it is taken
+        self._line = None  # it as text, until it is on flash
+        self._line_ms = ticks_ms()  # since when
         self.errors = []
         self._link_error = None  # the last one that was kept
         self.beside = None  # the user's application on asyncio: faction.aio's Swarm, while it runs
@@ -95,13 +98,28 @@ class App:
             "value": value,
             "late": self._late,
         }
-        line = json.dumps(record)
+        self._line = json.dumps(record)
+        self._line_ms = ticks_ms()
         self.sample = record
+
+    def _save(self):
+        """Write the sample to flash, and say it: what was said is there if the power goes now.
+
+        Not while a frame comes or goes, since an RP2040 is deaf and dumb for tens of milliseconds while it writes, nor
+        within a file operation of the foreground; but for ever neither.
+        """
+        calm = signs.calm()
+        for name in self.links:
+            calm = calm and self.links[name].free()
+        line = self._line
+        if line is None or not calm and ticks_diff(ticks_ms(), self._line_ms) < _HELD_MS:
+            return
         try:
             append_bounded(SAMPLES_FILE, line)
         except (OSError, ValueError) as error:
             self.note(SAMPLES_FILE, error)
-        print(line)  # what was said is on flash, if the power goes now
+        self._line = None
+        print(line)
 
     def changed(self):
         """Say what has changed, and show it."""
@@ -128,6 +146,7 @@ class App:
         milliseconds there is nothing more of that to do."""
         wait_ms = self._signs.tick(now)
         self.look(_STOLEN_MS)
+        self._save()
         for name in self.links:
             error = self.links[name].error
             if error is not None and error is not self._link_error:

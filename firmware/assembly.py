@@ -43,8 +43,7 @@ def make():
         trust = "open" if is_open else "locked"
         app.say("swarm %s %s started session %d" % (kept["swarm"], trust, session))
     finally:
-        for name in ("assembly", "config", "store", "raised"):
-            sys.modules.pop(name, None)
+        faction.let_go(("assembly", "config", "store", "raised", "faction.description"))
     return faction.app
 
 

@@ -109,7 +109,7 @@ def _fail(error, function):
 
     def tick():
         shown.tick(ticks_ms())
-        if retry and ticks_diff(ticks_ms(), failed) > _RETRY_MS:
+        if signs.calm() and retry and ticks_diff(ticks_ms(), failed) > _RETRY_MS:
             function()
 
     signs.beat(tick)

@@ -1,10 +1,11 @@
 """Signs of life: the board's timer, one pattern of the LED for each state, and the chip's watchdog."""
 
+import sys
 from time import ticks_diff, ticks_ms
 
 import board
 import machine
-from micropython import const
+from micropython import const, stack_use
 
 import faction
 
@@ -15,7 +16,9 @@ _SLOT_MS = const(64)
 _SLOTS = const(16)
 
 _CALL_MS = const(8000)  # for a call of the user's code; an RP2040's watchdog knows no more than 8388
-_NEVER_MS = const(1_000_000_000)  # eleven days, and a node feeds it
+_NEVER_MS = const(1_000_000_000)  # eleven days, and a node feeds it; more than a stack, too
+# Bytes of stack: a file operation is at least 900 deeper than the prompt that it comes from, a sleep 440 (measured).
+_DEPTH = 640 if sys.platform == "rp2" else _NEVER_MS
 _CLEAR = const(0x3000)  # behind an RP2040's watchdog: where to write what is to be cleared in its first register
 _ENABLE = const(0x4000_0000)  # in that
 
@@ -25,6 +28,7 @@ _watchdog = None  # once it is there, it is fed whether a node runs or not
 _timer = None  # begun once a boot: on 1.28.0 an ESP32's clock stops at the 256th since it has power (micropython#19162)
 _function = None  # what it calls
 _beaten = ticks_ms()  # when it did last
+_least = _NEVER_MS  # bytes of stack when calm() has been called from the callback, at its shallowest
 
 
 class Signs:
@@ -62,8 +66,9 @@ def watch(timeout):
 
 def beat(function):
     """Have function() called by the timer every faction.PERIOD_MS, in place of what it called; None: nothing."""
-    global _function
+    global _function, _least
     _function = function
+    _least = _NEVER_MS
     if not _timer:
         _begin()
 
@@ -80,6 +85,18 @@ def _beat(_):
     _beaten = ticks_ms()
     if _function:
         _function()
+
+
+def calm():
+    """Whether the foreground is not in the middle of a file operation, as far as the depth of the stack tells: on an
+    RP2040 callbacks run within those (rp2_flash.c), and what one writes then is lost, though it reads back.
+
+    Always call it from the same place of the timer's callback.
+    """
+    global _least
+    depth = stack_use()
+    _least = min(_least, depth)
+    return depth - _least <= _DEPTH
 
 
 def stolen(ms):

@@ -13,7 +13,7 @@ from swarm.output import writable
 from uart_fixture import Line
 
 # isort: split
-from faction.node import IMIN_MS, default_lead_ms
+from faction.description import IMIN_MS, default_lead_ms
 
 KEY = "000102030405060708090a0b0c0d0e0f"
 TEXT = """\

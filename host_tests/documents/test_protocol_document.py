@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from faction import first_sample, frame, names, node, runner, sessions, trickle
+from faction import description, first_sample, frame, names, node, runner, sessions, trickle
 from faction.core import BOOTSTRAPPED, Faction
 from swarm.deploy import payload
 from swarm.paths import LIB, ROOT
@@ -180,14 +180,14 @@ def test_the_examples_digest():
     assert [label.partition(":")[0] for _, label in dump("hashed")] == [row["part"] for row in table("digest")]
     said = re.search(r"SHA-256 of these (\d+) bytes is `(\w+)`; the digest is `([0-9a-f ]+)`", " ".join(TEXT.split()))
     assert (int(said[1]), said[2], bytes.fromhex(said[3])) == (sum(map(len, parts)), whole.hex(), whole[:4])
-    assert frame.digest(NAME, MEMBERS, REQUIRED) == whole[:4]
+    assert description.digest(NAME, MEMBERS, REQUIRED) == whole[:4]
 
 
 @pytest.mark.parametrize("name", ("ping", "ready"))
 def test_the_example_is_what_the_devices_codec_reads(name):
     rows, data = example(name)
     machine = Faction(1, MEMBERS, REQUIRED)
-    codec = frame.Frame(frame.digest(NAME, MEMBERS, REQUIRED), machine, KEY)
+    codec = frame.Frame(description.digest(NAME, MEMBERS, REQUIRED), machine, KEY)
     assert codec.decode(data, len(data)) == frame.ACCEPTED
     assert [row["field"] for row in table("fields")] == list(rows), "each field is named, in its order"
     said = {field: row["value"] for field, row in rows.items()}
@@ -294,12 +294,13 @@ def number(text):
 @pytest.mark.parametrize("row", table("constants"), ids=lambda row: row["what"])
 def test_constant(row):
     modules = {"frame": frame, "node": node, "sessions": sessions, "trickle": trickle, "first_sample": first_sample}
-    modules |= {"runner": runner, "config": config}
+    modules |= {"runner": runner, "config": config, "description": description}
     assert eval(row["in the code"].strip("`"), modules) == number(row["value"])
 
 
 def test_numbers_in_the_text_are_the_constants():
     """What sections say in passing, against the same code."""
+    lead_ms = description.default_lead_ms
     flat = " ".join(TEXT.split())
     for words in (
         f"at most {frame._MAX_LENGTH} bytes",
@@ -318,7 +319,7 @@ def test_numbers_in_the_text_are_the_constants():
         f"has silenced it {node._SILENCES - 1} times since",
         f"a frame takes up to {frame.MAX_ECHOES} and forgets them",
         f"(k = {runner._TALKATIVE})",
-        f"by default {node.default_lead_ms(20)} ms, {node.default_lead_ms(21) - node.default_lead_ms(20)} ms more",
+        f"by default {lead_ms(20)} ms, {lead_ms(21) - lead_ms(20)} ms more",
         f"{frame.MAX_MEMBERS} members, {frame._MAX_LENGTH} bytes a frame",
     ):
         assert words in flat, words
@@ -329,7 +330,7 @@ def test_the_defaults_of_a_node_are_those_of_the_configuration():
     device = node.Node("s", [1], 1, 1, KEY, session=1)
     assert device._deadline_ms == config.NUMBERS["deadline_ms"][2]
     timer = device.trickle
-    assert (timer.imin_ms, timer.imax_ms, timer.redundancy) == (node.IMIN_MS, node._IMAX_MS, node._REDUNDANCY)
+    assert (timer.imin_ms, timer.imax_ms, timer.redundancy) == (description.IMIN_MS, node._IMAX_MS, node._REDUNDANCY)
     slow = node.Node("s", [1], 1, 1, KEY, session=1, imin_ms=5000).trickle
     assert slow.imin_ms == slow.imax_ms == 5000, "Imax is never below Imin"
 
@@ -415,5 +416,5 @@ def test_recordings_make_a_node_speak_at_most_at_the_trickle_rate():
     for sequence in range(1, 2000):
         board.hear(SWARM.frame(2 + 5 * (sequence % 2), 5, sequence, ready=(1, 2, 7)))
         sent += len(board.pass_ms(1))
-    assert 50 < sent <= 2000 // node.IMIN_MS + 1
+    assert 50 < sent <= 2000 // description.IMIN_MS + 1
     assert board.ready == set()

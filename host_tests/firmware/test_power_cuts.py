@@ -408,6 +408,18 @@ def test_on_littlefs_a_cut_at_any_write_or_erase_leaves_old_or_new():
     assert sum(len(states["cuts"]) for states in told.values()) > 20
 
 
+@pytest.mark.parametrize("depth, kept", ((1280, True), (1 << 29, False)))
+def test_on_littlefs_a_sample_is_not_written_within_somebodys_file_operation(depth, kept):
+    """An RP2040 has callbacks run there, and what they write is lost: without a look at the stack's depth it is."""
+    require("unix")
+    script = SCRIPT.with_name("littlefs_nested.py")
+    folders = [paths.SHIMS / "device", BOARD, FIRMWARE, paths.LIB]
+    found = json.loads(runtimes.run("unix", script, [depth], paths=folders).splitlines()[-1])
+    assert set(found) == {"copy", "rename", "replace", "remove", "look"}
+    assert sum(points for points, _ in found.values()) > 200, found
+    assert (sum(lost for _, lost in found.values()) == 0) == kept, found
+
+
 def samples_in(files):
     """The samples in two files' texts, each in a line of its own."""
     return [json.loads(line) for text in files if text for line in text.splitlines()]

@@ -8,7 +8,8 @@ import gc
 from hostile import MAX, NAME, Watch
 
 from faction.core import Faction
-from faction.frame import DEMONSTRATION_KEY, Frame, digest
+from faction.description import digest
+from faction.frame import DEMONSTRATION_KEY, Frame
 from faction.node import Node
 
 SIZES = (2, 1, 9, 20)  # members of the node's swarm

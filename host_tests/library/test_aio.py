@@ -148,6 +148,10 @@ def test_the_application_waits_for_the_swarm_and_the_sample(table):
     ]
     records = {}
     for node in MEMBERS:
+        output = table.run.nodes[node].output
+        table.wait(
+            lambda output=output: any('"late_us"' in line for line in output), what=f"node {node}'s sample on flash"
+        )
         records[node] = json.loads(next(line for line in table.run.nodes[node].output if '"late_us"' in line))
         assert not records[node]["late"] and records[node]["late_us"] >= 0, records
     assert records[ASYNC]["value"] == [1, "two"]

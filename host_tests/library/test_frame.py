@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from faction import frame as frames
 from faction.core import Faction
-from faction.frame import Frame, digest
+from faction.description import digest
+from faction.frame import Frame
 from faction.names import COUNTERS
 from swarm_fixture import Swarm
 

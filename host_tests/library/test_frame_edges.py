@@ -7,7 +7,8 @@ import pytest
 
 from faction import frame as frames
 from faction.core import Faction
-from faction.frame import Frame, digest, max_length
+from faction.description import digest
+from faction.frame import Frame, max_length
 from faction.names import COUNTERS
 from swarm_fixture import Swarm
 

@@ -10,6 +10,7 @@ import sys
 
 __version__ = "1.0.0"
 PERIOD_MS = 4  # between two calls of a node's runner
+_REPORT = ("report", "faction.names")
 
 app = None  # the application that main.py has started: it has config, node, links, runner, trace, sample, errors
 failure = "main.py has not started one"  # why there is none
@@ -46,19 +47,20 @@ def trace():
 
 def tell(what):
     """Have the report tell that, and let go of the report and its names: they take a sixth of what the node does."""
-    _let_go()  # of what another call, which this one has interrupted, has loaded only half
+    let_go(_REPORT)  # of what another call, which this one has interrupted, has loaded only half
     import report
 
     try:
         return getattr(report, what)(app, failure)
     finally:
-        _let_go()
+        let_go(_REPORT)
 
 
-def _let_go():
-    for name in ("report", "faction.names"):
+def let_go(modules):
+    """Forget modules that are not needed all the time, and their memory with them."""
+    for name in modules:
         sys.modules.pop(name, None)
-    globals().pop("names", None)  # this package's, which an import of faction.names has set
+        globals().pop(name[8:], None)  # what an import of faction.something has set here
 
 
 def restart():

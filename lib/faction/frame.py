@@ -5,14 +5,12 @@ eight echoes of six bytes, a tag of eight.
 """
 
 from array import array
-from hashlib import sha256
-from struct import pack, pack_into
+from struct import pack_into
 
 from micropython import const
 
 from faction.cmac import Cmac
 
-_VERSION = const(1)
 _MAX_LENGTH = const(250)  # an ESP-NOW version 1 frame
 MAX_MEMBERS = const(680)
 MAX_ECHOES = const(8)
@@ -42,18 +40,6 @@ _ECHO = const(6)
 _TAG = const(8)
 
 
-def digest(name, ids, required):
-    """The four bytes that stand for a swarm: name (str), member ids in ascending order, required count."""
-    encoded = name.encode()
-    message = sha256(bytes((_VERSION, len(encoded))))
-    message.update(encoded)
-    message.update(pack("<H", len(ids)))
-    for peer_id in ids:
-        message.update(pack("<H", peer_id))
-    message.update(pack("<H", required))
-    return message.digest()[:4]
-
-
 def _number(buffer, at):
     """The u32 at that offset, which is below 2^30."""
     return buffer[at + 3] << 24 | buffer[at + 2] << 16 | buffer[at + 1] << 8 | buffer[at]
@@ -72,7 +58,7 @@ def max_length(members):
 class Frame:
     """The fields of one frame of a swarm, and the codec between them and bytes.
 
-    swarm_digest: of digest(); machine: any core.Faction of the swarm, which finds members; key: 16 bytes.
+    swarm_digest: of description.digest(); machine: any core.Faction of the swarm, which finds members; key: 16 bytes.
 
     A node sets two things, which spare it work: known, both bitmaps as it has them, which a frame that passes the other
     checks may repeat (same tells); old, which judges the fields of a frame before its tag is computed, since what has

@@ -17,14 +17,13 @@ from micropython import const
 
 from faction.core import BOOTSTRAPPED, DEADLINE_EXPIRED, TIMED_OUT, Faction
 from faction.first_sample import FirstSample
-from faction.frame import BOOTSTRAPPED_FLAG, INSTANT_FLAG, TIMED_OUT_FLAG, Frame, digest
+from faction.frame import BOOTSTRAPPED_FLAG, INSTANT_FLAG, TIMED_OUT_FLAG, Frame
 from faction.knowledge import Knowledge
 from faction.sessions import Echoes, Sessions
 from faction.trickle import Trickle
 
 MAX_NUMBER = const(0x3FFFFFFF)  # sessions, sequences, generations and counters end here: 31-bit small ints
 
-IMIN_MS = const(16)
 _IMAX_MS = const(2048)
 _REDUNDANCY = const(2)
 _SILENCES = const(8)  # so often a node that needs an echo holds its tongue for others; they cannot ask in its stead
@@ -40,12 +39,6 @@ _COUNTERS = const(15)
 # What differs by a frame, as compare() of the parts finds.
 _LACKS = const(1)
 _CLAIMS = const(2)
-
-
-def default_lead_ms(members, imin_ms=IMIN_MS):
-    """How far ahead a swarm of that many members agrees on its first sample, in milliseconds: the news takes longer
-    to reach everybody in a larger swarm and on a slower link."""
-    return 500 + 20 * max(0, members - 20) + 10 * (imin_ms - IMIN_MS)
 
 
 class Node:
@@ -66,10 +59,12 @@ class Node:
 
     def __init__(
         self, name, members, node_id, required, key, session,
-        deadline_ms=60_000, retry=True, lead_ms=None, linger_ms=0, imin_ms=IMIN_MS, observer=None,
+        deadline_ms=60_000, retry=True, lead_ms=None, linger_ms=0, imin_ms=16, observer=None,
     ):  # fmt: skip
         if not 1 <= session <= MAX_NUMBER:
             raise ValueError("session %s: outside 1 ... 2^30 - 1" % session)
+        from faction.description import default_lead_ms, digest  # only a start needs it
+
         self.machine = Faction(node_id, members, required, observer)
         ids = self.machine.ids
         self.frame = Frame(digest(name, ids, required), self.machine, key)

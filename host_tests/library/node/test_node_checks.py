@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faction import names
-from faction.node import MAX_NUMBER, Node, default_lead_ms
+from faction.description import default_lead_ms
+from faction.node import MAX_NUMBER, Node
 from swarm_fixture import Board, Swarm, memory
 
 SWARM = Swarm((3, 9, 12, 40, 77), 3)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from faction import names, node
-from faction.node import Node, default_lead_ms
+from faction import description, names, node
+from faction.description import default_lead_ms
+from faction.node import Node
 from swarm_fixture import PARTS, Air, Board, Swarm
 
 SWARM = Swarm(range(1, 6), 3)
@@ -31,7 +32,7 @@ def test_a_lead_that_is_given_is_taken():
 
 def test_numbers_end_at_2_to_the_30_less_1_and_imin_is_16_ms():
     assert node.MAX_NUMBER == (1 << 30) - 1
-    assert node.IMIN_MS == default_lead_ms.__defaults__[0] == made().trickle.imin_ms == 16
+    assert description.IMIN_MS == default_lead_ms.__defaults__[0] == made().trickle.imin_ms == 16
     assert names.COUNTERS.index("timeouts") == node.TIMEOUTS
     assert len(made().counters) == len(names.COUNTERS) == 15
 

@@ -13,8 +13,8 @@ import shims.cpython  # noqa: E402
 
 shims.cpython.install()
 
-from faction.frame import DEMONSTRATION_KEY, MAX_MEMBERS, digest, max_length  # noqa: E402
-from faction.node import IMIN_MS, default_lead_ms  # noqa: E402
+from faction.description import IMIN_MS, default_lead_ms, digest  # noqa: E402
+from faction.frame import DEMONSTRATION_KEY, MAX_MEMBERS, max_length  # noqa: E402
 
 
 def _import_config():

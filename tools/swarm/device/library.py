@@ -29,11 +29,12 @@ from faction.core import (  # noqa: E402
     TIMED_OUT,
     Faction,
 )
+from faction.description import IMIN_MS, default_lead_ms  # noqa: E402
 from faction.first_sample import LIMIT_US  # noqa: E402
 from faction.frame import DEMONSTRATION_KEY, FOLLOW_UP_FLAG, INSTANT_FLAG, MAX_ECHOES, max_length  # noqa: E402
 from faction.knowledge import Knowledge  # noqa: E402
 from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402
-from faction.node import IMIN_MS, Node, default_lead_ms  # noqa: E402
+from faction.node import Node  # noqa: E402
 from faction.sessions import Echoes, Sessions  # noqa: E402
 
 __all__ = [

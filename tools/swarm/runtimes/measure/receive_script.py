@@ -7,7 +7,8 @@ whatever else the machine does only makes it slower.
 from time import ticks_diff, ticks_us
 
 from faction.core import Faction
-from faction.frame import Frame, digest
+from faction.description import digest
+from faction.frame import Frame
 from faction.node import Node
 
 MEMBERS = list(range(1, 51))  # 50 members and no echo: 46 bytes

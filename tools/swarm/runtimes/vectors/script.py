@@ -11,7 +11,7 @@ import gc
 import json
 import sys
 
-from faction import names
+from faction import description, names
 from faction.core import ACCEPTED, Faction
 
 _PART = 32  # lines between two collections
@@ -151,7 +151,7 @@ def _replay_frame(entry):
 
 def _codec(frame, swarm, key):
     machine = Faction(swarm["members"][0], swarm["members"], swarm["required_count"])
-    swarm_digest = frame.digest(swarm["name"], machine.ids, swarm["required_count"])
+    swarm_digest = description.digest(swarm["name"], machine.ids, swarm["required_count"])
     return machine, frame.Frame(swarm_digest, machine, _bytes(key))
 
 

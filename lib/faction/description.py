@@ -1,0 +1,27 @@
+"""What follows from a swarm's description. Only a start needs it: afterwards it is let go, and its memory with it."""
+
+from hashlib import sha256
+from struct import pack
+
+from micropython import const
+
+IMIN_MS = const(16)  # of a swarm on ESP-NOW
+_VERSION = const(1)  # of frames
+
+
+def digest(name, ids, required):
+    """The four bytes that stand for a swarm: name (str), member ids in ascending order, required count."""
+    encoded = name.encode()
+    message = sha256(bytes((_VERSION, len(encoded))))
+    message.update(encoded)
+    message.update(pack("<H", len(ids)))
+    for peer_id in ids:
+        message.update(pack("<H", peer_id))
+    message.update(pack("<H", required))
+    return message.digest()[:4]
+
+
+def default_lead_ms(members, imin_ms=IMIN_MS):
+    """How far ahead a swarm of that many members agrees on its first sample, in milliseconds: the news takes longer
+    to reach everybody in a larger swarm and on a slower link."""
+    return 500 + 20 * max(0, members - 20) + 10 * (imin_ms - IMIN_MS)
