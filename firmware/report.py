@@ -108,7 +108,7 @@ def _ids(ids):
 
 
 def _counts(counters):
-    return ["%s %d" % (name, counters[name]) for name in sorted(counters) if counters[name]]
+    return ["%s %s" % (name, counters[name]) for name in sorted(counters) if counters[name]]
 
 
 def _row(label, words, rows=2):

@@ -30,9 +30,9 @@ MISTAKES = (
     ('"demo"', "the file", '"demo"', "write an object"),
     (good(deadline=5), "deadline", "5", "no such key: one of baud, channel, deadline_ms"),
     (good(Swarm="x"), "Swarm", '"x"', "no such key"),
-    (without("swarm"), "swarm", "null", "write the swarm's name, 1 to 32 bytes"),
-    (good(swarm=""), "swarm", '""', "write the swarm's name"),
-    (good(swarm=7), "swarm", "7", "write the swarm's name"),
+    (without("swarm"), "swarm", "null", "write its name, 1 to 32 bytes"),
+    (good(swarm=""), "swarm", '""', "write its name"),
+    (good(swarm=7), "swarm", "7", "write its name"),
     (good(swarm="s" * 33), "swarm", "s" * 33, "1 to 32 bytes"),
     (good(swarm="\u00e4" * 17), "swarm", "", "1 to 32 bytes"),
     (good(swarm="a\nb"), "swarm", '"a"', "a control character, or half a character, comes next"),
@@ -83,9 +83,14 @@ MISTAKES = (
     (good(on_timeout="stop"), "on_timeout", '"stop"', "write one of: retry, halt"),
     (good(on_timeout=None), "on_timeout", "null", "write one of: retry, halt"),
     (good(on_timeout=["halt"]), "on_timeout", '["halt"]', "write one of: retry, halt"),
-    (good(links=[]), "links", "[]", "list one or more of: espnow, uart"),
-    (good(links="uart"), "links", '"uart"', "list one or more of: espnow, uart"),
-    (good(links=["wifi"]), "links", '"wifi"', "list each once, of: espnow, uart"),
+    (good(links=[]), "links", "[]", "list one or more of: espnow, uart, udp"),
+    (good(links="uart"), "links", '"uart"', "list one or more of: espnow, uart, udp"),
+    (good(links=["wifi"]), "links", '"wifi"', "list each once, of: espnow, uart, udp"),
+    (good(links=["espnow", "udp"]), "links", '["espnow", "udp"]', "leave out espnow or udp: the access point"),
+    (good(ssid=""), "ssid", '""', "write its name, 1 to 32 bytes"),
+    (good(ssid=5), "ssid", "5", "write its name, 1 to 32 bytes"),
+    (good(ssid="a\tb"), "ssid", '"a"', "a control character"),
+    (good(udp_port=80), "udp_port", "80", "from 1024 to 65535"),
     (good(links=["uart", "uart"]), "links", '"uart"', "list each once"),
     (good(links=[{}]), "links", "{}", "list each once"),
     (good(links=[None]), "links", "null", "list each once"),
@@ -105,6 +110,8 @@ FINE = (
     (good(members=list(range(680)), node=0), {"required": 680}),
     (good(swarm="\u00e4" * 16), {"swarm": "\u00e4" * 16}),
     (good(locked=True), {"locked": True}),
+    (good(ssid="roof", links=["uart", "udp"]), {"ssid": "roof", "udp_port": 47017}),
+    (good(ssid=None), {"ssid": None}),
     (good(watchdog_ms=1000, trace=0, linger_ms=1, channel=14, baud=9600, lead_ms=50), {"trace": 0, "baud": 9600}),
 )
 
@@ -214,7 +221,7 @@ def test_a_good_file_is_taken_with_all_defaults(runtime, results, number):
     config = result["value"]
     given = json.loads(text)
     defaults = {key: default for key, (_, _, default) in NUMBERS.items()}
-    defaults |= {"on_timeout": "retry", "links": None, "locked": False}
+    defaults |= {"on_timeout": "retry", "links": None, "locked": False, "ssid": None}
     members = [member["id"] if isinstance(member, dict) else member for member in given["members"]]
     whole = {**defaults, **given, "members": members}
     whole["required"] = given.get("required") or len(members)
