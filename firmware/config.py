@@ -107,7 +107,8 @@ def check(given, hardware=None):
     config = {"on_timeout": ON_TIMEOUT[0], "links": None, "locked": False, "ssid": None}  # type: dict
     for key in given:
         if key not in NUMBERS and key not in _OTHERS:
-            _mistake(key, given[key], "no such key: one of " + ", ".join(sorted(_OTHERS + tuple(NUMBERS))))
+            shown = None if "pass" in key else given[key]  # the WiFi's, which is in a file of its own
+            _mistake(key, shown, "no such key: one of " + ", ".join(sorted(_OTHERS + tuple(NUMBERS))))
         config[key] = given[key]
     _name("swarm", config.get("swarm"))
     if config["ssid"] is not None:

@@ -12,6 +12,7 @@ from faction.core import BOOTSTRAPPED
 from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, missing, view
 
 _COLUMNS = const(80)
+_UNHEARD = const(8)  # frames sent over WiFi without one heard
 _STILL_MS = const(2000)  # without its timer, at a prompt, before which all callbacks have come
 
 
@@ -175,6 +176,8 @@ def _screen(app, f):
     ]
     for name, counters in f["links"].items():
         lines.append(_row("%-10s" % name, _counts(counters)))
+        if counters.get("unheard", 0) >= _UNHEARD:
+            lines.append("isolated   nobody is heard: others are off, or the access point keeps its clients apart")
     if f["open"]:
         lines.append("open       the demonstration key is published: anybody can speak in this swarm")
     if f["conflict"]:

@@ -29,6 +29,7 @@ MISTAKES = (
     ("null", "the file", "null", "write an object"),
     ('"demo"', "the file", '"demo"', "write an object"),
     (good(deadline=5), "deadline", "5", "no such key: one of baud, channel, deadline_ms"),
+    (good(password="x"), "password", "null", "no such key: one of baud"),
     (good(Swarm="x"), "Swarm", '"x"', "no such key"),
     (without("swarm"), "swarm", "null", "write its name, 1 to 32 bytes"),
     (good(swarm=""), "swarm", '""', "write its name"),

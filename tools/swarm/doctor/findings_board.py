@@ -17,6 +17,9 @@ from swarm.doctor.findings_precedence import OfPrecedence
 from swarm.flash import cache
 from swarm.serial.port import BoardError
 
+_WIFI_ERROR = "udp: OSError: WiFi "  # of the link itself, whose state tells the same
+_UNHEARD = 8  # frames sent without one heard: a node of several that is heard says less
+
 
 class OfBoard(OfOwnCode, OfPrecedence):
     """Findings about one board at a time, whatever the others say."""
@@ -130,7 +133,7 @@ class OfBoard(OfOwnCode, OfPrecedence):
         elif "sensor.py" in what:
             what = what.removesuffix(": mend it, then deploy again")
             remedy = self.mend_sensor(board, what)
-        elif re.search(r"faction\.(json|key)|session", what):
+        elif re.search(r"faction\.(json|key|wifi)|session", what):
             remedy = self.deploy_board(board)
         return self.at(board, "not started", what, why, remedy)
 
@@ -191,7 +194,31 @@ class OfBoard(OfOwnCode, OfPrecedence):
                 f"{status['required']} must be ready before it samples",
                 f"look at {listed(status['missing'])}: power, sensor, distance, wires",
             )
+        yield from self._of_wifi(board, status)
         yield from self._of_errors(board, status)
+
+    def _of_wifi(self, board: Board, status: dict) -> Iterator[Finding]:
+        """Whether the link udp has joined its network, and hears anybody there."""
+        link = status["links"].get("udp")
+        if link is None:
+            return
+        ssid, why = self.swarm.ssid, "this node talks to nobody over WiFi until it has joined"
+        if link["wifi"] != "joined":
+            remedy = {
+                "wrong password": f"write the right one into {self.swarm.wifi_path}, then {self.deploy_board(board)}",
+                "not found": f"correct `ssid` in {self.swarm.path}, or bring an access point of 2.4 GHz nearer",
+            }.get(
+                link["wifi"], f"look at the access point: its DHCP, its filters, its password in {self.swarm.wifi_path}"
+            )
+            yield self.at(board, "wifi", f"WiFi {ssid}: {link['wifi']}", why, remedy)
+        elif link["unheard"] >= _UNHEARD and sum("udp" in member.talks for member in self.swarm.members) > 1:
+            yield self.at(
+                board,
+                "isolated",
+                f"it has joined WiFi {ssid}, and heard nobody there since it sent {link['unheard']} frames",
+                "no other node is in that network, or the access point keeps its clients apart",
+                'turn "AP isolation" or "client isolation" off there, and take no guest network; switch the others on',
+            )
 
     def _of_errors(self, board: Board, status: dict) -> Iterator[Finding]:
         yield from self.of_sensor(board, status)
@@ -199,7 +226,8 @@ class OfBoard(OfOwnCode, OfPrecedence):
         own = [text for text in errors if text.startswith(APPLICATION_ERROR)]
         if own or status.get("application") == NOT_STARTED:
             yield self.of_own_error(board, own[-1] if own else f"an application.py that {NOT_STARTED}")
-        errors = [text for text in errors if text not in own and failure([text]) is None]
+        told = [*own, *(text for text in errors if text.startswith(_WIFI_ERROR))]
+        errors = [text for text in errors if text not in told and failure([text]) is None]
         if errors:
             yield self.at(
                 board,
@@ -265,11 +293,21 @@ class OfBoard(OfOwnCode, OfPrecedence):
             )
         yield from self.of_own_files(board, wrong)
         same = board.status and (look["digest"], look["channel"]) == (self.swarm.digest(), self.swarm.channel)
-        if "faction.json" in wrong and same and board.key_fits is not False:  # of the key it is told already
+        if board.key_fits is False:
+            return  # of the key it is told already
+        if "faction.wifi" in wrong:
+            yield self.at(
+                board,
+                "password",
+                f"its WiFi password is another than in {self.swarm.wifi_path}",
+                "it joins no network with a wrong one",
+                self.deploy_board(board),
+            )
+        if "faction.json" in wrong and same:
             yield self.at(
                 board,
                 "configuration",
                 f"its faction.json is not what {self.swarm.path} says now",
-                "times, links or hardware ids differ",
+                "times, links, WiFi or hardware ids differ",
                 self.deploy_board(board),
             )
