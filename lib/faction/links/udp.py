@@ -50,7 +50,8 @@ class UdpLink:
 
     mtu = 250
     # An access point keeps broadcasts for its next beacon of 102 ms while any client saves power, a phone for example.
-    # So long nobody hears what another has said, and all would say the same; and those then come all at once.
+    # So long nobody hears what another has said. At ESP-NOW's 16 ms all would say the same, in the simulation in three
+    # times as many frames, to conclude a tenth of a second sooner; and those come at once to a board that holds four.
     imin_ms = 128
 
     def __init__(self, config, board):

@@ -187,3 +187,82 @@ class Bus(Medium):
     def in_ring(length: int) -> int:
         """With COBS and the closing zero."""
         return length + 2
+
+
+class AccessPoint(Medium):
+    """UDP over a WiFi network: each frame goes to the access point, and from there in one broadcast to everybody.
+
+    There it waits for the next beacon, as it does while any client saves power, and all that wait leave one after the
+    other at 1 Mbit/s. On its way up it is acknowledged and repeated, so that none is lost there. Who hears a frame
+    cannot tell for how long it was kept.
+    """
+
+    BEACON_US = 102_400
+    UP_US = 400  # the way up at 24 Mbit/s, with its acknowledgement
+    GAP_US = 50
+    SLOT_US = 20
+    SLOTS = 16
+    HEADS = 44  # bytes of IP, UDP, LLC and WPA, besides the radio's own
+    QUEUE = 4  # datagrams that an RP2040 holds
+
+    def __init__(self, *what: Any) -> None:
+        super().__init__(*what)
+        self._length = max_length(len(self.in_range)) + 1  # of every datagram
+        self._begun = self._random.randrange(self.BEACON_US)  # a beacon's time
+        self._free = 0  # when the channel is
+        self._kept: list[tuple[Any, Transmission]] = []  # with whose they are
+
+    @staticmethod
+    def airtime_us(length: int) -> int:
+        """None that a hearer could reckon with: UdpLink takes nothing off."""
+        return 0
+
+    @staticmethod
+    def ring_bytes(members: int) -> int:
+        """Datagrams, here."""
+        return AccessPoint.QUEUE
+
+    @staticmethod
+    def in_ring(length: int) -> int:
+        """One datagram, of whatever length."""
+        return 1
+
+    def can_send(self, board) -> bool:
+        """Whether the last frame is on its way: what WiFi is given meanwhile would wait in it."""
+        return board not in self._pending
+
+    def send(self, board, frame: bytes, payload: Any) -> None:
+        """Take a frame of a board that can send; it goes up when the channel is free."""
+        self._pending.add(board)
+        now = self.kernel.now
+        sent = Transmission(now, now, board.place, self.in_range[board.place], frame, payload)
+        self.kernel.at(self._occupy(self.UP_US), self._up, board, board.life, sent)
+
+    def _occupy(self, us: int) -> int:
+        """Have the channel for that time, once it is free; returns when that ends."""
+        self._free = max(self._free, self.kernel.now) + self._backoff() + us
+        self.busy_us += us
+        return self._free
+
+    def _up(self, board, life: int, sent: Transmission) -> None:
+        self._pending.discard(board)
+        if board.life != life:  # power was lost with the frame in the link
+            return
+        self.kernel.note("sends", board.number, sent.frame)
+        board.left(sent.start)
+        if not self._kept:
+            past = (self.kernel.now - self._begun) % self.BEACON_US
+            self.kernel.at(self.kernel.now + self.BEACON_US - past, self._beacon)
+        self._kept.append((board, sent))
+        board.wake()
+
+    def _beacon(self) -> None:
+        kept, self._kept = self._kept, []
+        for board, sent in kept:
+            self.kernel.at(self._occupy(air.airtime_us(self._length + self.HEADS)), self._pass_on, board, sent)
+
+    def _pass_on(self, board, sent: Transmission) -> None:
+        for place in self._near[sent.sender]:
+            for hearer in self._hearers.get(place, ()):
+                if hearer is not board:
+                    self.weather.arrive(self, board, hearer, sent)
