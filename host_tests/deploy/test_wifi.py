@@ -15,6 +15,7 @@ from requirements import require
 from swarm import cli
 from swarm.description import project
 from swarm.description.project import Member, Project, ProjectError
+from swarm.description.secret import read_wifi
 from swarm.doctor.examination import Board
 from swarm.doctor.findings_board import OfBoard
 from swarm.rig.demo.udp import free_port, lay_access_point
@@ -90,7 +91,7 @@ def findings(members=2, **link):
     board = Board("port", listed[0], listed[0])
     status = {"node": 1, "links": {"udp": {"wifi": "joined", "unheard": 0, **link}}}
     board.look["status"] = status
-    return [(one.fault, one.what, one.remedy) for one in OfBoard(described, [board], None)._of_wifi(board, status)]
+    return [(one.fault, one.what, one.remedy) for one in OfBoard(described, [board], None).of_wifi(board, status)]
 
 
 def test_what_the_doctor_says_of_wifi():
@@ -156,10 +157,10 @@ def test_what_is_no_password_is_refused_and_not_shown(tmp_path, held):
     file.touch(0o600)
     file.write_text(held)
     with pytest.raises(ProjectError, match="not 8 to 64 characters") as caught:
-        project.read_wifi(file)
+        read_wifi(file)
     assert held not in str(caught.value)
     file.write_text("")
-    assert project.read_wifi(file) == b"", "a network without one"
+    assert read_wifi(file) == b"", "a network without one"
 
 
 def test_a_password_in_the_wrong_file_is_not_repeated(tmp_path):

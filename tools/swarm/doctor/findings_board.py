@@ -14,14 +14,12 @@ from swarm.doctor.finding import Finding, ids, listed, some
 from swarm.doctor.findings_application import APPLICATION_ERROR, NOT_STARTED
 from swarm.doctor.findings_own import OfOwnCode
 from swarm.doctor.findings_precedence import OfPrecedence
+from swarm.doctor.findings_wifi import WIFI_ERROR, OfWifi
 from swarm.flash import cache
 from swarm.serial.port import BoardError
 
-_WIFI_ERROR = "udp: OSError: WiFi "  # of the link itself, whose state tells the same
-_UNHEARD = 8  # frames sent without one heard: a node of several that is heard says less
 
-
-class OfBoard(OfOwnCode, OfPrecedence):
+class OfBoard(OfOwnCode, OfPrecedence, OfWifi):
     """Findings about one board at a time, whatever the others say."""
 
     def of(self, board: Board) -> Iterator[Finding]:
@@ -194,31 +192,8 @@ class OfBoard(OfOwnCode, OfPrecedence):
                 f"{status['required']} must be ready before it samples",
                 f"look at {listed(status['missing'])}: power, sensor, distance, wires",
             )
-        yield from self._of_wifi(board, status)
+        yield from self.of_wifi(board, status)
         yield from self._of_errors(board, status)
-
-    def _of_wifi(self, board: Board, status: dict) -> Iterator[Finding]:
-        """Whether the link udp has joined its network, and hears anybody there."""
-        link = status["links"].get("udp")
-        if link is None:
-            return
-        ssid, why = self.swarm.ssid, "this node talks to nobody over WiFi until it has joined"
-        if link["wifi"] != "joined":
-            remedy = {
-                "wrong password": f"write the right one into {self.swarm.wifi_path}, then {self.deploy_board(board)}",
-                "not found": f"correct `ssid` in {self.swarm.path}, or bring an access point of 2.4 GHz nearer",
-            }.get(
-                link["wifi"], f"look at the access point: its DHCP, its filters, its password in {self.swarm.wifi_path}"
-            )
-            yield self.at(board, "wifi", f"WiFi {ssid}: {link['wifi']}", why, remedy)
-        elif link["unheard"] >= _UNHEARD and sum("udp" in member.talks for member in self.swarm.members) > 1:
-            yield self.at(
-                board,
-                "isolated",
-                f"it has joined WiFi {ssid}, and heard nobody there since it sent {link['unheard']} frames",
-                "no other node is in that network, or the access point keeps its clients apart",
-                'turn "AP isolation" or "client isolation" off there, and take no guest network; switch the others on',
-            )
 
     def _of_errors(self, board: Board, status: dict) -> Iterator[Finding]:
         yield from self.of_sensor(board, status)
@@ -226,7 +201,7 @@ class OfBoard(OfOwnCode, OfPrecedence):
         own = [text for text in errors if text.startswith(APPLICATION_ERROR)]
         if own or status.get("application") == NOT_STARTED:
             yield self.of_own_error(board, own[-1] if own else f"an application.py that {NOT_STARTED}")
-        told = [*own, *(text for text in errors if text.startswith(_WIFI_ERROR))]
+        told = [*own, *(text for text in errors if text.startswith(WIFI_ERROR))]
         errors = [text for text in errors if text not in told and failure([text]) is None]
         if errors:
             yield self.at(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from swarm import boards
 from swarm.description import new, project
+from swarm.description.secret import WIFI_REMEDY
 from swarm.device import config as device_config
 from swarm.output.streams import fail
 
@@ -94,7 +95,7 @@ def _run(options: argparse.Namespace) -> int:
         print(f"{described.key_path}: new key; keep a copy in a safe place, and out of version control")
     if described.uses_wifi:
         there = described.wifi_path.exists()
-        print(f"{described.wifi_path}: " + ("the WiFi's password" if there else f"is missing: {project.WIFI_REMEDY}"))
+        print(f"{described.wifi_path}: " + ("the WiFi's password" if there else f"is missing: {WIFI_REMEDY}"))
     return 0
 
 
