@@ -19,6 +19,7 @@ from faction.frame import max_length
 
 _LOOK_MS = const(250)  # between two looks at WiFi
 _JOIN_MS = const(15_000)  # between two attempts to join: one takes some seconds
+_PATIENCE_MS = const(180_000)  # after a power cut the access point takes longer than this board to come up
 _QUEUE = const(4)  # datagrams that an RP2040 holds (extmod/modlwip.c); an ESP32 holds six
 _SENDER = const(6)  # where a frame has its sender (protocol.md)
 
@@ -45,7 +46,7 @@ class UdpLink:
     board's data, which this link does not need. Raises ValueError or OSError when there is no password or no radio.
 
     unheard: frames sent since somebody else was heard: many, with others there, when an access point keeps its clients
-    apart. error: why it has never joined, while that is so.
+    apart. error: why it has not joined three minutes after its start, if it has not.
     """
 
     mtu = 250
@@ -64,6 +65,8 @@ class UdpLink:
         longest = max_length(len(config["members"]))
         self._copy = "%ds" % longest
         self._wire = bytearray(longest + 1)  # the frame, whatever was behind it, and its length
+        self._buffer = bytearray(longest + 1)
+        self._got = None  # length of the datagram in it that receive() has not seen, None: there is none
         self._to = None  # the network's broadcast address, while the station has joined
         self._state = "joining"
         self.joined = 0
@@ -77,11 +80,12 @@ class UdpLink:
         self._station.config(pm=network.WLAN.PM_NONE)  # else the radio sleeps, and loses what comes then
         self._socket = self._open()
         self._look_ms = ticks_ms()
+        self._patient_ms = ticks_add(self._look_ms, _PATIENCE_MS)
         self._join(self._look_ms)
 
     def receive_buffer(self):
-        """A buffer for receive(): of a datagram's length, neither more nor less."""
-        return bytearray(len(self._wire))
+        """The buffer for receive(): of a datagram's length, neither more nor less. pending() reads into it."""
+        return self._buffer
 
     def on_receive(self, callback):
         """Nothing: the runner's timer calls often enough. An ESP32 would call it in the middle of another call."""
@@ -89,6 +93,12 @@ class UdpLink:
     def free(self):
         """Whether a frame can be sent now: the station has joined."""
         return self._to is not None
+
+    def pending(self):
+        """Whether receive() has something to do: a datagram has come, or it is time to look at WiFi."""
+        if self._got is None:
+            self._got = self._read()
+        return self._got is not None or ticks_diff(ticks_ms(), self._look_ms) >= 0
 
     def send(self, buffer, length):
         """Broadcast the first length bytes of buffer. Returns the ticks_us at which WiFi was given them: when they
@@ -99,7 +109,7 @@ class UdpLink:
         return given_us if self._give() else None
 
     def receive(self, buffer):
-        """Take the next frame that has come into buffer, one of receive_buffer(); returns its length, or 0 for none.
+        """Take the next frame that has come into buffer, that of receive_buffer(); returns its length, or 0 for none.
 
         sent_us is then now: the access point may have kept it for any time, and none at all.
         """
@@ -110,7 +120,8 @@ class UdpLink:
         tries = _QUEUE
         while tries:
             tries -= 1
-            got = self._read(buffer)
+            got = self._read() if self._got is None else self._got
+            self._got = None
             if got == 0:
                 self._begin_anew()
             if not got:
@@ -155,10 +166,10 @@ class UdpLink:
         self.unheard += 1
         return True
 
-    def _read(self, buffer):
-        """Take the next datagram into buffer; returns its length, None when there is none, 0 when none will come."""
+    def _read(self):
+        """Take the next datagram into the buffer; returns its length, None for none, 0 when none will come."""
         try:
-            return self._socket.readinto(buffer)
+            return self._socket.readinto(self._buffer)
         except OSError:
             return 0
 
@@ -197,18 +208,14 @@ class UdpLink:
             self._state = "lost"
         status = self._station.status()
         if status == network.STAT_WRONG_PASSWORD:
-            self._fail("wrong password")
+            self._state = "wrong password"
         elif status == network.STAT_NO_AP_FOUND:
-            self._fail("not found")
+            self._state = "not found"
+        if not self.joined and self.error is None and ticks_diff(now, self._patient_ms) >= 0:
+            self.error = OSError("WiFi %s: %s: correct it, then deploy again" % (self._ssid, self._state))
         # An ESP32 tries again by itself (ports/esp32/network_wlan.c), and refuses while it does.
         if sys.platform != "esp32" and ticks_diff(now, self._join_ms) >= 0:
             self._join(now)
-
-    def _fail(self, why):
-        if self._state != why:
-            self._state = why
-            if not self.joined:
-                self.error = OSError("WiFi %s: %s: correct it, then deploy again" % (self._ssid, why))
 
     def _broadcast(self):
         """Where to send to, as sendto() takes it."""

@@ -89,7 +89,7 @@ def _write_secret(path: Path, secret: str) -> None:
     """Write a secret, for its owner's eyes only. FileExistsError when there is a file already."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o600)  # a umask may have taken the owner's own permissions
             file.write(secret + "\n")
             file.flush()
