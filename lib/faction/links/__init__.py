@@ -2,6 +2,6 @@
 
 A link is made from the configuration and the board's data, and offers: mtu (bytes), imin_ms (at least four frame
 times), receive_buffer(), on_receive(callback), pending(), whether receive() has something to do, free(), send(buffer,
-length), which returns the ticks_us at which the transmission began, in doubt an earlier one, or None when there was
-none, receive(buffer), sent_us, counters(), error (the last one, or None) and close().
+length), which returns the ticks_us at which the transmission began, in doubt an earlier one, or None when that is
+not known, receive(buffer), sent_us, counters(), error (the last one, or None) and close().
 """

@@ -243,7 +243,7 @@ class Run(Swarm):
         asked = []
         for board in self.boards:
             if board.concluded_at is not None and board.on:
-                local_us = board.clock.local_us(board.concluded_at) + 1000 * board.node.first_sample.lead_ms
+                local_us = board.clock.local_us(board.proposed_at) + 1000 * board.node.first_sample.lead_ms
                 asked.append(board.clock.when(local_us))
         return min(asked)
 

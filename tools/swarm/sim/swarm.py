@@ -63,7 +63,9 @@ class Swarm:
         kernel, plan = self.kernel, self.plan
         self.weather = Weather(kernel, plan)
         air = AccessPoint if plan.topology == "wifi" else Radio
-        self.radio = air(kernel, plan.radio, self.weather, round(self.options.hidden_wait_ms * 1000))
+        profile = PROFILES.get(self.options.board)
+        late = profile.late_reports if profile else 0
+        self.radio = air(kernel, plan.radio, self.weather, round(self.options.hidden_wait_ms * 1000), late)
         self.bus = Bus(kernel, plan.bus, self.weather)
         self.media = [medium for medium in (self.radio, self.bus) if any(medium.in_range)]
 

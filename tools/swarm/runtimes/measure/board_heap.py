@@ -36,7 +36,7 @@ _TABLE_HEAD = 24
 # errno for a missing file. Names get room for all, so that it does not matter where a table ends: deployed() adds them.
 _BEFORE = """
 import sys, os, json, time, array, binascii, errno, hashlib
-import machine, espnow, network, cryptolib, started
+import machine, _espnow, esp32, network, cryptolib, started
 with open("faction.session", "w") as file:
     file.write("1")
 for number in range(1300):
