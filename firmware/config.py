@@ -23,7 +23,7 @@ LINKS = ("espnow", "uart", "udp")
 ON_TIMEOUT = ("retry", "halt")  # the first is the default
 _OTHERS = ("swarm", "members", "on_timeout", "links", "locked", "ssid")
 _NAME_BYTES = 32
-_WATCHDOG_MS = 1000  # a shorter one would reset a board that only writes to its flash
+_WATCHDOG_MS = 3000  # a radio without memory may hold its caller for 2.1 s (modespnow.c), and flash is written too
 _SHOWN = 60  # characters of a value in a message
 
 

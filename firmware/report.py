@@ -13,6 +13,7 @@ from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, missing
 
 _COLUMNS = const(80)
 _UNHEARD = const(8)  # frames sent over WiFi without one heard
+_EXTERNAL = const(1 << 20)  # bytes: no chip has so much of its own in one piece
 _STILL_MS = const(2000)  # without its timer, at a prompt, before which all callbacks have come
 
 
@@ -44,12 +45,24 @@ def facts(app, failure):
         "instant_in_us": first.remaining_us(ticks_us()) if first.known else None,
         "sample": app.sample,
         "counters": counters,
-        "links": {name: link.counters() for name, link in app.links.items()},
+        "links": {name: _told(name, link) for name, link in app.links.items()},
         "errors": list(app.errors),
         "application": faction.application,
         "version": faction.__version__,
         "runs_from": faction.__file__,
     }
+
+
+def _told(name, link):
+    """A link's counters; a radio's with idf_least, the fewest bytes that ESP-IDF's own heap has had free, of which the
+    radio takes what it receives into. External memory is not counted: it cannot use that."""
+    counters = link.counters()
+    if name == "espnow":
+        import esp32
+
+        heaps = esp32.idf_heap_info(esp32.HEAP_DATA)
+        counters["idf_least"] = sum(heap[3] for heap in heaps if heap[0] < _EXTERNAL)
+    return counters
 
 
 def _hex(digest):

@@ -80,7 +80,7 @@ MISTAKES = (
     (good(trace=5000), "trace", "5000", "from 0 to 4096"),
     (good(trace=False), "trace", "false", "from 0 to 4096"),
     (good(watchdog_ms=8389), "watchdog_ms", "8389", "from 0 to 8388"),
-    (good(watchdog_ms=999), "watchdog_ms", "999", "write 0 for none, or at least 1000"),
+    (good(watchdog_ms=2999), "watchdog_ms", "2999", "write 0 for none, or at least 3000"),
     (good(on_timeout="stop"), "on_timeout", '"stop"', "write one of: retry, halt"),
     (good(on_timeout=None), "on_timeout", "null", "write one of: retry, halt"),
     (good(on_timeout=["halt"]), "on_timeout", '["halt"]', "write one of: retry, halt"),
@@ -113,7 +113,7 @@ FINE = (
     (good(locked=True), {"locked": True}),
     (good(ssid="roof", links=["uart", "udp"]), {"ssid": "roof", "udp_port": 47017}),
     (good(ssid=None), {"ssid": None}),
-    (good(watchdog_ms=1000, trace=0, linger_ms=1, channel=14, baud=9600, lead_ms=50), {"trace": 0, "baud": 9600}),
+    (good(watchdog_ms=3000, trace=0, linger_ms=1, channel=14, baud=9600, lead_ms=50), {"trace": 0, "baud": 9600}),
 )
 
 SCRIPT = """

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import random
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +27,17 @@ KEYS = {
     *("digest", "application", "version", "runs_from"),
 }
 SCATTERED = [101 + 3221 * i for i in range(20)]
+
+
+# As an ESP32 with external memory tells it: bytes in all, free, in the largest free piece, free at least.
+IDF_HEAPS = [(7288, 1200, 1152, 1060), (168184, 41000, 31744, 38244), (4194304, 4100000, 4063232, 4000000)]
+
+
+@pytest.fixture(autouse=True)
+def chip(monkeypatch):
+    """The chip's own module, without which there is no radio."""
+    told = SimpleNamespace(HEAP_DATA=4, idf_heap_info=lambda capability: IDF_HEAPS if capability == 4 else [])
+    monkeypatch.setitem(sys.modules, "esp32", told)
 
 
 class Link:
@@ -175,6 +187,14 @@ def test_the_dict_is_for_programs():
     assert facts["deadline_in_ms"] is not None and facts["state"] == "Pinging"
     app.node.machine.state = 4
     assert report.facts(app, "")["deadline_in_ms"] is None
+
+
+def test_a_radios_row_tells_what_the_chip_has_free_for_it():
+    app = application(links={"espnow": Link(sent=5, deaf=2), "uart": Link(sent=5)})
+    links = report.facts(app, "")["links"]
+    assert links == {"espnow": {"sent": 5, "deaf": 2, "idf_least": 39304}, "uart": {"sent": 5}}
+    (row,) = [row for row in screen(app) if row.startswith("espnow")]
+    assert "deaf 2" in row and "idf_least 39304" in row
 
 
 def test_without_a_node_everything_says_why(monkeypatch, capsys):

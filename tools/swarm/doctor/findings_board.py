@@ -14,12 +14,13 @@ from swarm.doctor.finding import Finding, ids, listed, some
 from swarm.doctor.findings_application import APPLICATION_ERROR, NOT_STARTED
 from swarm.doctor.findings_own import OfOwnCode
 from swarm.doctor.findings_precedence import OfPrecedence
+from swarm.doctor.findings_radio import OfRadio
 from swarm.doctor.findings_wifi import WIFI_ERROR, OfWifi
 from swarm.flash import cache
 from swarm.serial.port import BoardError
 
 
-class OfBoard(OfOwnCode, OfPrecedence, OfWifi):
+class OfBoard(OfOwnCode, OfPrecedence, OfRadio, OfWifi):
     """Findings about one board at a time, whatever the others say."""
 
     def of(self, board: Board) -> Iterator[Finding]:
@@ -193,6 +194,7 @@ class OfBoard(OfOwnCode, OfPrecedence, OfWifi):
                 f"look at {listed(status['missing'])}: power, sensor, distance, wires",
             )
         yield from self.of_wifi(board, status)
+        yield from self.of_radio(board, status["links"].get("espnow", {}))
         yield from self._of_errors(board, status)
 
     def _of_errors(self, board: Board, status: dict) -> Iterator[Finding]:

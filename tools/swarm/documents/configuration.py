@@ -43,7 +43,8 @@ _KEYS = {
     "baud": ("speed of `uart`",),
     "trace": ("transitions kept for `faction.trace()`, 6 bytes each",),
     "watchdog_ms": (
-        "reset the board when the node stands still for so long; 0: only in a call of your sensor that takes 8 s",
+        "reset the board when the node stands still for so long, at least 3000, since a radio may hold it for 2 s; "
+        "0: only in a call of your sensor that takes 8 s",
     ),
 }
 
