@@ -55,15 +55,19 @@ class Clock:
         self.us = 1_000_000
 
     def ticks_us(self):
+        """As time.ticks_us, in place of it."""
         return self.us & PERIOD - 1
 
     def ticks_ms(self):
+        """As time.ticks_ms, in place of it."""
         return self.us // 1000 & PERIOD - 1
 
     def sleep(self, us):
+        """As time.sleep_us, in place of it."""
         self.us += us
 
     def now(self):
+        """Microseconds, without an end."""
         return self.us
 
 
