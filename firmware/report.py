@@ -188,9 +188,9 @@ def _screen(app, f):
         _row("frames    ", _counts(f["counters"]), 4),
     ]
     for name, counters in f["links"].items():
-        lines.append(_row("%-10s" % name, _counts(counters)))
         if counters.get("unheard", 0) >= _UNHEARD:
-            lines.append("isolated   nobody is heard: others are off, or the access point keeps its clients apart")
+            counters["WiFi"] += ", nobody is heard: others off, or clients kept apart?"
+        lines.append(_row("%-10s" % name, _counts(counters), 1 if "WiFi" in counters else 2))
     if f["open"]:
         lines.append("open       the demonstration key is published: anybody can speak in this swarm")
     if f["conflict"]:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from box import Box, describe
-from requirements import require
+from requirements import require, require_broadcast
 from swarm import cli
 from swarm.description import project
 from swarm.description.project import Member, Project, ProjectError
@@ -29,6 +29,7 @@ SEED = 21
 def box(tmp_path_factory):
     """Two boards, and the description of a swarm in the network `roof`, whose password nobody has written down."""
     require("unix")
+    require_broadcast()
     home = tmp_path_factory.mktemp("wifi")
     lay_access_point(home, "roof", PASSWORD)
     with Box(home, 2, SEED) as box:
@@ -75,7 +76,7 @@ def test_boards_join_agree_and_say_what_keeps_them_out(box):
         assert held.read_text() == PASSWORD + "\n" and stat.S_IMODE(held.stat().st_mode) == 0o600
     assert "nothing is wrong" in swarm(box, "doctor")
     status = swarm(box, "status", "--port", box.ports[1], "--json")
-    assert all(told["links"]["udp"]["wifi"] == "joined" for told in json.loads(status).values())
+    assert all(told["links"]["udp"]["WiFi"] == "joined" for told in json.loads(status).values())
 
     write_password(box, WRONG)
     told = json.loads(swarm(box, "doctor", "1", "--json", status=1))["findings"]
@@ -96,7 +97,7 @@ def findings(members=2, **link):
     listed = [Member(node, "RPI_PICO_W", links=["udp"]) for node in range(1, members + 1)]
     described = Project("s", listed, ssid="roof")
     board = Board("port", listed[0], listed[0])
-    status = {"node": 1, "links": {"udp": {"wifi": "joined", "unheard": 0, **link}}}
+    status = {"node": 1, "links": {"udp": {"WiFi": "joined", "unheard": 0, **link}}}
     board.look["status"] = status
     return [(one.fault, one.what, one.remedy) for one in OfBoard(described, [board], None).of_wifi(board, status)]
 
@@ -113,7 +114,7 @@ def test_what_the_doctor_says_of_wifi():
         ("joining", "look at the access point: its DHCP"),
         ("lost", "look at the access point"),
     ):
-        ((fault, what, remedy),) = findings(wifi=state)
+        ((fault, what, remedy),) = findings(WiFi=state)
         assert (fault, what) == ("wifi", f"WiFi roof: {state}") and says in remedy
 
 

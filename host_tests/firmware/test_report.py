@@ -120,6 +120,18 @@ def test_everything_at_once_is_one_screen(members, monkeypatch):
     assert len(line(worst(members))) <= COLUMNS + 1
 
 
+def test_a_node_that_hears_nobody_over_wifi_says_what_may_be_the_reason():
+    counters = {"sent": 123456, "received": 123456, "send_errors": 123456, "noise": 123456, "receive_errors": 123456}
+    for unheard, told in ((7, False), (8, True)):
+        app = worst(list(range(680)))
+        app.links["udp"] = Link(WiFi="joined", joined=123456, unheard=unheard, **counters)
+        del app.links["espnow"]
+        rows = screen(app)
+        assert len(rows) <= ROWS and max(map(len, rows)) <= COLUMNS, "\n".join(rows)
+        says = ", nobody is heard: others off, or clients kept apart?" if told else " joined 123456"
+        assert any(row.startswith("udp        WiFi joined" + says) for row in rows), "first, whatever has no room"
+
+
 def test_twenty_scattered_members_are_all_named():
     app = application(SCATTERED, heard=SCATTERED, ready=SCATTERED[1::2])
     text = " ".join("\n".join(screen(app)).split())

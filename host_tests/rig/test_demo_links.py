@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from requirements import require
+from requirements import require, require_broadcast
 from rig_fixture import Table, lay_boards
 from swarm.device import config as device_config
 from swarm.rig.demo.plan import Settings, config_of, links_of
@@ -65,6 +65,7 @@ def test_a_node_with_both_links_joins_four_with_radios_to_four_on_a_bus(seed, ca
 
 def test_five_nodes_in_one_network_agree_over_real_sockets(capsys):
     require("unix")
+    require_broadcast()
     done = demo("--link", "udp", "--seed", "5", "--reboot", "2@900")
     check(done, 5, 5, capsys)
     assert json.loads(done.stdout)["frames_sent"] >= 2 * 5, "what was heard of them"
@@ -79,6 +80,7 @@ def test_five_nodes_in_one_network_agree_over_real_sockets(capsys):
 )
 def test_what_a_demo_in_a_network_cannot_have(options, why):
     require("unix")
+    require_broadcast()
     done = demo("--link", "udp", *options)
     assert done.returncode == 2 and why in done.stderr
 

@@ -5,10 +5,12 @@ import sys
 import types
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import frames_on_stack
 from device_script import run
-from requirements import require
+from requirements import require, require_broadcast
 from swarm import paths
 from swarm.device import config as device_config
 from swarm.rig.demo.udp import free_port
@@ -184,9 +186,9 @@ def test_it_joins_without_waiting_and_with_a_radio_that_stays_awake(world):
         ("config", {"pm": 0xA11140}),
         ("connect", SSID, PASSWORD.encode()),
     ]
-    assert not link.free() and link.counters()["wifi"] == "joining", "the node has nothing sent before"
+    assert not link.free() and link.counters()["WiFi"] == "joining", "the node has nothing sent before"
     world.status = 3
-    assert world.tick(link, buffer) == 0 and link.free() and link.counters()["wifi"] == "joined"
+    assert world.tick(link, buffer) == 0 and link.free() and link.counters()["WiFi"] == "joined"
     (socket,) = world.sockets
     assert socket.options == [(1, 4, 1), (1, 32, 1)] and socket.address == ("0.0.0.0", 47017)
 
@@ -246,6 +248,23 @@ def test_what_is_pending_is_received_after_it_and_lost_nowhere(world):
     assert link.pending(), "to look at WiFi"
 
 
+@given(st.lists(st.binary(max_size=100) | st.just(EMPTY) | st.sampled_from((datagram(FRAME), LONG)), max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_whatever_comes_raises_nothing_and_ends(tmp_path_factory, datagrams):
+    with pytest.MonkeyPatch.context() as patch:
+        world = World(patch, tmp_path_factory.getbasetemp(), "esp32")
+    link, buffer = world.joined()
+    for one in datagrams:
+        world.sockets[-1].put(one)
+        if link.pending():
+            length = link.receive(buffer)
+            assert 0 <= length < SIZE and len(world.sockets) <= len(datagrams) + 1
+    for _ in datagrams:
+        link.receive(buffer)
+    world.sockets[-1].put(datagram(FRAME))
+    assert link.receive(buffer) == len(FRAME), "nor is it deaf"
+
+
 def test_frames_sent_without_anybody_heard_are_counted(world):
     link, buffer = world.joined()
     for _ in range(9):
@@ -261,12 +280,12 @@ def test_why_it_cannot_join_is_told_once_without_the_password(world, status, why
     link, buffer = world.link()
     world.status = status
     world.tick(link, buffer)
-    assert link.counters()["wifi"] == why and link.error is None, "an access point may still be starting, too"
+    assert link.counters()["WiFi"] == why and link.error is None, "an access point may still be starting, too"
     world.tick(link, buffer, 180_000)
     told = link.error
     assert str(told) == f"WiFi {SSID}: {why}: correct it, then deploy again"
     world.tick(link, buffer, 30_000)
-    assert link.error is told and link.counters()["wifi"] == why
+    assert link.error is told and link.counters()["WiFi"] == why
     assert PASSWORD not in str(link.counters()) + str(told)
     world.status = 3
     world.tick(link, buffer)
@@ -334,6 +353,7 @@ def until(done, *links):
 
 def on_boards(tmp_path, code):
     """Run code on a board in whose neighbourhood there is an access point."""
+    require_broadcast()
     home = tmp_path / "board"
     home.mkdir()
     (tmp_path / "access_point").write_text(f"{SSID}\n{PASSWORD}\n")
@@ -368,7 +388,7 @@ show([heard, two[0].counters(), one[0].counters()["sent"]])
     heard, counters, sent = on_boards(tmp_path, code)
     assert heard == [[[34, 34], [82, 82], [40, 40]]] * 2, "its own come back to a board too"
     assert counters["received"] == 4 and counters["receive_errors"] == 1 and sent == 4
-    assert counters["wifi"] == "joined"
+    assert counters["WiFi"] == "joined"
 
 
 def test_on_real_sockets_no_call_takes_memory(tmp_path):
@@ -398,7 +418,7 @@ import os
 wlan = network.WLAN(network.STA_IF)
 down = error_of(wlan.connect, "roof", b"secret99")
 lost, _ = made(1, "cellar")
-until(lambda: lost.counters()["wifi"] != "joining", (lost, _))
+until(lambda: lost.counters()["WiFi"] != "joining", (lost, _))
 wrong = network.WLAN(network.STA_IF)
 wrong.connect("roof", b"secret98")
 until(lambda: wrong.status() == network.STAT_WRONG_PASSWORD)
@@ -411,9 +431,9 @@ os.rename("../away", "../access_point")
 for _ in range(300):
     one[0].receive(one[1])
     sleep_ms(2)
-stays = one[0].counters()["wifi"]
+stays = one[0].counters()["WiFi"]
 one[0]._join_ms = ticks_ms()
-show([down, lost.counters()["wifi"], refused, joined, gone, stays, until(one[0].free, one), wlan.config("pm")])
+show([down, lost.counters()["WiFi"], refused, joined, gone, stays, until(one[0].free, one), wlan.config("pm")])
 """
     down, error, refused, joined, gone, stays, again, pm = on_boards(tmp_path, code)
     assert down == ["OSError", "Wifi Not Started"] and error == "not found"

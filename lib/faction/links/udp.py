@@ -138,7 +138,7 @@ class UdpLink:
 
     def counters(self):
         """The link's counters, as a dict; unheard: frames sent since one was heard; noise: datagrams that were no
-        frame; receive_errors: sockets begun anew; joined: so often; wifi: in words, whether it has, and why not."""
+        frame; receive_errors: sockets begun anew; joined: so often; WiFi: in words, whether it has, and why not."""
         return {
             "sent": self.sent,
             "received": self.received,
@@ -147,7 +147,7 @@ class UdpLink:
             "receive_errors": self.receive_errors,
             "noise": self.noise,
             "joined": self.joined,
-            "wifi": self._state,
+            "WiFi": self._state,
         }
 
     def close(self):

@@ -20,14 +20,14 @@ class OfWifi(Words):
         if link is None:
             return
         ssid, why = self.swarm.ssid, "this node talks to nobody over WiFi until it has joined"
-        if link["wifi"] != "joined":
+        if link["WiFi"] != "joined":
             remedy = {
                 "wrong password": f"write the right one into {self.swarm.wifi_path}, then {self.deploy_board(board)}",
                 "not found": f"correct `ssid` in {self.swarm.path}, or bring an access point of 2.4 GHz nearer",
             }.get(
-                link["wifi"], f"look at the access point: its DHCP, its filters, its password in {self.swarm.wifi_path}"
+                link["WiFi"], f"look at the access point: its DHCP, its filters, its password in {self.swarm.wifi_path}"
             )
-            yield self.at(board, "wifi", f"WiFi {ssid}: {link['wifi']}", why, remedy)
+            yield self.at(board, "wifi", f"WiFi {ssid}: {link['WiFi']}", why, remedy)
         elif link["unheard"] >= _UNHEARD and sum("udp" in member.talks for member in self.swarm.members) > 1:
             yield self.at(
                 board,

@@ -161,6 +161,8 @@ def _choose_runtime(options: argparse.Namespace) -> str:
     missing = unix_port_missing()
     if options.runtime == "unix" and missing:
         raise _WrongUse(f"--runtime unix: {missing}; leave --runtime away, or run `make setup`")
+    if options.link == "udp" and sys.platform != "linux":
+        raise _WrongUse("--link udp: only Linux hands a broadcast on loopback to several nodes: take another link")
     if options.link == "udp" and (options.runtime == "cpython" or missing):
         raise _WrongUse(f"--link udp needs MicroPython's own sockets: {missing or 'leave --runtime cpython away'}")
     if options.runtime is None and missing:
