@@ -18,7 +18,8 @@ from faction.frame import DEMONSTRATION_KEY
 from faction.node import Node
 
 _KEPT = ("swarm", "node", "channel")  # of the configuration: the rest is in what it has made
-_FOLDER = __file__.rpartition("assembly.")[0]  # of this version: faction.json and faction.key are there too
+_LINKS = {"espnow": "EspNowLink", "uart": "UartLink", "udp": "UdpLink"}  # their classes, each in its own module
+_FOLDER = __file__.rpartition("assembly.")[0]  # of this version: faction.json, .key and .wifi are there too
 
 
 def make():
@@ -28,6 +29,7 @@ def make():
     """
     try:
         config = load(_FOLDER + "faction.json", machine.unique_id())
+        config["wifi"] = _FOLDER + "faction.wifi"
         key = load_key(_FOLDER + "faction.key", config["locked"])
         sensor = load_sensor()
         session = next_session(open_store(sys.platform))
@@ -48,12 +50,9 @@ def make():
 
 
 def open_link(name, config):
-    """Open the link of that name, `espnow` or `uart`. Raises OSError or ValueError when the board cannot have it."""
+    """Open the link of that name. Raises OSError or ValueError when the board cannot have it."""
     try:
-        if name == "espnow":
-            from faction.links.espnow import EspNowLink as Link
-        else:
-            from faction.links.uart import UartLink as Link  # type: ignore[assignment]
+        Link = getattr(__import__("faction.links." + name, None, None, (name,)), _LINKS[name])
     except ImportError as error:
         raise ValueError("%s cannot have the link %s (%s): write another in links" % (board.NAME, name, error))
     try:

@@ -14,15 +14,16 @@ NUMBERS = {
     "lead_ms": (50, 500_000, None),
     "linger_ms": (0, 500_000_000, 0),
     "channel": (1, 14, 1),
+    "udp_port": (1024, 65535, 47_017),
     "baud": (9600, 3_000_000, 115_200),
     "trace": (0, 4096, 40),
     "watchdog_ms": (0, 8388, 0),
 }
-LINKS = ("espnow", "uart")
+LINKS = ("espnow", "uart", "udp")
 ON_TIMEOUT = ("retry", "halt")  # the first is the default
-_OTHERS = ("swarm", "members", "on_timeout", "links", "locked")
+_OTHERS = ("swarm", "members", "on_timeout", "links", "locked", "ssid")
 _NAME_BYTES = 32
-_WATCHDOG_MS = 1000  # a shorter one would reset a board that only writes to its flash
+_WATCHDOG_MS = 3000  # a radio without memory may hold its caller for 2.1 s (modespnow.c), and flash is written too
 _SHOWN = 60  # characters of a value in a message
 
 
@@ -39,15 +40,15 @@ def _whole(key, value, low, high):
     return value
 
 
-def _name(name):
+def _name(key, name):
     if isinstance(name, str) and 1 <= len(name) <= _NAME_BYTES:
         for i in range(len(name)):
             code = ord(name[i])
             if code < 32 or 127 <= code < 160 or 0xD800 <= code < 0xE000:
-                _mistake("swarm", name[:i], "a control character, or half a character, comes next: write plain text")
+                _mistake(key, name[:i], "a control character, or half a character, comes next: write plain text")
         if len(name.encode()) <= _NAME_BYTES:
             return
-    _mistake("swarm", name, "write the swarm's name, 1 to %d bytes of text" % _NAME_BYTES)
+    _mistake(key, name, "write its name, 1 to %d bytes of text" % _NAME_BYTES)
 
 
 def _hardware(owner):
@@ -103,12 +104,15 @@ def check(given, hardware=None):
     """
     if not isinstance(given, dict):
         _mistake("the file", given, "write an object, {...}")
-    config = {"on_timeout": ON_TIMEOUT[0], "links": None, "locked": False}  # type: dict
+    config = {"on_timeout": ON_TIMEOUT[0], "links": None, "locked": False, "ssid": None}  # type: dict
     for key in given:
         if key not in NUMBERS and key not in _OTHERS:
-            _mistake(key, given[key], "no such key: one of " + ", ".join(sorted(_OTHERS + tuple(NUMBERS))))
+            shown = None if "pass" in key else given[key]  # the WiFi's, which is in a file of its own
+            _mistake(key, shown, "no such key: one of " + ", ".join(sorted(_OTHERS + tuple(NUMBERS))))
         config[key] = given[key]
-    _name(config.get("swarm"))
+    _name("swarm", config.get("swarm"))
+    if config["ssid"] is not None:
+        _name("ssid", config["ssid"])
     ids = _members(config, hardware)
     for key in NUMBERS:
         low, high, default = NUMBERS[key]
@@ -134,6 +138,8 @@ def check(given, hardware=None):
         for link in links:
             if link not in LINKS or links.count(link) > 1:
                 _mistake("links", link, "list each once, of: " + ", ".join(LINKS))
+        if "espnow" in links and "udp" in links:
+            _mistake("links", links, "leave out espnow or udp: the access point of the one chooses the other's channel")
     config["members"] = ids
     return config
 

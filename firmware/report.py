@@ -12,6 +12,8 @@ from faction.core import BOOTSTRAPPED
 from faction.names import COMMANDS, COUNTERS, OUTCOMES, STATES, members, missing, view
 
 _COLUMNS = const(80)
+_UNHEARD = const(8)  # frames sent over WiFi without one heard
+_EXTERNAL = const(1 << 20)  # bytes: no chip has so much of its own in one piece
 _STILL_MS = const(2000)  # without its timer, at a prompt, before which all callbacks have come
 
 
@@ -43,12 +45,24 @@ def facts(app, failure):
         "instant_in_us": first.remaining_us(ticks_us()) if first.known else None,
         "sample": app.sample,
         "counters": counters,
-        "links": {name: link.counters() for name, link in app.links.items()},
+        "links": {name: _told(name, link) for name, link in app.links.items()},
         "errors": list(app.errors),
         "application": faction.application,
         "version": faction.__version__,
         "runs_from": faction.__file__,
     }
+
+
+def _told(name, link):
+    """A link's counters; a radio's with idf_least, the fewest bytes that ESP-IDF's own heap has had free, of which the
+    radio takes what it receives into. External memory is not counted: it cannot use that."""
+    counters = link.counters()
+    if name == "espnow":
+        import esp32
+
+        heaps = esp32.idf_heap_info(esp32.HEAP_DATA)
+        counters["idf_least"] = sum(heap[3] for heap in heaps if heap[0] < _EXTERNAL)
+    return counters
 
 
 def _hex(digest):
@@ -108,7 +122,7 @@ def _ids(ids):
 
 
 def _counts(counters):
-    return ["%s %d" % (name, counters[name]) for name in sorted(counters) if counters[name]]
+    return ["%s %s" % (name, counters[name]) for name in sorted(counters) if counters[name]]
 
 
 def _row(label, words, rows=2):
@@ -174,7 +188,9 @@ def _screen(app, f):
         _row("frames    ", _counts(f["counters"]), 4),
     ]
     for name, counters in f["links"].items():
-        lines.append(_row("%-10s" % name, _counts(counters)))
+        if counters.get("unheard", 0) >= _UNHEARD:
+            counters["WiFi"] += ", nobody is heard: others off, or clients kept apart?"
+        lines.append(_row("%-10s" % name, _counts(counters), 1 if "WiFi" in counters else 2))
     if f["open"]:
         lines.append("open       the demonstration key is published: anybody can speak in this swarm")
     if f["conflict"]:

@@ -51,6 +51,7 @@ def test_board_json(name):
     assert set(facts["links"]) <= LINKS and facts["links"]
     assert all(isinstance(text, str) and text for text in [facts["name"], facts["sensor"], *facts["features"]])
     assert ("espnow" in facts["links"]) == (facts["port"] != "rp2")
+    assert ("udp" in facts["links"]) == ("WiFi over loopback" in facts["features"] or "WiFi" in facts["features"])
     flash = facts["flash"]
     if flash["tool"] == "esptool":
         assert list(flash) == ["tool", "chip", "offset", "file"] and flash["chip"] == facts["mcu"]

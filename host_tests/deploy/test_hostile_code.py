@@ -231,7 +231,7 @@ def change(file):
     """Have the watchdog bite soon."""
     text = file.read_text()
     head, mark, members = text.partition("\n[[")
-    file.write_text(f"{head}\nwatchdog_ms = 1000\nlead_ms = 50\n{mark}{members}")
+    file.write_text(f"{head}\nwatchdog_ms = 3000\nlead_ms = 50\n{mark}{members}")
 
 
 def deploy(box, name, node):

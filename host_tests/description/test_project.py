@@ -140,8 +140,8 @@ def test_digest_is_that_of_the_frames(path):
 
 MEMBER = '[[member]]\nid = 1\nboard = "RPI_PICO"\n'
 MISTAKES = [
-    ("", ": name: missing: write the swarm's name, 1 to 32 bytes of text"),
-    ("name = 3\n" + MEMBER, ":1: name: 3: write the swarm's name, 1 to 32 bytes of text"),
+    ("", ": name: missing: write its name, 1 to 32 bytes of text"),
+    ("name = 3\n" + MEMBER, ":1: name: 3: write its name, 1 to 32 bytes of text"),
     ('name = "' + "ä" * 17 + '"\n' + MEMBER, "1 to 32 bytes of text"),
     ("name = 2026-01-01\n" + MEMBER, ':1: name: "2026-01-01": this is a date or a time: write it in quotes'),
     ('name = "s"\nquorum = 2\n' + MEMBER, ":2: quorum: 2: write a whole number from 1 to 1"),

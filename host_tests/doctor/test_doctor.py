@@ -464,6 +464,26 @@ def test_two_boards_of_one_id_and_one_hardware_id_are_two(tmp_path):
         assert [one.fault for one in findings._OfSwarm(described, looked, None).of_pairs()] == faults
 
 
+@pytest.mark.parametrize(
+    "counts, lingers, faults",
+    (
+        ({"idf_least": 20_000, "deaf": 0}, 0, []),
+        ({"idf_least": 19_999, "deaf": 2}, 0, ["radio memory"]),
+        ({"idf_least": 39_000, "deaf": 2}, 0, ["deaf"]),
+        ({"idf_least": 39_000, "deaf": 2}, 60_000, []),  # the others are silent as they should be
+        ({}, 0, []),  # of a version before, or without a radio
+    ),
+)
+def test_a_radio_without_memory_or_that_hears_nothing_is_told(tmp_path, counts, lingers, faults):
+    assert cli.main(["init", str(tmp_path), "--board", "VIRTUAL", "--ports", "a", "b", "--open"]) == 0
+    described = project.load(tmp_path / "swarm.toml")
+    described.linger_ms = lingers
+    board = examination.Board("a", None, None, facts={"hardware": "00"}, look={})
+    found = list(findings.OfBoard(described, [board], None).of_radio(board, counts))
+    assert [one.fault for one in found] == faults
+    assert all("reset" in one.remedy for one in found)
+
+
 def test_what_is_said_of_a_sensor_that_fails(box, told, capsys):
     """What to type is not a reset, which would repeat it."""
     own, lib = box.file.parent / "sensor.py", box.file.parent / "lib"

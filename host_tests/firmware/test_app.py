@@ -283,30 +283,30 @@ def test_a_time_out_names_who_is_missing_as_far_as_a_line_goes(tmp_path):
 def test_a_start_after_a_soft_reset_that_takes_longer_than_the_watchdog_waits(tmp_path):
     """A soft reset stops no watchdog, and nobody feeds it before there is an application."""
     require("unix")
-    homes = lay_boards(tmp_path, [1], watchdog_ms=1000)
+    homes = lay_boards(tmp_path, [1], watchdog_ms=3000)
     with Table(homes, SEED) as table:
         with (homes[1] / "store.py").open("a") as file:
-            file.write("\n\nimport time\n\ntime.sleep(1.3)\n")
+            file.write("\n\nimport time\n\ntime.sleep(3.3)\n")
         table.start(1)
         table.wait_line(1, "started session 1")
         with serial.Serial(table.ports[1], timeout=5) as port:
             port.write(b"\r\x03\x04")
             table.wait_line(1, "started session 2")
-        listen(table, 1.2)
+        listen(table, 3.2)
         assert status(table, 1)["session"] == 2 and table.run.nodes[1].boots == 2, "power, and the soft reset"
 
 
 def test_the_watchdog_outlives_restarts_and_leaves_time_to_break_in(tmp_path):
     require("unix")
-    homes = lay_boards(tmp_path, [1], watchdog_ms=1000)
+    homes = lay_boards(tmp_path, [1], watchdog_ms=3000)
     with Table(homes, SEED) as table:
         table.start(1)
         table.wait_line(1, "started session 1")
         execute(table, 1, "faction.restart()")
-        listen(table, 1.2)
+        listen(table, 3.2)
         (homes[1] / "faction.json").write_text("{")
         execute(table, 1, "faction.restart()")
-        listen(table, 1.2)
+        listen(table, 3.2)
         assert "not JSON" in execute(table, 1, "print(faction.failure)")
         assert table.run.nodes[1].boots == 1, "it is fed whether a node runs or not"
         execute(table, 1, "import machine\nfor timer in list(machine.Timer._running): timer.deinit()")

@@ -30,18 +30,18 @@ while spare >= 128:
     hog.append(bytearray(max(0, spare >> 1)))
 """
 NO_RADIO = """
-import espnow
+import _espnow
 def active(self, *_):
     raise OSError(-12389, "ESP_ERR_ESPNOW_INTERNAL")
-espnow.ESPNow.active = active
+_espnow.ESPNowBase.active = active
 """
 NO_RADIO_YET = """
-import espnow
-real = espnow.ESPNow.active
+import _espnow
+real = _espnow.ESPNowBase.active
 def active(self, *_):
-    espnow.ESPNow.active = real
+    _espnow.ESPNowBase.active = real
     raise OSError(-12389, "ESP_ERR_ESPNOW_INTERNAL")
-espnow.ESPNow.active = active
+_espnow.ESPNowBase.active = active
 """
 HELD = """
 import machine

@@ -29,10 +29,11 @@ MISTAKES = (
     ("null", "the file", "null", "write an object"),
     ('"demo"', "the file", '"demo"', "write an object"),
     (good(deadline=5), "deadline", "5", "no such key: one of baud, channel, deadline_ms"),
+    (good(password="x"), "password", "null", "no such key: one of baud"),
     (good(Swarm="x"), "Swarm", '"x"', "no such key"),
-    (without("swarm"), "swarm", "null", "write the swarm's name, 1 to 32 bytes"),
-    (good(swarm=""), "swarm", '""', "write the swarm's name"),
-    (good(swarm=7), "swarm", "7", "write the swarm's name"),
+    (without("swarm"), "swarm", "null", "write its name, 1 to 32 bytes"),
+    (good(swarm=""), "swarm", '""', "write its name"),
+    (good(swarm=7), "swarm", "7", "write its name"),
     (good(swarm="s" * 33), "swarm", "s" * 33, "1 to 32 bytes"),
     (good(swarm="\u00e4" * 17), "swarm", "", "1 to 32 bytes"),
     (good(swarm="a\nb"), "swarm", '"a"', "a control character, or half a character, comes next"),
@@ -79,13 +80,18 @@ MISTAKES = (
     (good(trace=5000), "trace", "5000", "from 0 to 4096"),
     (good(trace=False), "trace", "false", "from 0 to 4096"),
     (good(watchdog_ms=8389), "watchdog_ms", "8389", "from 0 to 8388"),
-    (good(watchdog_ms=999), "watchdog_ms", "999", "write 0 for none, or at least 1000"),
+    (good(watchdog_ms=2999), "watchdog_ms", "2999", "write 0 for none, or at least 3000"),
     (good(on_timeout="stop"), "on_timeout", '"stop"', "write one of: retry, halt"),
     (good(on_timeout=None), "on_timeout", "null", "write one of: retry, halt"),
     (good(on_timeout=["halt"]), "on_timeout", '["halt"]', "write one of: retry, halt"),
-    (good(links=[]), "links", "[]", "list one or more of: espnow, uart"),
-    (good(links="uart"), "links", '"uart"', "list one or more of: espnow, uart"),
-    (good(links=["wifi"]), "links", '"wifi"', "list each once, of: espnow, uart"),
+    (good(links=[]), "links", "[]", "list one or more of: espnow, uart, udp"),
+    (good(links="uart"), "links", '"uart"', "list one or more of: espnow, uart, udp"),
+    (good(links=["wifi"]), "links", '"wifi"', "list each once, of: espnow, uart, udp"),
+    (good(links=["espnow", "udp"]), "links", '["espnow", "udp"]', "leave out espnow or udp: the access point"),
+    (good(ssid=""), "ssid", '""', "write its name, 1 to 32 bytes"),
+    (good(ssid=5), "ssid", "5", "write its name, 1 to 32 bytes"),
+    (good(ssid="a\tb"), "ssid", '"a"', "a control character"),
+    (good(udp_port=80), "udp_port", "80", "from 1024 to 65535"),
     (good(links=["uart", "uart"]), "links", '"uart"', "list each once"),
     (good(links=[{}]), "links", "{}", "list each once"),
     (good(links=[None]), "links", "null", "list each once"),
@@ -105,7 +111,9 @@ FINE = (
     (good(members=list(range(680)), node=0), {"required": 680}),
     (good(swarm="\u00e4" * 16), {"swarm": "\u00e4" * 16}),
     (good(locked=True), {"locked": True}),
-    (good(watchdog_ms=1000, trace=0, linger_ms=1, channel=14, baud=9600, lead_ms=50), {"trace": 0, "baud": 9600}),
+    (good(ssid="roof", links=["uart", "udp"]), {"ssid": "roof", "udp_port": 47017}),
+    (good(ssid=None), {"ssid": None}),
+    (good(watchdog_ms=3000, trace=0, linger_ms=1, channel=14, baud=9600, lead_ms=50), {"trace": 0, "baud": 9600}),
 )
 
 SCRIPT = """
@@ -214,7 +222,7 @@ def test_a_good_file_is_taken_with_all_defaults(runtime, results, number):
     config = result["value"]
     given = json.loads(text)
     defaults = {key: default for key, (_, _, default) in NUMBERS.items()}
-    defaults |= {"on_timeout": "retry", "links": None, "locked": False}
+    defaults |= {"on_timeout": "retry", "links": None, "locked": False, "ssid": None}
     members = [member["id"] if isinstance(member, dict) else member for member in given["members"]]
     whole = {**defaults, **given, "members": members}
     whole["required"] = given.get("required") or len(members)
@@ -261,4 +269,4 @@ def test_the_readme_holds_the_table():
 def test_the_table_has_a_row_for_every_key():
     rows = configuration.table().splitlines()[2:]
     keys = [row.split("`")[1] for row in rows]
-    assert sorted(keys) == sorted([*NUMBERS, "swarm", "members", "on_timeout", "links", "locked"])
+    assert sorted(keys) == sorted([*NUMBERS, "swarm", "members", "on_timeout", "links", "locked", "ssid"])

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import random
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +27,17 @@ KEYS = {
     *("digest", "application", "version", "runs_from"),
 }
 SCATTERED = [101 + 3221 * i for i in range(20)]
+
+
+# As an ESP32 with external memory tells it: bytes in all, free, in the largest free piece, free at least.
+IDF_HEAPS = [(7288, 1200, 1152, 1060), (168184, 41000, 31744, 38244), (4194304, 4100000, 4063232, 4000000)]
+
+
+@pytest.fixture(autouse=True)
+def chip(monkeypatch):
+    """The chip's own module, without which there is no radio."""
+    told = SimpleNamespace(HEAP_DATA=4, idf_heap_info=lambda capability: IDF_HEAPS if capability == 4 else [])
+    monkeypatch.setitem(sys.modules, "esp32", told)
 
 
 class Link:
@@ -108,6 +120,18 @@ def test_everything_at_once_is_one_screen(members, monkeypatch):
     assert len(line(worst(members))) <= COLUMNS + 1
 
 
+def test_a_node_that_hears_nobody_over_wifi_says_what_may_be_the_reason():
+    counters = {"sent": 123456, "received": 123456, "send_errors": 123456, "noise": 123456, "receive_errors": 123456}
+    for unheard, told in ((7, False), (8, True)):
+        app = worst(list(range(680)))
+        app.links["udp"] = Link(WiFi="joined", joined=123456, unheard=unheard, **counters)
+        del app.links["espnow"]
+        rows = screen(app)
+        assert len(rows) <= ROWS and max(map(len, rows)) <= COLUMNS, "\n".join(rows)
+        says = ", nobody is heard: others off, or clients kept apart?" if told else " joined 123456"
+        assert any(row.startswith("udp        WiFi joined" + says) for row in rows), "first, whatever has no room"
+
+
 def test_twenty_scattered_members_are_all_named():
     app = application(SCATTERED, heard=SCATTERED, ready=SCATTERED[1::2])
     text = " ".join("\n".join(screen(app)).split())
@@ -175,6 +199,14 @@ def test_the_dict_is_for_programs():
     assert facts["deadline_in_ms"] is not None and facts["state"] == "Pinging"
     app.node.machine.state = 4
     assert report.facts(app, "")["deadline_in_ms"] is None
+
+
+def test_a_radios_row_tells_what_the_chip_has_free_for_it():
+    app = application(links={"espnow": Link(sent=5, deaf=2), "uart": Link(sent=5)})
+    links = report.facts(app, "")["links"]
+    assert links == {"espnow": {"sent": 5, "deaf": 2, "idf_least": 39304}, "uart": {"sent": 5}}
+    (row,) = [row for row in screen(app) if row.startswith("espnow")]
+    assert "deaf 2" in row and "idf_least 39304" in row
 
 
 def test_without_a_node_everything_says_why(monkeypatch, capsys):

@@ -63,7 +63,7 @@ DEFECTS = {
             "except OSError as error:  # somebody",
             "except KeyError as error:  # somebody",
         ),
-        ("lib/faction/links/espnow.py", "        self._begin_anew()\n", "        pass\n"),
+        ("lib/faction/links/espnow.py", "            self._begin_anew(now)\n", "            pass\n"),
         ("lib/faction/links/espnow.py", "self.send_errors += 1", "pass"),
     ),
     "config": (

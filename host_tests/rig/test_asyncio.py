@@ -96,3 +96,34 @@ def test_among_those_boots_are_all_kinds_of_clocks():
     assert sum(left < 6 * second_us for left in to_wrap) > 5
     assert sum(wrap_us - offset % wrap_us < 6 * second_us for offset in offsets) > 15
     assert sum(left > 60 * second_us for left in to_wrap) > 15
+
+
+# On an ESP32 a loop that waits looks up each 10 ms at best (FreeRTOS, 100 Hz): whatever needs less is a timer's.
+WAITING = """
+import asyncio
+import json
+import machine
+
+calls = []
+timer = machine.Timer(0, period=4, callback=lambda _: calls.append(1))
+
+
+async def main():
+    await asyncio.sleep_ms(2000)  # one wait of the loop
+
+
+asyncio.run(main())
+timer.deinit()
+print(json.dumps({"calls": len(calls)}))
+"""
+
+
+def test_a_timers_callback_does_not_wait_for_a_loop_that_waits(tmp_path):
+    require("unix")
+    boards = lay_boards(tmp_path, [1])
+    (boards[1] / "main.py").write_text(WAITING)
+    with Table(boards, 1) as table:
+        table.start(1)
+        table.wait_line(1, '{"calls"')
+        (line,) = (line for line in table.run.nodes[1].output if line.startswith('{"calls"'))
+        assert 20 < json.loads(line)["calls"] <= 501, "of 500, on whatever computer"

@@ -1,4 +1,5 @@
-"""`swarm demo --link uart` and `--link mixed`: real MicroPython nodes on a serial bus, and joined to some with radios.
+"""`swarm demo --link uart`, `udp` and `mixed`: real MicroPython nodes on a serial bus, also joined to some with radios,
+and on this computer's own network.
 
 SWARM_DEMO_SEEDS in the environment is how many seeds are tried (1).
 """
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from requirements import require
+from requirements import require, require_broadcast
 from rig_fixture import Table, lay_boards
 from swarm.device import config as device_config
 from swarm.rig.demo.plan import Settings, config_of, links_of
@@ -60,6 +61,28 @@ def test_five_nodes_on_a_bus_agree_and_sample_together(seed, capsys):
 def test_a_node_with_both_links_joins_four_with_radios_to_four_on_a_bus(seed, capsys):
     require("unix")
     check(demo("--link", "mixed", "--seed", str(seed)), seed, 8, capsys)
+
+
+def test_five_nodes_in_one_network_agree_over_real_sockets(capsys):
+    require("unix")
+    require_broadcast()
+    done = demo("--link", "udp", "--seed", "5", "--reboot", "2@900")
+    check(done, 5, 5, capsys)
+    assert json.loads(done.stdout)["frames_sent"] >= 2 * 5, "what was heard of them"
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--loss", "0.2"), "--loss 0.2: this computer's own sockets lose nothing: leave it out"),
+        (("--runtime", "cpython"), "--link udp needs MicroPython's own sockets: leave --runtime cpython away"),
+    ],
+)
+def test_what_a_demo_in_a_network_cannot_have(options, why):
+    require("unix")
+    require_broadcast()
+    done = demo("--link", "udp", *options)
+    assert done.returncode == 2 and why in done.stderr
 
 
 def test_without_the_joint_the_sides_do_not_agree():

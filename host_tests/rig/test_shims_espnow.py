@@ -210,6 +210,29 @@ show([radio.recvinto(data, 0), radio.recvinto(data, 0), data[1].decode()])
     assert shown == [2, 10, "0123456789"]
 
 
+def test_a_message_wakes_nobody_at_an_idle_prompt(board):
+    shown = deliver(
+        board,
+        [b"a"],
+        """
+import machine, time
+radio.active(True)
+calls = []
+radio.irq(lambda _: calls.append("radio"))
+_chip.run(runs=False)
+asleep = [list(calls), radio.any()]
+timer = machine.Timer(0, period=1, callback=lambda _: calls.append("timer"))
+time.sleep_ms(2)
+_chip.run(runs=False)
+timer.deinit()
+radio._interrupt(bytearray(b"R" + bytes(6) + b"\\xd8" + b"b"), 0, 9)
+_chip.run()
+show([asleep, calls])
+""",
+    )
+    assert shown == [[[], True], ["radio", "timer", "radio"]], "but with a timer's callback, and where a program runs"
+
+
 def test_a_full_queue_loses_callbacks_and_no_messages(board):
     shown = deliver(
         board,

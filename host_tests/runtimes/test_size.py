@@ -32,6 +32,9 @@ def test_every_budget_of_the_table_is_measured(figures):
         "heap of a board in all, 20 members, espnow, deployed as .mpy": 43008,
         "heap of a board in all, 20 members, espnow, frozen": 16384,
         "heap that the status keeps once it was asked for, espnow": 640,
+        "heap of a board in all, 20 members, udp, deployed as .mpy": 43008,
+        "heap of a board in all, 20 members, udp, frozen": 14336,
+        "heap that the status keeps once it was asked for, udp": 640,
         "heap that an application on asyncio takes, asyncio included": 9216,
         "a turn of its loop": 1,
         "receiving a 46-byte frame": 14,
@@ -43,7 +46,7 @@ def test_the_figures_are_of_something(figures):
     # Bounds from below: 2 bytes an id, and what cannot be smaller.
     assert all(values[f"machine with {n} members"] > 2 * n for n in size.MEMBERS)
     assert values["core as .mpy"] > 1000
-    for link in ("uart", "espnow"):
+    for link in ("uart", "espnow", "udp"):
         board = f"heap of a board in all, 20 members, {link}"
         # What real firmware on an RP2040 took with three members: 40.0 KiB deployed and 12.5 frozen.
         assert values[f"{board}, deployed as .mpy"] > 38_000
@@ -56,7 +59,7 @@ def test_the_figures_are_of_something(figures):
 
 def test_the_librarys_document_tells_them(figures):
     text = (paths.LIB / "README.md").read_text()
-    for link, row in (("uart", "with a UART"), ("espnow", "with ESP-NOW")):
+    for link, row in (("uart", "with a UART"), ("espnow", "with ESP-NOW"), ("udp", "with UDP")):
         (told,) = re.findall(rf"^\| {row}.*", text, re.MULTILINE)
         numbers = [float(number) for number in re.findall(r"([\d.]+) of (\d+) KB", told) for number in number]
         board = f"heap of a board in all, 20 members, {link}"

@@ -30,9 +30,9 @@ class Ear:
         self.woken += 1
 
 
-def air(in_range, medium=Radio, hidden_us=0):
+def air(in_range, medium=Radio, hidden_us=0, **more):
     kernel = Kernel(1)
-    link = medium(kernel, in_range, Weather(kernel, draw(Options(nodes=(2, 2)), 1)), hidden_us)
+    link = medium(kernel, in_range, Weather(kernel, draw(Options(nodes=(2, 2)), 1)), hidden_us, **more)
     ears = [Ear(place) for place in range(len(in_range))]
     for ear in ears:
         link.attach(ear)
@@ -131,6 +131,17 @@ def test_a_hidden_wait_takes_the_frame_and_keeps_it():
     assert not rest and 904 <= when <= 4904 and link.can_send(ears[0])
     (left,) = ears[0].departures
     assert 0 <= when - 904 - left <= 250, "the link's margin: never too late"
+
+
+def test_a_late_report_tells_nothing_or_is_believed_within_bounds():
+    kernel, link, ears = air([0b10, 0b01], hidden_us=4000, late_reports=1)
+    for number in range(200):
+        kernel.at(20_000 * number, link.send, ears[0], b"a" * 46, None)
+    kernel.run(4_000_000)
+    began = [when - 904 for when, _ in ears[1].heard]
+    late = [left - start for left, start in zip(ears[0].departures, began, strict=True) if left is not None]
+    assert 0 < len(late) < 150 and ears[0].woken == 200, "the rest tell nothing"
+    assert min(late) >= -250 and 1000 < max(late) <= 3500 - 250
 
 
 def test_a_frame_in_a_link_goes_with_the_power():

@@ -36,8 +36,8 @@ class FirstSample:
         self.passed = False
         self._old = False
         self._instant_us = 0
-        self._left = 0  # sequence of this node's frame of which it is known when it left, 0: none
-        self._left_us = 0  # when its transmission began
+        self._left = 0  # sequence of this node's last frame that has left
+        self._left_us = None  # when its transmission began, None: not known
         self.theirs_us = None
 
     def propose(self, now_us):
@@ -61,17 +61,23 @@ class FirstSample:
         return ticks_diff(self._instant_us, now_us)
 
     def left(self, sequence, left_us):
-        """This node's frame of that sequence has begun to leave at left_us; of several calls the earliest counts."""
-        if self._left != sequence or ticks_diff(left_us, self._left_us) < 0:
+        """This node's frame of that sequence has begun to leave at left_us; of several calls the earliest counts, and
+        None, where one is not known, before all.
+        """
+        if (
+            self._left != sequence
+            or self._left_us is not None
+            and (left_us is None or ticks_diff(left_us, self._left_us) < 0)
+        ):
             self._left_us = left_us
             self._left = sequence
 
     def put(self, frame, now_us):
         """Let this node's next frame, which has its flags and its sequence, tell the instant."""
         frame.flags |= INSTANT_FLAG
+        known = self._left_us is not None and self._left + 1 == frame.sequence and frame.sequence % _ITSELF
         # After half a turn of ticks_us the age is wrong; by then the instant is past, and held.
-        recent = 0 <= ticks_diff(now_us, self._left_us) < _FOLLOW_UP_US
-        if recent and self._left and self._left + 1 == frame.sequence and frame.sequence % _ITSELF:
+        if known and 0 <= ticks_diff(now_us, self._left_us) < _FOLLOW_UP_US:
             frame.flags |= FOLLOW_UP_FLAG
             now_us = self._left_us
         frame.offset_us = self.remaining_us(now_us)

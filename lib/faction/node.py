@@ -154,8 +154,9 @@ class Node:
 
     def left(self, left_us):
         """Tell that the last frame of poll() has begun to leave at left_us, by this node's ticks_us; where that is
-        uncertain, at the earliest possible moment, so that the agreed instant never creeps forward. Of several calls
-        the earliest counts. Without it a frame's time in the link makes the instant that much less exact.
+        uncertain, at the earliest possible moment, so that the agreed instant never creeps forward; None: not known. Of
+        several calls that counts, else the earliest. Without it a frame's time in the link makes the instant that much
+        less exact.
         """
         self.first_sample.left(self.sequence, left_us)
 

@@ -129,9 +129,7 @@ class Runner:
     def _send(self, link, length):
         try:
             if not self._held or link.free():
-                left_us = link.send(self._tx, length)
-                if left_us is not None:
-                    self.node.left(left_us)
+                self.node.left(link.send(self._tx, length))
         except Exception as error:
             self._app.note("send", error)
 

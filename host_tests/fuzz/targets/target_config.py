@@ -21,7 +21,7 @@ SEEDS = (
     b"00112233445566778899aabbccddeeff\n",
     b'{"swarm": "demo", "members": [1, 2, {"id": 3, "hardware": "24:0a:c4:00:00:01"}], "required": 2}',
     b'{"swarm": "\xc3\xbc", "members": [1], "node": 1, "deadline_ms": 100, "lead_ms": 50, "linger_ms": 0, '
-    b'"channel": 1, "baud": 9600, "trace": 0, "watchdog_ms": 1000, "on_timeout": "halt", "links": ["espnow", "uart"]}',
+    b'"channel": 1, "baud": 9600, "trace": 0, "watchdog_ms": 3000, "on_timeout": "halt", "links": ["espnow", "uart"]}',
 )
 _HARDWARE = b"\x24\x0a\xc4\x00\x00\x01"
 _LONGEST = 500  # characters of a mistake

@@ -29,11 +29,11 @@ if sys.platform == "webassembly":  # its os has no environment
     sys.modules["os"] = _Os
 sys.path.insert(0, _path)
 import _chip  # noqa: E402
-import espnow  # noqa: E402
+import _espnow  # noqa: E402
 import network  # noqa: E402
 
 sys.path.pop(0)  # its time is a virtual board's
-from faction.links import espnow as espnow_link  # noqa: E402 - espnow first
+from faction.links import espnow as espnow_link  # noqa: E402 - _espnow first
 
 MOST = 512
 _PING = b"\x11\x00\x0a\x00\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00"
@@ -87,10 +87,10 @@ class Board:
         self.clock = Clock()
         self.subject = Subject(choice, self.clock)
         self.air = Air(self.clock)
-        espnow.ESPNow._only = None  # a board that has just started
+        _espnow.ESPNowBase._only = None  # a board that has just started
         network.WLAN._interfaces.clear()
         self.link = espnow_link.EspNowLink({"channel": _CHANNEL, "members": range(SIZES[choice & 3])}, None)
-        self.radio = espnow.ESPNow()
+        self.radio = _espnow.ESPNowBase()
         self.station = network.WLAN(network.STA_IF)
         self.buffer = self.link.receive_buffer()
         self.ring = []  # the packets that must come out
@@ -102,7 +102,7 @@ class Board:
         on = self.radio.active()
         self.air.put(packet)
         if on and self.radio.stats()[4] == dropped:
-            self.torn = self.torn or not 0 < len(packet) <= espnow.MAX_DATA_LEN
+            self.torn = self.torn or not 0 < len(packet) <= self.link.mtu
             self.ring.append(bytes(packet))
 
     def listen(self):

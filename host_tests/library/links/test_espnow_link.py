@@ -45,21 +45,29 @@ def reports_after(seconds):
 
 
 def test_a_frame_left_its_air_time_before_the_radios_report(board):
-    with Air(reports_after(0.005)) as air:
+    with Air(reports_after(0.002)) as air:
         sent = run(board, LINK + "send()\nshow([send() for _ in range(9)])", air)
-    assert all(took_us >= 5000 for _, took_us in sent), "the report is waited for"
+    assert all(took_us >= 2000 for _, took_us in sent), "the report is waited for"
     # At most the margin for a late report too early, where no busy host comes between; and never too late.
-    early = [left_us - (took_us - AIR_US) for left_us, took_us in sent]
-    assert max(early) <= -250 and max(early) >= -250 - 1000
-    assert [len(sent) for sent in air.sent if sent[:1] == b"X"] == [14 + LENGTH] * 10
+    told = [(left_us, took_us) for left_us, took_us in sent if left_us is not None]
+    assert told or all(took_us > 3500 + AIR_US for _, took_us in sent), "no host is that busy"
+    assert all(0 <= left_us <= max(took_us - AIR_US - 250, 0) for left_us, took_us in told)
 
 
-@pytest.mark.parametrize("seconds", (0.0, 0.03))
-def test_a_report_that_tells_nothing_leaves_the_moment_at_which_the_radio_was_given_the_frame(seconds, board):
-    # At once: earlier than any frame can have left. After 10 ms and more: not waited for without a pause.
-    with Air(reports_after(seconds)) as air:
+def test_a_report_at_once_leaves_the_moment_at_which_the_radio_was_given_the_frame(board):
+    # Earlier than any frame can have left.
+    with Air(reports_after(0)) as air:
         left_us, took_us = run(board, LINK + "send()\nshow(send())", air)
-    assert 0 <= left_us <= max(took_us - AIR_US - 250, 500), took_us
+    assert left_us is None and took_us > 3500 + AIR_US or 0 <= left_us <= max(took_us - AIR_US - 250, 500), took_us
+
+
+@pytest.mark.parametrize("late_us", (3600, 6000, 9000, 30_000))
+def test_a_report_that_may_be_late_tells_nothing(late_us, board):
+    """A frame that left at once, and whose report was late, would be told to have left so much too late: the instant
+    that counts from it is too early by as much, and everybody takes the earliest."""
+    with Air(reports_after((late_us + AIR_US) / 1e6)) as air:
+        sent = run(board, LINK + "send()\nshow([send() for _ in range(3)])", air)
+    assert all(left_us is None and took_us >= late_us for left_us, took_us in sent), sent
 
 
 def test_a_radio_that_does_not_report_holds_a_node_up_once(board):
@@ -102,6 +110,26 @@ show([length, ticks_diff(link.sent_us, came), ticks_diff(link.sent_us, after), t
     assert late_us <= 2000 - AIR_US + 1000 * (not late_ms) + took_us, "a host that is busy may hold the call up"
 
 
+PUT = r"""
+from time import ticks_add
+import faction.links.espnow as module
+
+def put(body=bytes(46), mac=b"\x02\xfa\xc7\x10\x00\x02"):
+    link._radio._interrupt(bytearray(b"R") + mac + b"\xd8" + body, 0, 8 + len(body))
+
+now = link._begun_ms = 0
+
+def pass_ms(ms):
+    "Let so many ms pass, in which the link is asked each 500 ms."
+    global now
+    for _ in range(ms // 500):
+        now += 500
+        link.receive(buffer)
+
+module.ticks_ms = lambda: ticks_add(0, now)
+"""
+
+
 NEVER_LOST = """
 taken = [link.receive(buffer) for _ in range(9)]
 restarts = link.receive_errors
@@ -122,6 +150,28 @@ def test_a_packet_of_another_kind_costs_what_was_in_the_ring_and_nothing_after_i
         taken, restarts, after, restarts_then, error = run(board, code, air, {"SWARM_ESPNOW": version})
     assert taken[0] == 46 and after == [46, 46, 46, 46, 0, 0], (taken, after)
     assert restarts_then == restarts <= 1 and error == "None", "a stranger's packet is no error of this node"
+
+
+@pytest.mark.parametrize("version", ("1.28", "1.29"))
+def test_what_a_link_keeps_is_for_frames_and_not_for_the_longest_packet(version, board):
+    code = LINK + "show([len(link.receive_buffer()), link._radio._ring_size, 'espnow' in sys.modules])"
+    assert run(board, code, environment={"SWARM_ESPNOW": version}) == [250, 14 + 250 + 4 * (14 + 82), False]
+
+
+def test_a_ring_that_has_emptied_itself_is_not_begun_anew(board):
+    code = (
+        LINK.replace("bytearray(46)", "link.receive_buffer()")
+        + PUT
+        + """
+link._radio.active = None  # whoever calls it fails
+put(bytes(300))
+nothing = link.receive(buffer)
+put()
+show([nothing, link.receive(buffer), link.receive_errors])
+"""
+    )
+    with Air() as air:
+        assert run(board, code, air, {"SWARM_ESPNOW": "1.29"}) == [0, 46, 1]
 
 
 def test_a_packet_is_read_once_it_is_whole(board):
@@ -176,3 +226,54 @@ show([off, link.receive(buffer)])
     with Air() as air:
         (nothing, error, count), taken = run(board, code, air)
     assert (nothing, count, taken) == (0, 1, 46) and "NOT_INIT" in error
+
+
+def test_a_radio_that_has_gone_deaf_begins_anew_and_less_often_once_that_did_not_help(board):
+    code = (
+        LINK.replace("bytearray(46)", "link.receive_buffer()")
+        + PUT
+        + """
+begun = [0]
+active = link._radio.active
+
+def counted(on):
+    begun[0] += on
+    active(on)
+    if on:
+        link._radio._ring_size = 0  # and hears nothing all the same
+
+link._radio.active = counted
+pass_ms(600_000)
+never_heard = begun[0]
+put()
+pass_ms(500)
+seen = []
+for ms in (29_500, 1000, 299_000, 1000, 3_600_000):
+    pass_ms(ms)
+    seen.append(begun[0])
+show([never_heard, link.received, seen, link.counters()["deaf"], repr(link.error)])
+"""
+    )
+    with Air() as air:
+        never_heard, received, seen, deaf, error = run(board, code, air)
+    assert (never_heard, received) == (0, 1), "who is alone from the start has nothing to miss"
+    assert seen[:4] == [0, 1, 1, 2], "after half a minute, then after five"
+    assert seen[4] == 2 + 12 and deaf == seen[4] and error == "None"
+
+
+def test_a_radio_that_hears_again_is_given_as_little_time_as_at_first(board):
+    code = (
+        LINK.replace("bytearray(46)", "link.receive_buffer()")
+        + PUT
+        + """
+heard = []
+for _ in range(3):
+    put()
+    pass_ms(400_000)
+    heard.append([link.received, link.counters()["deaf"]])
+show(heard)
+"""
+    )
+    with Air() as air:
+        heard = run(board, code, air)
+    assert heard == [[1, 2], [2, 4], [3, 6]], "after half a minute each time, by a radio that was begun anew"

@@ -5,9 +5,10 @@ board's supervisor sets (tools/swarm/rig/virtual_board.py); a board knows nothin
 
 There is no interrupt on a host. The launcher arms a 2 ms alarm and a signal per datagram; each wakes the waiting
 prompt, and the wake-up calls `run()`, which does the work of the interrupts: it empties the radio and starts the
-callbacks. Callbacks wait in a queue as deep as `micropython.schedule`'s is on the esp32 and rp2 ports. The unix port's
-own queue is not used for them, because it runs one entry a wake-up, which would add 2 ms to each: a delay no device
-has.
+callbacks. What the radio schedules wakes nobody, as on an ESP32 (MICROPY_SCHED_HOOK_SCHEDULED is not defined there): at
+an idle prompt, and while asyncio's loop waits, it runs with the next callback of a timer. Callbacks wait in a queue as
+deep as `micropython.schedule`'s is on the esp32 and rp2 ports. The unix port's own queue is not used for them, because
+it runs one entry a wake-up, which would add 2 ms to each: a delay no device has.
 """
 
 import os
@@ -127,6 +128,7 @@ class _Air:
 air = _Air()
 
 _queue = []
+_woken = False  # by a callback in the queue
 lost_callbacks = 0
 _polls = []  # functions that look for work at each wake-up, such as the timers
 _supervisor = None  # file of requests to the supervisor, one letter each
@@ -136,13 +138,15 @@ SEND_INTERRUPT = b"\x03"  # send the interrupt (Ctrl-C) once more
 RESET = b"R"  # a program has asked for it
 
 
-def schedule(function, argument):
-    """Queue a soft interrupt callback; False, and the callback is lost, when SCHEDULER_DEPTH wait already."""
-    global lost_callbacks
+def schedule(function, argument, wakes=True):
+    """Queue a soft interrupt callback, for when somebody wakes if it does not itself; False, and the callback is lost,
+    when SCHEDULER_DEPTH wait already."""
+    global lost_callbacks, _woken
     if len(_queue) >= SCHEDULER_DEPTH:
         lost_callbacks += 1
         return False
     _queue.append((function, argument))
+    _woken = _woken or wakes
     return True
 
 
@@ -155,31 +159,34 @@ def _print_exception(error):
     sys.print_exception(error)
 
 
-def run():
-    """Do what interrupts have asked for: take datagrams, look at the timers, run the queued callbacks one by one.
+def run(runs=True):
+    """Do what interrupts have asked for: take datagrams, look at the timers, run the queued callbacks one by one, where
+    a program runs or one of them has woken the chip.
 
     Callbacks do not nest, as on a device. An exception in one is printed and costs that callback only. A Ctrl-C that
     lands in what is hardware on a device, where it would have reached the program, is sent again.
     """
     # By return, since leaving a try block by its end is a jump, at which a Ctrl-C would be lost.
     try:
-        return _run()
+        return _run(runs)
     except KeyboardInterrupt:
         return ask_supervisor(SEND_INTERRUPT)
 
 
-def _run():
+def _run(runs):
+    global _woken
     for poll in _polls:
         poll()
     for _ in range(SCHEDULER_DEPTH):
         air.poll()
-        if not _queue:
+        if not _queue or not (runs or _woken):
             break
         function, argument = _queue.pop(0)
         try:
             function(argument)
         except BaseException as error:  # noqa: BLE001 - the device prints whatever a callback raises
             _print_exception(error)
+    _woken = _woken and bool(_queue)
 
 
 def ask_supervisor(request):

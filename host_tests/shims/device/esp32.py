@@ -1,4 +1,5 @@
-"""`esp32` of a virtual board, as far as the firmware needs it: NVS after ports/esp32, kept in a file.
+"""`esp32` of a virtual board, as far as the firmware needs it: NVS after ports/esp32, kept in a file, and what
+ESP-IDF's heaps have free (modesp32.c, esp32_idf_heap_info), which is what a test makes it.
 
 Values that were set are seen at once and are on flash after commit(): a power cut before it loses them.
 """
@@ -6,6 +7,10 @@ Values that were set are seen at once and are on flash after commit(): a power c
 import json
 import os
 
+HEAP_DATA = 4  # MALLOC_CAP_8BIT, which external memory has as well
+HEAP_EXEC = 1
+
+_heaps = [(7288, 1200, 1152, 1060), (168184, 41000, 31744, 38244), (4194304, 4100000, 4063232, 4000000)]
 _FILE = "nvs.flash"
 _NOT_FOUND = 0x1102
 _KEY_TOO_LONG = 0x1109
@@ -22,6 +27,11 @@ def _stored():
             return json.load(file)
     except OSError:
         return {}
+
+
+def idf_heap_info(capabilities):
+    """[(bytes in all, free, in the largest free piece, free at least since power came), ...] of ESP-IDF's heaps."""
+    return [heap for heap in _heaps if capabilities == HEAP_DATA]
 
 
 class NVS:

@@ -1,13 +1,26 @@
-"""`network` of a virtual board, as far as ESP-NOW needs it: WLAN without an access point, after ports/esp32.
+"""`network` of a virtual board, as far as the links need it: WLAN, after ports/esp32.
 
 The radio outlives a soft reset in whatever state it was left, as on the device.
+
+The access point is the file access_point in the folder above the board's: its name in the first line, its password in
+the second. While it is there, boards on this host can join it, and their datagrams go over loopback, whose network's
+broadcast address reaches every socket. A station that has lost it does not join again by itself, as on an RP2040
+(extmod/network_cyw43.c), and keeps to itself what it failed of until it has joined, as on an ESP32.
 """
+
+import time
 
 import _chip
 
 STA_IF = 0
 AP_IF = 1
 STAT_IDLE = 1000
+STAT_CONNECTING = 1001
+STAT_GOT_IP = 1010
+STAT_NO_AP_FOUND = 201
+STAT_WRONG_PASSWORD = 202
+_ACCESS_POINT = "../access_point"
+_JOIN_MS = 300  # a real one takes seconds
 _CHANNELS = 11  # of a radio whose country is not set
 
 _UNKNOWN = "unknown config param"
@@ -32,24 +45,56 @@ class WLAN:
             WLAN._interfaces[interface] = self
             self._id = interface
             self._active = False
+            self._wanted = None  # name and password of the access point that is to be joined
+            self._status = STAT_IDLE
+            self._joins_ms = 0  # when it will have tried
 
     def active(self, is_active=None):
         """Whether the interface is up; with an argument, bring it up or down."""
         if is_active is not None and bool(is_active) != self._active:
             self._active = bool(is_active)
+            self._wanted = None
+            self._status = STAT_IDLE
             _retune()
         return self._active
 
+    def connect(self, ssid, key=None):
+        """Begin to join an access point."""
+        if not self._active:
+            raise OSError("Wifi Not Started")
+        self._wanted = [ssid, key.decode() if isinstance(key, bytes) else key or ""]
+        if self._status == STAT_IDLE:
+            self._status = STAT_CONNECTING
+        self._joins_ms = time.ticks_add(time.ticks_ms(), _JOIN_MS)
+
     def disconnect(self):
-        """Leave the access point: there is none, so this only fails when WiFi is down, as on the device."""
+        """Leave the access point; this only fails when WiFi is down, as on the device."""
         if not any_active():
             raise OSError("Wifi Not Started")
+        self._wanted = None
+        self._status = STAT_IDLE
 
     def isconnected(self):
-        return False
+        """Whether the station has joined, and has an address."""
+        return self.status() == STAT_GOT_IP
 
     def status(self, *_):
-        return STAT_IDLE
+        """How joining went."""
+        if self._wanted and time.ticks_diff(time.ticks_ms(), self._joins_ms) >= 0:
+            there = _access_point()
+            if there == self._wanted:
+                self._status = STAT_GOT_IP
+            else:
+                same = there and there[0] == self._wanted[0]
+                self._status = STAT_WRONG_PASSWORD if same else STAT_NO_AP_FOUND
+                self._wanted = None
+        return self._status
+
+    def ifconfig(self):
+        """Address, mask, gateway and name server of the network: the host's own."""
+        if self.isconnected():
+            return ("127.0.0.1", "255.0.0.0", "127.0.0.1", "0.0.0.0")
+        return ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
 
     def config(self, *args, **kwargs):
         """Get one parameter by name, or set some: mac, channel, pm, txpower, reconnects."""
@@ -88,6 +133,15 @@ class WLAN:
 
 _channel = 1
 _pm = WLAN.PM_PERFORMANCE
+
+
+def _access_point():
+    """Name and password of the access point, or None while there is none."""
+    try:
+        with open(_ACCESS_POINT) as file:
+            return file.read().split("\n")[:2]
+    except OSError:
+        return None
 
 
 def any_active():

@@ -25,12 +25,13 @@ import utime
 _QUIET_US = 250  # while a program runs, its VM offers to run callbacks all the time: this often is enough
 
 
-def _skip():
+def _skip(_):
     pass
 
 
 _work = (_skip, _chip.run)
 _last = [0]
+_skipped = [0]  # offers since then: while a prompt or a loop waits there are none
 
 
 def _wake(_):
@@ -40,7 +41,9 @@ def _wake(_):
     now = utime.ticks_us()
     due = now - _last[0] >= _QUIET_US
     _last[0] = _last[0] + (now - _last[0]) * due
-    _work[due]()
+    runs = _skipped[0] > 0
+    _skipped[0] = (_skipped[0] + 1) * (1 - due)
+    _work[due](runs)
 
 
 def _start(name):

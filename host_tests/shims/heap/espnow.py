@@ -1,32 +1,8 @@
-"""`espnow` as far as it takes heap: one ring of rxbuf bytes (ports/esp32/modespnow.c, recv_buffer), and the peers."""
+"""`espnow` as far as it takes heap: a buffer for those who bring none (ports/esp32/modules/espnow.py)."""
 
-MAX_DATA_LEN = 250
+from _espnow import *  # noqa: F403 - as there
+from _espnow import MAX_DATA_LEN, ESPNowBase
 
 
-class ESPNow:
-    peers_table = {}
-
-    def any(self):
-        return False
-
-    def active(self, on):
-        if on:
-            self.ring = bytearray(self.size)
-
-    def config(self, rxbuf):
-        self.size = rxbuf
-
-    def add_peer(self, mac):
-        self.peers = {mac: [0, 0]}
-
-    def irq(self, callback):
-        self.callback = callback
-
-    def send(self, mac, data, sync):
-        return True
-
-    def recvinto(self, packet, wait):
-        return 0
-
-    def stats(self):
-        return (0, 0, 0, 0, 0)
+class ESPNow(ESPNowBase):
+    _data = [None, bytearray(MAX_DATA_LEN)]

@@ -2,7 +2,7 @@
 
 from time import sleep_ms, sleep_us, ticks_add, ticks_diff, ticks_ms, ticks_us
 
-import espnow
+import _espnow
 import network
 from micropython import const, heap_lock, heap_unlock
 
@@ -13,14 +13,16 @@ _PACKET_OVERHEAD = const(14)  # what the receive ring keeps with each packet
 _BURST = const(24)  # frames that may come between two calls of receive() in a large swarm
 # At 1 Mbit/s: long preamble, then 43 bytes of headers and checksum around the frame, a microsecond a bit.
 _AIR_US = const(192 + 43 * 8)
-_REPORT_US = const(250)  # at most what the radio's report that a frame has left comes late
-_WAIT_US = const(10_000)  # a report that took longer was not waited for all the time
+_REPORT_US = const(250)  # what the radio's report that a frame has left mostly comes late at most
+_SURE_US = const(3_500)  # a frame that may have waited longer is not known well enough when it left
 _MS_MASK = const(0x3FFFFFFF)  # of ticks_ms
 _WAITED_MS = const(500_000)  # about as far back as ticks_us can tell
 _START_MS = const(1000)  # the radio is up long before that, or not at all
 _WRITE_US = const(50)  # in which the other core has put a packet into the ring whose first byte was seen
 _STRANGERS = const(8)  # whose addresses the radio keeps beside the members', at 80 bytes each
 _DEAF_MS = const(50)  # at least between two times that the ring is begun anew
+_SILENCE_MS = const(30_000)  # that no settled swarm keeps, in which somebody speaks twice in 2 s
+_LATER_MS = const(300_000)  # and as long as nothing comes the radio begins anew each five minutes
 
 
 def reset_wifi(channel):
@@ -55,12 +57,10 @@ class EspNowLink:
     def __init__(self, config, board):
         members = len(config["members"])
         self._station = reset_wifi(config["channel"])
-        self._radio = espnow.ESPNow()
+        self._radio = _espnow.ESPNowBase()  # espnow.ESPNow has buffers beside it that nobody needs here
         self._radio.active(False)  # the ring is made when it becomes active, in the size set before
         self._radio.config(
-            rxbuf=_PACKET_OVERHEAD
-            + espnow.MAX_DATA_LEN
-            + min(max(members, 4), _BURST) * (_PACKET_OVERHEAD + max_length(members))
+            rxbuf=_PACKET_OVERHEAD + self.mtu + min(max(members, 4), _BURST) * (_PACKET_OVERHEAD + max_length(members))
         )
         self._radio.active(True)
         self._radio.add_peer(BROADCAST)
@@ -68,17 +68,17 @@ class EspNowLink:
         self._senders = self._radio.peers_table  # type: ignore[attr-defined]
         self._most_senders = members + _STRANGERS
         self._callback = None
-        self._begun_ms = ticks_add(ticks_ms(), -_DEAF_MS)
+        self._begun_ms = self._heard_ms = ticks_add(ticks_ms(), -_DEAF_MS)
+        self._silence_ms = _SILENCE_MS
         self._reports = True
-        self._sending = None
         self._views = {}
         self.sent_us = ticks_us()
-        self.sent = self.received = self.send_errors = self.receive_errors = 0
+        self.sent = self.received = self.send_errors = self.receive_errors = self.deaf = 0
         self.error = None
 
     def receive_buffer(self):
-        """A buffer for receive(): a foreign packet that does not fit would put the ring out of step."""
-        return bytearray(espnow.MAX_DATA_LEN)
+        """A buffer for receive(): MicroPython up to 1.28 takes no other length. A foreign packet may be longer."""
+        return bytearray(self.mtu)
 
     def on_receive(self, callback):
         """Have callback(radio) called soon after a frame has come; a full scheduler may lose the call."""
@@ -97,13 +97,11 @@ class EspNowLink:
             return True
 
     def send(self, buffer, length):
-        """Broadcast the first length bytes of a bytearray. Returns the ticks_us at which the transmission began, which
-        the radio's report tells when it is waited for, else when the radio was given the frame, which it may have kept
-        for some milliseconds. An error of the radio is counted and kept in error; then None.
+        """Broadcast the first length bytes of a bytearray, the same one each time. Returns the ticks_us at which the
+        transmission began, or None where that is not known: it was after the call and before the radio's report, which
+        mostly comes at once, and may come late. So what is told is too late by at most what lies between, and nothing
+        where that is long; where there are no reports it is the call. An error is counted and kept in error.
         """
-        if buffer is not self._sending:
-            self._sending = buffer
-            self._views = {}
         if length not in self._views:
             # A view for each of the few lengths that frames have, made once: a new one takes memory.
             self._views[length] = memoryview(buffer)[:length]
@@ -117,8 +115,8 @@ class EspNowLink:
             self.error = error
             return None
         self.sent += 1
-        left_us = ticks_add(ticks_us(), -(_AIR_US + 8 * length + _REPORT_US))
-        return left_us if 0 < ticks_diff(left_us, given_us) < _WAIT_US else given_us
+        waited_us = ticks_diff(ticks_us(), given_us) - _AIR_US - 8 * length
+        return ticks_add(given_us, max(waited_us - _REPORT_US, 0)) if waited_us < _SURE_US else None
 
     def receive(self, buffer):
         """Take the next frame that has come into buffer; returns its length, or 0 when there is none.
@@ -126,22 +124,31 @@ class EspNowLink:
         sent_us is then the latest ticks_us at which its transmission can have begun.
         """
         self._packet[1] = buffer
+        length = 0
         try:
-            if not self._radio.any():
+            if self._radio.any():
+                sleep_us(_WRITE_US)
+                length = self._take(buffer)
+            elif not self.received or ticks_diff(ticks_ms(), self._heard_ms) < self._silence_ms:
                 return 0
-            sleep_us(_WRITE_US)
-            length = self._take(buffer)
+            else:
+                self.deaf += 1
+                self._silence_ms = _LATER_MS
         except ValueError:
-            length = 0
+            if not self._radio.any():  # later versions have emptied it
+                self.receive_errors += 1
+                return 0
         except OSError as error:  # somebody has turned the radio off
             self.error = error
-            length = 0
+        now = ticks_ms()
         if not length:
-            self._begin_anew()
+            self._begin_anew(now)
             return 0
         self.received += 1
+        self._heard_ms = now
+        self._silence_ms = _SILENCE_MS
         # It came before the end of the millisecond that the radio noted, however late it is read.
-        waited_ms = min(max(ticks_diff(ticks_ms(), self._packet[3] & _MS_MASK) - 1, 0), _WAITED_MS)
+        waited_ms = min(max(ticks_diff(now, self._packet[3] & _MS_MASK) - 1, 0), _WAITED_MS)
         self.sent_us = ticks_add(ticks_us(), -(_AIR_US + 8 * length + 1000 * waited_ms))
         return length
 
@@ -168,15 +175,16 @@ class EspNowLink:
             pass  # a known sender's, whose time took the memory: the next stranger's
         return len(buffer)
 
-    def _begin_anew(self):
-        """Empty a ring that is out of step, and turn on a radio that is off.
+    def _begin_anew(self, now):
+        """Empty a ring that is out of step, turn on a radio that is off, and have one that has gone deaf begin anew.
 
         Up to MicroPython 1.28 a ring stays out of step, and every frame after it is lost: from IDF 5.4 the radio also
         hands over packets whose length is more than the byte that is kept of it, and a packet may be half written.
+        Where ESP-IDF's own heap runs out a radio hears nothing more, and says nothing of it (micropython#18224).
         """
-        if ticks_diff(ticks_ms(), self._begun_ms) < _DEAF_MS:
+        if ticks_diff(now, self._begun_ms) < _DEAF_MS:
             return
-        self._begun_ms = ticks_ms()
+        self._begun_ms = self._heard_ms = now
         self.receive_errors += 1
         try:
             self._radio.active(False)
@@ -187,17 +195,18 @@ class EspNowLink:
             self.error = error
 
     def counters(self):
-        """The link's counters, as a dict; dropped: by a full ring; receive_errors: rings begun anew."""
+        """The link's counters, as a dict; dropped: by a full ring; receive_errors: rings emptied or begun anew; deaf:
+        those of them after a silence."""
         return {
             "sent": self.sent,
             "received": self.received,
             "send_errors": self.send_errors,
             "receive_errors": self.receive_errors,
+            "deaf": self.deaf,
             "dropped": self._radio.stats()[4],
         }
 
     def close(self):
         """Turn the radio off."""
-        self._radio.irq(None)
         self._radio.active(False)
         self._station.active(False)

@@ -1,4 +1,4 @@
-"""What a member's board is given: library, firmware, board data, sensor, configuration, key; compiled for that board.
+"""What a member's board is given: library, firmware, board data, sensor, configuration, key, password; compiled for it.
 
 Compiled without line numbers (-O3): that saves 1.8 KB of the library's 24 KB of flash, and heap with it, and its errors
 are made to be understood by their text. The sensor is compiled with them, since it is the user's own: an error in it
@@ -27,6 +27,7 @@ from swarm.paths import FIRMWARE, LIB
 from swarm.serial.strip import parse
 
 MAIN = FIRMWARE / "main.py"
+SETTINGS = ("faction.json", "faction.key", "faction.wifi")
 _APART = ("main.py", "boot.py", SENSOR)  # of firmware/: what is not a plain part of a version
 
 _OPTIMISED, _WITH_LINES = 3, 0  # mpy-cross -O: 3 leaves line numbers out
@@ -140,6 +141,8 @@ def build(project: Project, member: Member, target: Target, from_source: bool = 
     made["faction.json"] = (json.dumps(project.config_for(member)) + "\n").encode()
     if not project.open:
         made["faction.key"] = (project.key().hex() + "\n").encode()
+    if "udp" in member.talks:
+        made["faction.wifi"] = project.wifi() + b"\n"
     return made
 
 
@@ -164,7 +167,7 @@ def ours() -> frozenset[str]:
 def is_ours(path: str) -> bool:
     """Whether a file of a version is the node's own code, and no driver, description or sensor of the user's."""
     name = path.partition("/")[0].partition(".")[0]
-    return name in ours() - {"sensor", "application"} and path not in ("faction.json", "faction.key")
+    return name in ours() - {"sensor", "application"} and path not in SETTINGS
 
 
 @lru_cache(maxsize=1)

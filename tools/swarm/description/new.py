@@ -1,4 +1,4 @@
-"""A new swarm: the text of its swarm.toml, and both files, swarm.toml and swarm.key, on the disk."""
+"""A new swarm: the text of its swarm.toml, and that, its key and its WiFi's password on the disk."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ def render(name: str, members: list[Member], settings: dict[str, int | str | Non
         # What the members decide by default stays a comment, so that it goes on following them.
         chosen = value is not None or standard is not None
         lines.append(f"{written if chosen else '# ' + written:<24} # {meaning}")
+    if settings.get("ssid") is not None:
+        ssid = f"ssid = {_quoted(str(settings['ssid']))}"
+        lines.append(f"{ssid:<24} # WiFi network of the link udp; its password is in the file that ends in .wifi")
     if is_open:
         lines.append(f"{'open = true':<24} # no key: anyone may take part")
     lines += [
@@ -62,30 +65,33 @@ def _quoted(text: str) -> str:
     return tomlkit.string(text).as_string()
 
 
-def write(described: Project, text: str) -> None:
+def write(described: Project, text: str, password: str | None = None) -> None:
     """Write a new swarm's file, and a new key unless the swarm is open, into a folder that is made where it is missing.
 
-    described: the swarm that the text describes. FileExistsError when one of the files is there already, else OSError.
+    described: the swarm that the text describes; password: of its WiFi, None for none to be written. FileExistsError
+    when one of the files is there already, else OSError.
     """
+    held = {} if described.open else {described.key_path: secrets.token_hex(_KEY_BYTES)}
+    if password is not None:
+        held[described.wifi_path] = password
     described.path.parent.mkdir(parents=True, exist_ok=True)
-    for taken in (described.path, described.key_path):
+    for taken in (described.path, *held):
         if taken.exists():
             raise FileExistsError(
                 f"{taken}: is there already and stays as it is: edit it, or move it away, or name another folder"
             )
-    if described.open:
-        writable.write_atomically(described.path, text)
-    else:
-        _write_both(described.path, text, described.key_path)
+    _write_all(described.path, text, held)
+    if described.uses_wifi:
+        _ignore(described.wifi_path)  # also one that is still to be written
 
 
-def _write_key(path: Path) -> None:
-    """Write a new key, for its owner's eyes only. FileExistsError when there is a file already."""
+def _write_secret(path: Path, secret: str) -> None:
+    """Write a secret, for its owner's eyes only. FileExistsError when there is a file already."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o600)  # a umask may have taken the owner's own permissions
-            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+            file.write(secret + "\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -93,25 +99,29 @@ def _write_key(path: Path) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def _write_both(path: Path, text: str, key_path: Path) -> None:
-    """The key first: a swarm.toml never lies there without the key that it speaks of, nor a key without it."""
-    _write_key(key_path)
+def _write_all(path: Path, text: str, held: dict[Path, str]) -> None:
+    """The secrets first: a swarm.toml never lies there without the key that it speaks of, nor a key without it."""
+    written: list[Path] = []
     try:
-        _ignore(key_path)
+        for secret_path, secret in held.items():
+            _write_secret(secret_path, secret)
+            written.append(secret_path)
+            _ignore(secret_path)
         writable.write_atomically(path, text)
     except BaseException:
-        key_path.unlink()
+        for secret_path in written:
+            secret_path.unlink()
         raise
 
 
-def _ignore(key_path: Path) -> None:
-    """Have git leave the key alone, where the folder is in a checkout."""
-    folder = key_path.resolve().parent
+def _ignore(secret: Path) -> None:
+    """Have git leave a secret alone, where the folder is in a checkout."""
+    folder = secret.resolve().parent
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return
     ignore = folder / ".gitignore"
     held = readable.read(ignore) if ignore.exists() else b""  # in whatever encoding
-    line = os.fsencode(f"/{key_path.name}")
+    line = os.fsencode(f"/{secret.name}")
     if line not in held.splitlines():
         separator = b"" if not held or held.endswith(b"\n") else b"\n"
         mode = stat.S_IMODE(ignore.stat().st_mode) if held else 0o644

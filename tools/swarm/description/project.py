@@ -1,4 +1,4 @@
-"""The swarm's description on the host: swarm.toml, and swarm.key beside it.
+"""The swarm's description on the host: swarm.toml, and beside it swarm.key, and swarm.wifi where members use WiFi.
 
 This is the one place that turns a swarm.toml into what its boards are given. A file, briefly:
 
@@ -15,6 +15,8 @@ This is the one place that turns a swarm.toml into what its boards are given. A 
     links = ["espnow"]        # left out: the board's own choice
 
 `open = true` says that the swarm has no key. Otherwise the key is in the file of the same name that ends in .key.
+`ssid = "roof"` names the WiFi network that members with the link udp join. Its password is in the file that ends in
+.wifi, which is empty for a network without one.
 
     project = load("swarm.toml")
     for member in project.members:
@@ -23,9 +25,7 @@ This is the one place that turns a swarm.toml into what its boards are given. A 
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -34,18 +34,14 @@ import tomlkit
 from serial.tools import list_ports
 from tomlkit.exceptions import ParseError, TOMLKitError
 
-from swarm import boards
 from swarm.description import rules
+from swarm.description.error import ProjectError
+from swarm.description.secret import read_key, read_wifi
 from swarm.device import config as device_config
 from swarm.device.config import DEMONSTRATION_KEY
 from swarm.output import readable, writable
 
 FILE = "swarm.toml"
-_OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
-
-
-class ProjectError(Exception):
-    """A swarm.toml, its key or a port cannot be used. Each line of the message names file, key, value and remedy."""
 
 
 @dataclass
@@ -58,6 +54,11 @@ class Member:
     serial: str | None = None  # USB serial number; goes before port
     hardware: str | None = None  # machine.unique_id() in hexadecimal
     links: list[str] | None = None  # names of links; None: those of the board's board.py
+
+    @property
+    def talks(self) -> list[str]:
+        """The links that it has."""
+        return rules.links_of(self.board, self.links)
 
 
 @dataclass
@@ -73,6 +74,8 @@ class Project:
     on_timeout: str = "retry"  # or halt
     channel: int = rules.default("channel")  # of ESP-NOW, 1 ... 14
     baud: int = rules.default("baud")  # of the uart link
+    ssid: str | None = None  # the WiFi network of the udp link
+    udp_port: int = rules.default("udp_port")
     trace: int = rules.default("trace")  # transitions a board keeps
     watchdog_ms: int = rules.default("watchdog_ms")  # 0: none
     open: bool = False  # no key of its own: anyone may take part
@@ -115,6 +118,26 @@ class Project:
         """The swarm's 16 bytes, those of the published demonstration key when it is open. ProjectError as read_key."""
         return DEMONSTRATION_KEY if self.open else read_key(self.key_path)
 
+    @property
+    def wifi_path(self) -> Path:
+        """Where the WiFi's password is, where members use WiFi."""
+        return self.path.with_suffix(".wifi")
+
+    @property
+    def uses_wifi(self) -> bool:
+        """Whether members have the link udp."""
+        return any("udp" in member.talks for member in self.members)
+
+    def wifi(self) -> bytes:
+        """The WiFi's password, empty for a network without one. ProjectError as read_wifi."""
+        return read_wifi(self.wifi_path)
+
+    def check_secrets(self) -> None:
+        """Raise ProjectError when the key or the WiFi's password is missing, or is none."""
+        self.key()
+        if self.uses_wifi:
+            self.wifi()
+
     def digest(self) -> str:
         """Eight digits for name, members and quorum; nodes with different ones do not hear each other."""
         return device_config.digest(self.name, self.ids, self.required).hex()
@@ -137,6 +160,8 @@ class Project:
             made["links"] = member.links
         if not self.open:
             made["locked"] = True
+        if "udp" in member.talks:
+            made |= {"ssid": self.ssid, "udp_port": self.udp_port}
         try:
             device_config.check(dict(made), member.hardware)
         except ValueError as error:  # of fields that were changed since load()
@@ -178,9 +203,7 @@ def _put(table, values: Project | Member, keys) -> None:
 
 def default_lead_ms(members: list[Member], baud: int) -> int:
     """Milliseconds from the first conclusion to the first sample of these members, by their number and links."""
-    links = {link for member in members for link in member.links or ()}
-    for board in {member.board for member in members if not member.links}:
-        links.update(boards.pins(board)["LINKS"])
+    links = {link for member in members for link in member.talks}
     imin_ms = max(device_config.imin_ms(link, len(members), baud) for link in links)
     return device_config.default_lead_ms(len(members), imin_ms)
 
@@ -215,33 +238,6 @@ def parse(text: str, path: Path) -> Project:
         # As the boards do: a radio's address is often written with colons.
         member.hardware = member.hardware and re.sub("[:-]", "", member.hardware).lower()
     return Project(**given, members=members, path=path, _document=document)
-
-
-def read_key(path: Path) -> bytes:
-    """The 16 bytes of a key file.
-
-    ProjectError, which never shows what the file holds, when it is missing, may be read by others, is not 32
-    hexadecimal digits, or holds the demonstration key that everybody knows.
-    """
-    try:
-        text = readable.read(path).decode("ascii", "replace").strip()
-        mode = path.stat().st_mode
-        if os.name == "posix" and mode & _OTHERS_MAY:
-            raise ProjectError(f"{path}: mode {stat.S_IMODE(mode):04o} lets others use it: type `chmod 600 {path}`")
-    except OSError as error:
-        raise ProjectError(
-            f"{path}: the swarm's key cannot be read ({error.strerror}): put the file back, or `swarm init` in another "
-            "folder makes a new one; a swarm without a key says `open = true`"
-        ) from None
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        key = b""
-    if len(key) != len(DEMONSTRATION_KEY) or len(text) != 2 * len(key):
-        raise ProjectError(f"{path}: not 32 hexadecimal digits: put the swarm's key back, or make a new swarm's")
-    if key == DEMONSTRATION_KEY:
-        raise ProjectError(f"{path}: this is the demonstration key, which is published: write `open = true`, or a key")
-    return key
 
 
 def port_of(member: Member) -> str:

@@ -16,8 +16,8 @@ from swarm.device import config as device_config
 
 # Names of swarm.toml where a board's faction.json has others.
 _ON_BOARD = {"name": "swarm", "quorum": "required"}
-NUMBERS = ("quorum", "deadline_ms", "lead_ms", "linger_ms", "channel", "baud", "trace", "watchdog_ms")
-KEYS = ("name", *NUMBERS, "on_timeout", "open", "member")
+NUMBERS = ("quorum", "deadline_ms", "lead_ms", "linger_ms", "channel", "baud", "udp_port", "trace", "watchdog_ms")
+KEYS = ("name", *NUMBERS, "on_timeout", "ssid", "open", "member")
 MEMBER_KEYS = ("id", "board", "port", "serial", "hardware", "links")
 _KEY = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 _TABLE = re.compile(r"\s*\[\[?\s*[\"']?([A-Za-z0-9_-]+)")
@@ -65,6 +65,8 @@ class Mistakes:
         shown = "missing" if value is None else json.dumps(value, ensure_ascii=False, default=str)
         if _KEY.search(shown):
             shown = "not shown, since it looks like a key"
+        if "pass" in key.lower():
+            shown = "not shown, since it looks like a password"
         self._found.append((line or 0, f"{where}: {key}: {shown}: {remedy}"))
 
     @property
@@ -91,8 +93,9 @@ def check(given: dict[str, Any], mistakes: Mistakes) -> None:
     _check_ports(members, mistakes)
     if not mistakes.messages:
         _check_reach(members, mistakes)
+        _check_wifi(given, members, mistakes)
     ids = _check_ids(members, mistakes)
-    for key in ("name", *NUMBERS, "on_timeout"):
+    for key in ("name", *NUMBERS, "on_timeout", "ssid"):
         if key in given or key == "name":
             value = given.get(key)
             if key != "quorum" or ids:
@@ -200,9 +203,22 @@ def _check_ports(members: list[dict[str, Any]], mistakes: Mistakes) -> None:
             owners[key, value] = member.get("id")
 
 
+def links_of(board: str, links: list[str] | None) -> list[str]:
+    """The links of a member with that board: those that are listed, else the board's own."""
+    return links or list(boards.pins(board)["LINKS"])
+
+
+def _check_wifi(given: dict[str, Any], members: list[dict[str, Any]], mistakes: Mistakes) -> None:
+    """A link over WiFi needs to know the network."""
+    for member in members:
+        if "ssid" not in given and "udp" in links_of(member["board"], member.get("links")):
+            mistakes.add("ssid", None, f"member {member['id']} has udp: write the name of the WiFi network to join")
+            return
+
+
 def _check_reach(members: list[dict[str, Any]], mistakes: Mistakes) -> None:
     """Members that share no link with the others, directly or through members with several, can never be heard."""
-    links = [set(member.get("links") or boards.pins(member["board"])["LINKS"]) for member in members]
+    links = [set(links_of(member["board"], member.get("links"))) for member in members]
     reached = set(links[0])
     while any(one & reached and not one <= reached for one in links):
         reached |= set().union(*(one for one in links if one & reached))

@@ -30,11 +30,15 @@ _config = _import_config()
 check = _config.check
 NUMBERS = _config.NUMBERS
 
+_UDP_IMIN_MS = 128  # longer than from one beacon of an access point to the next
+
 __all__ = ["DEMONSTRATION_KEY", "MAX_MEMBERS", "NUMBERS", "check", "default_lead_ms", "digest", "imin_ms"]
 
 
 def imin_ms(link: str, members: int, baud: int) -> int:
     """What a link of that name asks for as Trickle's shortest interval; on a board its class in faction.links tells."""
+    if link == "udp":
+        return _UDP_IMIN_MS
     if link != "uart":
         return IMIN_MS
     frame = max_length(members) + 2  # with what COBS adds

@@ -65,10 +65,17 @@ class _OfSwarm(Words):
             what, _, remedy = self.own_error.rpartition(": ")
             yield Finding("own code", None, None, what, "boards cannot be compared with it or deployed", remedy)
         try:
-            self.swarm.key()
+            self.swarm.check_secrets()
         except ProjectError as error:
             what, _, remedy = str(error).rpartition(": ")
-            yield Finding("key file", None, None, what, "boards cannot be compared with it or deployed", remedy)
+            yield Finding(
+                "key file" if str(self.swarm.key_path) in what else "password file",
+                None,
+                None,
+                what,
+                "boards cannot be compared with it or deployed",
+                remedy,
+            )
 
     def of_pairs(self) -> Iterator[Finding]:
         """What is wrong between boards: one id twice, a session number below the one that others know."""

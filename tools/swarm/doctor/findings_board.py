@@ -14,11 +14,13 @@ from swarm.doctor.finding import Finding, ids, listed, some
 from swarm.doctor.findings_application import APPLICATION_ERROR, NOT_STARTED
 from swarm.doctor.findings_own import OfOwnCode
 from swarm.doctor.findings_precedence import OfPrecedence
+from swarm.doctor.findings_radio import OfRadio
+from swarm.doctor.findings_wifi import WIFI_ERROR, OfWifi
 from swarm.flash import cache
 from swarm.serial.port import BoardError
 
 
-class OfBoard(OfOwnCode, OfPrecedence):
+class OfBoard(OfOwnCode, OfPrecedence, OfRadio, OfWifi):
     """Findings about one board at a time, whatever the others say."""
 
     def of(self, board: Board) -> Iterator[Finding]:
@@ -130,7 +132,7 @@ class OfBoard(OfOwnCode, OfPrecedence):
         elif "sensor.py" in what:
             what = what.removesuffix(": mend it, then deploy again")
             remedy = self.mend_sensor(board, what)
-        elif re.search(r"faction\.(json|key)|session", what):
+        elif re.search(r"faction\.(json|key|wifi)|session", what):
             remedy = self.deploy_board(board)
         return self.at(board, "not started", what, why, remedy)
 
@@ -191,6 +193,8 @@ class OfBoard(OfOwnCode, OfPrecedence):
                 f"{status['required']} must be ready before it samples",
                 f"look at {listed(status['missing'])}: power, sensor, distance, wires",
             )
+        yield from self.of_wifi(board, status)
+        yield from self.of_radio(board, status["links"].get("espnow", {}))
         yield from self._of_errors(board, status)
 
     def _of_errors(self, board: Board, status: dict) -> Iterator[Finding]:
@@ -199,7 +203,8 @@ class OfBoard(OfOwnCode, OfPrecedence):
         own = [text for text in errors if text.startswith(APPLICATION_ERROR)]
         if own or status.get("application") == NOT_STARTED:
             yield self.of_own_error(board, own[-1] if own else f"an application.py that {NOT_STARTED}")
-        errors = [text for text in errors if text not in own and failure([text]) is None]
+        told = [*own, *(text for text in errors if text.startswith(WIFI_ERROR))]
+        errors = [text for text in errors if text not in told and failure([text]) is None]
         if errors:
             yield self.at(
                 board,
@@ -265,11 +270,21 @@ class OfBoard(OfOwnCode, OfPrecedence):
             )
         yield from self.of_own_files(board, wrong)
         same = board.status and (look["digest"], look["channel"]) == (self.swarm.digest(), self.swarm.channel)
-        if "faction.json" in wrong and same and board.key_fits is not False:  # of the key it is told already
+        if board.key_fits is False:
+            return  # of the key it is told already
+        if "faction.wifi" in wrong:
+            yield self.at(
+                board,
+                "password",
+                f"its WiFi password is another than in {self.swarm.wifi_path}",
+                "it joins no network with a wrong one",
+                self.deploy_board(board),
+            )
+        if "faction.json" in wrong and same:
             yield self.at(
                 board,
                 "configuration",
                 f"its faction.json is not what {self.swarm.path} says now",
-                "times, links or hardware ids differ",
+                "times, links, WiFi or hardware ids differ",
                 self.deploy_board(board),
             )

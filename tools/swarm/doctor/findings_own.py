@@ -14,7 +14,7 @@ from swarm.doctor.findings_application import APPLICATION_ERROR, OfApplication
 
 _SENSORS = {"sensor.mpy", SENSOR}
 _APPLICATIONS = {"application.mpy", APPLICATION}
-_TOLD = {"faction.json", "faction.key", *_SENSORS, *_APPLICATIONS}  # one by one
+_TOLD = {*payload.SETTINGS, *_SENSORS, *_APPLICATIONS}  # one by one
 _NO_MODULE = re.compile(r"no module named '([\w.]+)'")
 
 

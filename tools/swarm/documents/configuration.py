@@ -3,7 +3,7 @@
 python -m swarm.documents.configuration
 """
 
-from swarm.device.config import MAX_MEMBERS, NUMBERS, default_lead_ms
+from swarm.device.config import MAX_MEMBERS, NUMBERS, default_lead_ms, imin_ms
 
 _SMALL = 20  # members; up to so many the first sample's lead is the shortest
 
@@ -28,16 +28,23 @@ _KEYS = {
         "time from the first conclusion to the first sample",
         None,
         f"{default_lead_ms(_SMALL)}, and {default_lead_ms(_SMALL + 1) - default_lead_ms(_SMALL)} for each member "
-        f"beyond {_SMALL}; more on a slow `uart`",
+        f"beyond {_SMALL}; more on a slow `uart`, {default_lead_ms(_SMALL, imin_ms('udp', _SMALL, 0))} with `udp`",
     ),
     "linger_ms": ("time from this node's conclusion until it falls silent; 0: never",),
-    "links": ("how the board talks", "list of `espnow`, `uart`", "as its `board.py` says"),
+    "links": ("how the board talks", "list of `espnow`, `uart`, `udp`; not both radios", "as its `board.py` says"),
     "locked": ("whether the node starts with its `faction.key` only", "`true`, `false`", "`false`"),
     "channel": ("WiFi channel of `espnow`; a radio without a country refuses 12 and above",),
+    "ssid": (
+        "name of the WiFi network that `udp` joins; its password is in `faction.wifi`",
+        "text of 1 to 32 bytes",
+        "none",
+    ),
+    "udp_port": ("port of `udp`: swarms in one network do not disturb each other on ports of their own",),
     "baud": ("speed of `uart`",),
     "trace": ("transitions kept for `faction.trace()`, 6 bytes each",),
     "watchdog_ms": (
-        "reset the board when the node stands still for so long; 0: only in a call of your sensor that takes 8 s",
+        "reset the board when the node stands still for so long, at least 3000, since a radio may hold it for 2 s; "
+        "0: only in a call of your sensor that takes 8 s",
     ),
 }
 

@@ -158,7 +158,7 @@ def main() -> None:
         if not busy:  # a signal may come while the work of the last one is going on; callbacks do not nest
             busy = True
             try:
-                _chip.run()
+                _chip.run(runs=False)  # as if no program ran
             finally:
                 busy = False
 

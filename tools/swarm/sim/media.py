@@ -32,7 +32,7 @@ class Medium:
     in_range: for each place (0 ... n - 1) the bit set of places that hear it. weather.arrive() decides what becomes of
     a frame on its way to one hearer. hidden_wait_us: the longest random wait of the link itself between taking a frame
     and trying to send it; 0 also means that a board can tell whether the medium is free before it builds a frame.
-    busy_us counts the time on the air.
+    late_reports: the share of late ones of its reports that a frame has left. busy_us counts the time on the air.
     """
 
     GAP_US = 0  # a free medium is sent on this long after it has become free, and
@@ -40,12 +40,17 @@ class Medium:
     SLOTS = 1  # these slots later, drawn at random
     BYTE_US = 0  # of a line, which hands over byte by byte and not frame by frame
     SENSE_US = 0  # a transmission that began less than this ago is not sensed yet
-    DEPARTURE_US = 0  # behind a hidden wait, a board believes that its frame left up to this much earlier than it did
+    REPORT_US = 0  # behind a hidden wait, a board is told up to that much later that its frame has left,
+    LATE_US = 0  # or up to that much, by a share of late_reports,
+    SURE_US = 0  # and knows when that was if the frame cannot have waited for longer
 
-    def __init__(self, kernel: Kernel, in_range: list[int], weather, hidden_wait_us: int = 0) -> None:
+    def __init__(
+        self, kernel: Kernel, in_range: list[int], weather, hidden_wait_us: int = 0, late_reports: float = 0
+    ) -> None:
         self.kernel = kernel
         self.in_range = in_range
         self.hidden_wait_us = hidden_wait_us
+        self.late_reports = late_reports
         self.weather = weather
         self.busy_us = 0
         self._hearers: dict[int, list] = {}
@@ -85,11 +90,12 @@ class Medium:
     def send(self, board, frame: bytes, payload: Any) -> None:
         """Take a frame of a board that can send; it leaves after the hidden wait, when the medium is free."""
         self._pending.add(board)
+        now = self.kernel.now
         if self.hidden_wait_us:
             wait = self._random.randrange(self.hidden_wait_us + 1)
-            self.kernel.at(self.kernel.now + wait, self._try, board, board.life, frame, payload)
+            self.kernel.at(now + wait, self._try, board, board.life, frame, payload, now)
         else:
-            self._try(board, board.life, frame, payload)
+            self._try(board, board.life, frame, payload, now)
 
     def _backoff(self) -> int:
         return self.GAP_US + self.SLOT_US * self._random.randrange(self.SLOTS)
@@ -103,13 +109,13 @@ class Medium:
                 free = one.end
         return free
 
-    def _try(self, board, life: int, frame: bytes, payload: Any) -> None:
+    def _try(self, board, life: int, frame: bytes, payload: Any, given: int) -> None:
         if board.life != life:  # power was lost with the frame in the link
             self._pending.discard(board)
             return
         free = self._free_at(board.place)
         if free:
-            self.kernel.at(free + self._backoff(), self._try, board, life, frame, payload)
+            self.kernel.at(free + self._backoff(), self._try, board, life, frame, payload, given)
             return
         now = self.kernel.now
         place = board.place
@@ -121,20 +127,30 @@ class Medium:
         self._active.append(sent)
         self.busy_us += sent.end - now
         self.kernel.note("sends", board.number, frame)
-        self.kernel.at(sent.end, self._end, board, life, sent)
+        self.kernel.at(sent.end, self._end, board, life, sent, given)
 
-    def _end(self, board, life: int, sent: Transmission) -> None:
+    def _end(self, board, life: int, sent: Transmission, given: int) -> None:
         self._active.remove(sent)
-        self._pending.discard(board)
-        if board.life == life:
-            early_us = self._random.randint(0, self.DEPARTURE_US) if self.hidden_wait_us else 0
-            board.left(sent.start - early_us)
         disturbed = sent.disturbed
         for place in self._near[sent.sender]:
             if not disturbed >> place & 1:
                 for hearer in self._hearers.get(place, ()):
                     if hearer is not board:
                         self.weather.arrive(self, board, hearer, sent)
+        if not self.hidden_wait_us:
+            self._report(board, life, sent.start)
+        else:
+            tail = self._random.random() < self.late_reports
+            late = self._random.randint(0, self.LATE_US if tail else self.REPORT_US)
+            waited = sent.start + late - given  # as far as the board can tell
+            left = given + max(waited - self.REPORT_US, 0) if waited < self.SURE_US else None
+            self.kernel.at(sent.end + late, self._report, board, life, left)
+
+    def _report(self, board, life: int, left: int | None) -> None:
+        """Tell a board that its frame has left, and when, as far as it can know."""
+        self._pending.discard(board)
+        if board.life == life:
+            board.left(left)
         board.wake()
 
 
@@ -145,7 +161,9 @@ class Radio(Medium):
     SLOT_US = 20
     SLOTS = 32
     SENSE_US = 15
-    DEPARTURE_US = 250  # the margin that EspNowLink leaves for the radio's report to come late
+    REPORT_US = 250  # EspNowLink's, as the next but one
+    LATE_US = 4_000  # assumed: the WiFi task reports, and nothing in MicroPython's C bounds when
+    SURE_US = 3_500
 
     @staticmethod
     def airtime_us(length: int) -> int:
@@ -187,3 +205,82 @@ class Bus(Medium):
     def in_ring(length: int) -> int:
         """With COBS and the closing zero."""
         return length + 2
+
+
+class AccessPoint(Medium):
+    """UDP over a WiFi network: each frame goes to the access point, and from there in one broadcast to everybody.
+
+    There it waits for the next beacon, as it does while any client saves power, and all that wait leave one after the
+    other at 1 Mbit/s. On its way up it is acknowledged and repeated, so that none is lost there. Who hears a frame
+    cannot tell for how long it was kept.
+    """
+
+    BEACON_US = 102_400
+    UP_US = 400  # the way up at 24 Mbit/s, with its acknowledgement
+    GAP_US = 50
+    SLOT_US = 20
+    SLOTS = 16
+    HEADS = 44  # bytes of IP, UDP, LLC and WPA, besides the radio's own
+    QUEUE = 4  # datagrams that an RP2040 holds
+
+    def __init__(self, *what: Any) -> None:
+        super().__init__(*what)
+        self._length = max_length(len(self.in_range)) + 1  # of every datagram
+        self._begun = self._random.randrange(self.BEACON_US)  # a beacon's time
+        self._free = 0  # when the channel is
+        self._kept: list[tuple[Any, Transmission]] = []  # with whose they are
+
+    @staticmethod
+    def airtime_us(length: int) -> int:
+        """None that a hearer could reckon with: UdpLink takes nothing off."""
+        return 0
+
+    @staticmethod
+    def ring_bytes(members: int) -> int:
+        """Datagrams, here."""
+        return AccessPoint.QUEUE
+
+    @staticmethod
+    def in_ring(length: int) -> int:
+        """One datagram, of whatever length."""
+        return 1
+
+    def can_send(self, board) -> bool:
+        """Whether the last frame is on its way: what WiFi is given meanwhile would wait in it."""
+        return board not in self._pending
+
+    def send(self, board, frame: bytes, payload: Any) -> None:
+        """Take a frame of a board that can send; it goes up when the channel is free."""
+        self._pending.add(board)
+        now = self.kernel.now
+        sent = Transmission(now, now, board.place, self.in_range[board.place], frame, payload)
+        self.kernel.at(self._occupy(self.UP_US), self._up, board, board.life, sent)
+
+    def _occupy(self, us: int) -> int:
+        """Have the channel for that time, once it is free; returns when that ends."""
+        self._free = max(self._free, self.kernel.now) + self._backoff() + us
+        self.busy_us += us
+        return self._free
+
+    def _up(self, board, life: int, sent: Transmission) -> None:
+        self._pending.discard(board)
+        if board.life != life:  # power was lost with the frame in the link
+            return
+        self.kernel.note("sends", board.number, sent.frame)
+        board.left(sent.start)
+        if not self._kept:
+            past = (self.kernel.now - self._begun) % self.BEACON_US
+            self.kernel.at(self.kernel.now + self.BEACON_US - past, self._beacon)
+        self._kept.append((board, sent))
+        board.wake()
+
+    def _beacon(self) -> None:
+        kept, self._kept = self._kept, []
+        for board, sent in kept:
+            self.kernel.at(self._occupy(air.airtime_us(self._length + self.HEADS)), self._pass_on, board, sent)
+
+    def _pass_on(self, board, sent: Transmission) -> None:
+        for place in self._near[sent.sender]:
+            for hearer in self._hearers.get(place, ()):
+                if hearer is not board:
+                    self.weather.arrive(self, board, hearer, sent)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from swarm.sim.boards.profiles import BOARDS
 
-TOPOLOGIES = ("single", "grid", "random", "bus", "mixed")
+_DRAWN = ("single", "grid", "random", "bus", "mixed")  # what "any" is one of
+TOPOLOGIES = (*_DRAWN, "wifi")
 FAULTS = {
     "burst": "bursty loss (Gilbert-Elliott)",
     "asymmetric": "links that are worse in one direction",
@@ -125,7 +126,7 @@ def draw(options: Options, seed: int) -> Plan:
     """The plan of that seed."""
     chance = random.Random(f"{seed}/plan")
     count = chance.randint(*options.nodes)
-    topology = options.topology if options.topology != "any" else chance.choice(TOPOLOGIES)
+    topology = options.topology if options.topology != "any" else chance.choice(_DRAWN)
     faults = _faults(options, chance)
     required = count if options.quorum is None else options.quorum or chance.randint(1, count)
     ids = sorted(chance.sample(range(65536), count))

@@ -12,6 +12,7 @@ from swarm.sim import interlopers
 from swarm.sim.boards.board import Board
 from swarm.sim.invariants import EXCEPTION, FALSE_CONCLUSION, SKEW, STRANDED, Invariants
 from swarm.sim.kernel import Clock
+from swarm.sim.media import AccessPoint
 from swarm.sim.plan import Options, Plan, reached
 from swarm.sim.result import Result
 from swarm.sim.swarm import Swarm
@@ -242,7 +243,7 @@ class Run(Swarm):
         asked = []
         for board in self.boards:
             if board.concluded_at is not None and board.on:
-                local_us = board.clock.local_us(board.concluded_at) + 1000 * board.node.first_sample.lead_ms
+                local_us = board.clock.local_us(board.proposed_at) + 1000 * board.node.first_sample.lead_ms
                 asked.append(board.clock.when(local_us))
         return min(asked)
 
@@ -262,6 +263,8 @@ def skew_bound_us(plan: Plan) -> int | None:
         return None  # the instant may pass before all have heard of it
     if plan.options.loss > 0.3 or 2 * plan.required <= len(plan.ids):
         return None  # two parts of such a swarm may conclude before they have met
+    if plan.topology == "wifi":  # a node that has heard one frame only has its instant late by what that one waited
+        return AccessPoint.BEACON_US + 1500 * len(plan.ids)
     link_us = plan.options.stamp_us + round(plan.options.hidden_wait_ms * 1000)
     # Two instants less than the tolerance of a follow-up (1.5 ms) apart pass for one.
     return 1500 + 8 * link_us

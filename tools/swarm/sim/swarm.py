@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from swarm.device.library import DEMONSTRATION_KEY, IMIN_MS, Node, SharedCmac, limit_echoes
+from swarm.device import config as device_config
+from swarm.device.library import DEMONSTRATION_KEY, Node, SharedCmac, limit_echoes
 from swarm.sim import baselines
 from swarm.sim.boards.board import Board
 from swarm.sim.boards.honest import HonestBoard
 from swarm.sim.boards.ideal import IdealBoard
 from swarm.sim.boards.profiles import PROFILES
 from swarm.sim.kernel import Clock, Kernel
-from swarm.sim.media import Bus, Medium, Radio
+from swarm.sim.media import AccessPoint, Bus, Medium, Radio
 from swarm.sim.plan import Options, draw
 from swarm.sim.weather import Weather
 
@@ -29,7 +30,7 @@ class Swarm:
     a member's id; imin_ms: Trickle's shortest interval.
     """
 
-    radio: Radio
+    radio: Medium
     bus: Bus
     weather: Weather
 
@@ -49,7 +50,9 @@ class Swarm:
 
     def _imin_ms(self) -> int:
         """Trickle's shortest interval: at least four times what a frame with a few echoes takes on the slowest link."""
-        imin_ms = self.options.imin_ms or IMIN_MS
+        imin_ms = self.options.imin_ms or device_config.imin_ms(
+            "udp" if self.plan.topology == "wifi" else "espnow", 0, 0
+        )
         if any(self.plan.bus):
             length = 24 + 2 * ((len(self.plan.ids) + 7) // 8) + 2 * 6 + _TAG
             imin_ms = max(imin_ms, -(-4 * Bus.airtime_us(length) // 1000))
@@ -59,7 +62,10 @@ class Swarm:
         """Make the media that reach the plan's places, all of which must be known by now."""
         kernel, plan = self.kernel, self.plan
         self.weather = Weather(kernel, plan)
-        self.radio = Radio(kernel, plan.radio, self.weather, round(self.options.hidden_wait_ms * 1000))
+        air = AccessPoint if plan.topology == "wifi" else Radio
+        profile = PROFILES.get(self.options.board)
+        late = profile.late_reports if profile else 0
+        self.radio = air(kernel, plan.radio, self.weather, round(self.options.hidden_wait_ms * 1000), late)
         self.bus = Bus(kernel, plan.bus, self.weather)
         self.media = [medium for medium in (self.radio, self.bus) if any(medium.in_range)]
 

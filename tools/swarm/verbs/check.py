@@ -1,4 +1,4 @@
-"""Judge a swarm.toml and its key: what is wrong, where, and what to write instead; else what the swarm is.
+"""Judge a swarm.toml, its key and its WiFi's password: what is wrong, where, and what to write; else what the swarm is.
 
 Exit status: 0 right, 1 wrong or not to be read, 2 wrong use.
 """
@@ -9,7 +9,6 @@ import argparse
 
 from rich.table import Table
 
-from swarm import boards
 from swarm.description import project
 from swarm.output.streams import fail, show
 from swarm.verbs.options import add_swarm
@@ -36,7 +35,7 @@ def register(subparsers) -> None:
 def _run(options: argparse.Namespace) -> int:
     try:
         described = project.load(options.swarm)
-        described.key()
+        described.check_secrets()
     except project.ProjectError as error:
         return fail("check", error, 1)
     for line in summary(described):
@@ -49,9 +48,11 @@ def summary(described: project.Project) -> list[str]:
     """What the swarm is, in a few lines."""
     trust = "open: no key, anyone may take part" if described.open else f"locked: key in {described.key_path}"
     then = "then a new attempt" if described.on_timeout == "retry" else "then halted"
+    wifi = [f"WiFi network {described.ssid}: password in {described.wifi_path}"] if described.uses_wifi else []
     return [
         f"{described.path}: swarm {described.name}, digest {described.digest()}",
         trust,
+        *wifi,
         f"{described.required} of {len(described.members)} members must be ready; "
         f"deadline {described.deadline_ms} ms, {then}; first sample {described.agreed_lead_ms} ms later; "
         f"radio channel {described.channel}",
@@ -65,6 +66,5 @@ def table(described: project.Project) -> Table:
         rows.add_column(title, no_wrap=title == "node", overflow="fold")
     for member in described.members:
         at = f"serial {member.serial}" if member.serial else member.port or "-"
-        links = member.links or boards.pins(member.board)["LINKS"]
-        rows.add_row(str(member.id), member.board, at, member.hardware or "-", ", ".join(links))
+        rows.add_row(str(member.id), member.board, at, member.hardware or "-", ", ".join(member.talks))
     return rows

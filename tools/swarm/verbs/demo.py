@@ -24,8 +24,9 @@ from swarm.serial import kept
 from swarm.verbs.options import stop
 
 NODES_MAX = 32  # what an ordinary computer can run in real time
-LINKS = ("espnow", "uart", "mixed")
-NODES = {"espnow": 5, "uart": 5, "mixed": 8}
+LINKS = ("espnow", "uart", "udp", "mixed")
+NODES = {"espnow": 5, "uart": 5, "udp": 5, "mixed": 8}
+LOSS = 0.1
 DEADLINE_MS = 10_000
 DEADLINES_MS = (500, NUMBERS["deadline_ms"][1])  # from what a start takes to what a node can hold
 _REFRESH_S = 0.1
@@ -34,6 +35,7 @@ _EXAMPLES = """examples:
   swarm demo                                 five nodes, a tenth of the messages lost
   swarm demo --nodes 8 --loss 0.3 --seed 7
   swarm demo --link uart                     five nodes on one serial bus of 115200 baud
+  swarm demo --link udp                      five nodes in one network, over this computer's own sockets
   swarm demo --link mixed                    1 to 3 have a radio, 5 to 8 the bus, and 4 has both and joins them
   swarm demo --reboot 2@900                  node 2 loses power for a moment at 900 ms
   swarm demo --nodes 5 --kill 3@300          node 3 goes for good: the others time out and say who is missing
@@ -70,16 +72,15 @@ def register(subparsers) -> None:
         "--link",
         choices=LINKS,
         default="espnow",
-        help="what joins the nodes: a radio (the default), one serial bus, or a radio for the first half of them and "
-        "the bus for the others, with both at the last node of the first half",
+        help="what joins the nodes: a radio (the default), one serial bus, a network, or a radio for the first half of "
+        "them and the bus for the others, with both at the last node of the first half",
     )
     parser.add_argument("--quorum", type=int, metavar="N", help="how many must be ready (default: all)")
     parser.add_argument(
         "--loss",
         type=float,
-        default=0.1,
         metavar="P",
-        help="share of messages that a listener loses (default: %(default)s)",
+        help=f"share of messages that a listener loses (default: {LOSS}; a network here loses none)",
     )
     parser.add_argument(
         "--deadline", type=int, default=DEADLINE_MS, metavar="MS", help="when nodes give up (default: %(default)s)"
@@ -110,7 +111,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         nodes=nodes,
         link=options.link,
         required=nodes if options.quorum is None else options.quorum,
-        loss=options.loss,
+        loss=options.loss if options.loss is not None else 0 if options.link == "udp" else LOSS,
         deadline_ms=options.deadline,
         on_timeout=options.on_timeout,
         seed=random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed,
@@ -133,8 +134,10 @@ def _check(options: argparse.Namespace, settings: Settings) -> None:
         raise _WrongUse(
             f"--quorum {options.quorum} is outside 1 ... {nodes}: it counts nodes; raise --nodes or lower --quorum"
         )
-    if not 0 <= options.loss <= 1:
+    if not 0 <= settings.loss <= 1:
         raise _WrongUse(f"--loss {options.loss} is outside 0 ... 1: it is a share, 0.1 loses a tenth")
+    if options.link == "udp" and settings.loss:
+        raise _WrongUse(f"--loss {options.loss}: this computer's own sockets lose nothing: leave it out")
     low, high = DEADLINES_MS
     if not low <= options.deadline <= high:
         raise _WrongUse(f"--deadline {options.deadline} is outside {low} ... {high}: it is in milliseconds")
@@ -158,6 +161,10 @@ def _choose_runtime(options: argparse.Namespace) -> str:
     missing = unix_port_missing()
     if options.runtime == "unix" and missing:
         raise _WrongUse(f"--runtime unix: {missing}; leave --runtime away, or run `make setup`")
+    if options.link == "udp" and sys.platform != "linux":
+        raise _WrongUse("--link udp: only Linux hands a broadcast on loopback to several nodes: take another link")
+    if options.link == "udp" and (options.runtime == "cpython" or missing):
+        raise _WrongUse(f"--link udp needs MicroPython's own sockets: {missing or 'leave --runtime cpython away'}")
     if options.runtime is None and missing:
         print(f"swarm demo: {missing}: the nodes run on CPython", file=sys.stderr)
         return "cpython"

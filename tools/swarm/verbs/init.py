@@ -1,18 +1,22 @@
 """Describe a swarm: write swarm.toml, which the other commands read, and a new key in swarm.key.
 
 The key lets only this swarm's boards take part. It is in no other file and never shown; lose it, and a new one has to
-go onto every board. Exit status: 0 written, 1 not written, 2 wrong use.
+go onto every board. A WiFi's password, which the link udp needs, is asked for at a terminal, and goes into swarm.wifi.
+Exit status: 0 written, 1 not written, 2 wrong use.
 """
 
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import re
+import sys
 from pathlib import Path
 
 from swarm import boards
 from swarm.description import new, project
+from swarm.description.secret import WIFI_REMEDY
 from swarm.device import config as device_config
 from swarm.output.streams import fail
 
@@ -20,6 +24,7 @@ _EXAMPLES = """examples:
   swarm init --nodes 5 --board ESP32_GENERIC
   swarm init greenhouse --nodes 5 --quorum 4 --board ESP32_GENERIC_C3 --ports /dev/ttyACM*
   swarm init --members 10,11,20 --board ESP32_GENERIC --board ESP32_GENERIC --board RPI_PICO --link uart
+  swarm init --nodes 5 --board RPI_PICO_W --link udp --ssid roof        over the WiFi network of that name
   swarm init bench --nodes 3 --board VIRTUAL --open       no key: anyone may take part
 """
 
@@ -52,6 +57,7 @@ def register(subparsers) -> None:
     parser.add_argument("--lead", type=int, metavar="MS", help="from the conclusion to the first sample")
     parser.add_argument("--on-timeout", default="retry", metavar="WHAT", help="retry or halt (default: %(default)s)")
     parser.add_argument("--channel", type=int, metavar="N", help="of the radio, 1 ... 14")
+    parser.add_argument("--ssid", metavar="NAME", help="the WiFi network of --link udp; its password is asked for")
     parser.add_argument("--open", action="store_true", help="no key: anyone may take part")
     parser.set_defaults(run=_run)
 
@@ -68,6 +74,7 @@ def _run(options: argparse.Namespace) -> int:
                 "lead_ms": options.lead,
                 "on_timeout": options.on_timeout,
                 "channel": options.channel,
+                "ssid": options.ssid and _text(options.ssid),
             },
             options.open,
         )
@@ -77,7 +84,7 @@ def _run(options: argparse.Namespace) -> int:
         why = [re.sub(r"^:[0-9]+: ", "", line.removeprefix(str(path))) for line in str(error).splitlines()]
         return fail("init", "\n".join(why), 2)
     try:
-        new.write(described, text)
+        new.write(described, text, _password(described))
     except OSError as error:
         return fail("init", error, 1)
     members = "1 member" if len(described.members) == 1 else f"{len(described.members)} members"
@@ -86,7 +93,21 @@ def _run(options: argparse.Namespace) -> int:
         print("open: no key, anyone may take part")
     else:
         print(f"{described.key_path}: new key; keep a copy in a safe place, and out of version control")
+    if described.uses_wifi:
+        there = described.wifi_path.exists()
+        print(f"{described.wifi_path}: " + ("the WiFi's password" if there else f"is missing: {WIFI_REMEDY}"))
     return 0
+
+
+def _password(described: project.Project) -> str | None:
+    """The password of the swarm's WiFi, as somebody at a terminal types it; None when there is none to type it."""
+    if not described.uses_wifi or not sys.stdin.isatty():
+        return None
+    while True:
+        password = getpass.getpass(f"password of the WiFi network {described.ssid} (none: Enter): ")
+        if not password or 8 <= len(password.encode()) <= 64:
+            return password
+        print("a password of WiFi has 8 to 63 characters", file=sys.stderr)
 
 
 def _text(word: str) -> str:

@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         described = project.load(options.swarm)
         member = described.member(options.node)
-        described.key()
+        described.check_secrets()
         unsent = imports.unsent(payload.check_own(described), payload.ours())
     except ProjectError as error:
         return fail("replace", error, 2)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from swarm.rig.demo.plan import Settings, config_of, switches
 from swarm.rig.demo.run import BOOTSTRAPPED, TIMED_OUT, Run
+from swarm.rig.demo.udp import NETWORK, PASSWORD, Ear, free_port, lay_access_point
 from swarm.rig.files import prepare
 from swarm.rig.rig import Rig
 from swarm.serial import kept
@@ -37,12 +38,19 @@ class Demo:
         self.statuses: dict[int, dict] = {}
         self.runtimes: dict[int, dict] = {}
         self._stays = stays
+        self._ear: Ear | None = None
         with ExitStack() as cleanup:
             directory = Path(tempfile.mkdtemp(prefix="swarm-demo-"))
             cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
             boards = {node: directory / f"node-{node}" for node in self.run.nodes}
+            more: dict = {}
+            if settings.link == "udp":
+                more = {"ssid": NETWORK, "udp_port": free_port()}
+                self._ear = Ear(more["udp_port"])
+                cleanup.callback(self._ear.close)
+                lay_access_point(directory)
             for node, home in boards.items():
-                prepare(home, config_of(settings, node))
+                prepare(home, {**config_of(settings, node), **more}, wifi=PASSWORD if more else None)
             weather = {"loss": settings.loss, "delay_ms": JITTER_MS}
             self.rig = Rig(boards, settings.seed, runtime, weather, remove=directory, silent=stays)
             cleanup.callback(self.rig.close)
@@ -74,8 +82,8 @@ class Demo:
                 return
 
     def air(self) -> dict:
-        """The medium's statistics."""
-        return self.rig.medium.do("stats")
+        """What was said: the medium's statistics, or what was heard on the network that stands in for it."""
+        return self._ear.stats() if self._ear else self.rig.medium.do("stats")
 
     def ask(self) -> None:
         """Read each live node's status and runtime over its prompt; a node that does not answer is in error."""

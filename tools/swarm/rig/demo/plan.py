@@ -15,7 +15,7 @@ class Settings:
     """What a demo is to be. kills, reboots: (node, ms after the first power-on) of a power cut for good, or short."""
 
     nodes: int
-    link: str  # espnow, uart or mixed
+    link: str  # espnow, uart, udp or mixed
     required: int  # how many must be ready
     loss: float  # share of messages that a listener loses
     deadline_ms: int

@@ -22,7 +22,7 @@ from swarm import paths, runtimes
 from swarm.runtimes.measure import allocation
 
 MEMBERS = 20
-BOARDS = {"espnow": "ESP32_GENERIC", "uart": "RPI_PICO"}  # by link
+BOARDS = {"espnow": "ESP32_GENERIC", "uart": "RPI_PICO", "udp": "RPI_PICO_W"}  # by link
 _SHIMS = [paths.SHIMS / "heap", paths.SHIMS / "wasm"]
 _ON_A_BOARD = "/faction.a"
 _NOT_IMPORTED = ("main", "boot")  # main.py is run, and boot.py is empty
@@ -36,13 +36,14 @@ _TABLE_HEAD = 24
 # errno for a missing file. Names get room for all, so that it does not matter where a table ends: deployed() adds them.
 _BEFORE = """
 import sys, os, json, time, array, binascii, errno, hashlib
-import machine, espnow, network, cryptolib, started
+import machine, _espnow, esp32, network, cryptolib, started
 with open("faction.session", "w") as file:
     file.write("1")
 for number in range(1300):
     setattr(started, "name%d" % number, None)
     delattr(started, "name%d" % number)
 """
+_SOCKET = "import socket\n"  # a module of chips with WiFi
 _START = "__import__('autostart').main() or started.run()"
 # A board gets its ticks from the timer; here they are given, until the first sample is taken and a little longer, for
 # all that a link makes once and keeps.
@@ -97,30 +98,32 @@ def deployed(folder: Path, link: str) -> int:
     """Bytes of heap that a board with that link takes in all, deployed as .mpy. Raises runtimes.ScriptFailed."""
     built = _build(folder / link, link, compile_one)
     script = folder / "named.py"
-    script.write_text(f"{_BEFORE}import micropython\nmicropython.qstr_info()\n{_START}\nmicropython.qstr_info()\n")
+    script.write_text(
+        f"{_before(link)}import micropython\nmicropython.qstr_info()\n{_START}\nmicropython.qstr_info()\n"
+    )
     before, after = (int(count) for count in re.findall(r"n_qstr=(\d+)", runtimes.run("wasm", script, **built)))
-    return allocation.held("wasm", _BEFORE, _START, **built) + _name_tables(after - before)
+    return allocation.held("wasm", _before(link), _START, **built) + _name_tables(after - before)
 
 
 def frozen(folder: Path, link: str) -> int:
     """Bytes of heap that it takes in all where its code is frozen into the firmware. Raises runtimes.ScriptFailed."""
     modules = [*_in_order(_loaded(folder / link, link)), "frozen_sensor"]
     let_go = {name: _names(_source(name).read_text()) for name in _LET_GO}
-    setup = _BEFORE + _FROZEN.format(modules=modules, let_go=let_go)
+    setup = _before(link) + _FROZEN.format(modules=modules, let_go=let_go)
     built = _build(folder / f"{link}-unrun", link, _compile_unrun)
     return allocation.held("wasm", setup, f"[_run_all(), {_START}, _let_go()]", **built)
 
 
 def kept_by_status(folder: Path, link: str) -> int:
     """Bytes of heap that a board keeps once its status has been asked for. Raises runtimes.ScriptFailed."""
-    setup = f"{_BEFORE}{_START}\nimport faction\n"
+    setup = f"{_before(link)}{_START}\nimport faction\n"
     return allocation.held("wasm", setup, _STATUS, **_build(folder / link, link, compile_one))
 
 
 def beside(folder: Path, link: str) -> int:
     """Bytes of heap that an application on asyncio takes beside a board's node before its own first line: asyncio, and
     what the node has for it. Raises runtimes.ScriptFailed."""
-    setup = f"{_BEFORE}{_START}\nimport faction\n"
+    setup = f"{_before(link)}{_START}\nimport faction\n"
     made = "[__import__('faction.aio'), faction.aio.Swarm(faction.app)] and None"
     return allocation.held("wasm", setup, made, **_build(folder / link, link, compile_one))
 
@@ -139,6 +142,11 @@ def compile_one(source: Path, name: str, compiled: Path) -> Path:
     return compiled
 
 
+def _before(link: str) -> str:
+    """What runs before the board of that link starts."""
+    return _SOCKET * (link == "udp") + _BEFORE
+
+
 def _name_tables(names: int) -> int:
     """Bytes of the tables that so many names need on a board which has had none."""
     entries, table, taken = 0, _FIRST_TABLE, 0
@@ -153,7 +161,7 @@ def _loaded(folder: Path, link: str) -> list[str]:
     """Names of the modules of ours that a start loads, those that it lets go among them."""
     built = _build(folder, link, compile_one)
     script = folder / "loaded.py"
-    script.write_text(f"{_BEFORE}before = set(sys.modules)\n{_START}\nprint(*(set(sys.modules) - before))\n")
+    script.write_text(f"{_before(link)}before = set(sys.modules)\n{_START}\nprint(*(set(sys.modules) - before))\n")
     *_, names = runtimes.run("wasm", script, **built).splitlines()
     loaded = {*names.split(), *_LET_GO} - {"board", "sensor"}
     return sorted(name for name in loaded if _source(name).exists())  # of MicroPython's own some are named as well
@@ -199,9 +207,12 @@ def _build(folder: Path, link: str, compile_: Callable[[Path, str, Path], Path])
         (folder / "started.py").write_text(_STARTED)
         # Alone with 19 that are silent, it concludes and samples by itself.
         config = {"swarm": "greenhouse", "members": list(range(1, MEMBERS + 1)), "node": 1, "required": 1}
+        if link == "udp":
+            config["ssid"] = "greenhouse"
         (folder / "faction.json").write_text(json.dumps({**config, "links": [link]}))
         (folder / "faction.key").write_text("0f" * 16)
-    files = [folder / "faction.json", folder / "faction.key"]
+        (folder / "faction.wifi").write_text("0f" * 16)
+    files = [folder / f"faction.{kind}" for kind in ("json", "key", "wifi")]
     # Each module keeps its path, and a search makes those of every folder: measured are lengths as on a board, and
     # not those of this checkout.
     shown = {folder: _ON_A_BOARD, **{shims: f"/{shims.name}" for shims in _SHIMS}}

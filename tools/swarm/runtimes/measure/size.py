@@ -15,6 +15,7 @@ MEMBERS = (5, 50, 250, 680)
 HEAPS = {
     "uart": {"deployed": 42 * _KB, "frozen": 14 * _KB},
     "espnow": {"deployed": 42 * _KB, "frozen": 16 * _KB},
+    "udp": {"deployed": 42 * _KB, "frozen": 14 * _KB},
 }
 
 _PAIR = """

@@ -17,7 +17,8 @@ class Board:
 
     make_node(board) makes its node at each boot; watch is told of everything; stamp_us: what receive stamps are
     rounded up to; frame_us: processing time of a frame, besides what its kind of board takes.
-    life counts boots and losses of power. ready_at, concluded_at, sampled_at: simulated times in this life, or None.
+    life counts boots and losses of power. ready_at, concluded_at, sampled_at: simulated times in this life, or None;
+    concluded_at is the end of the work, of which the node was told the time at proposed_at.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Board:
         self.life = 0
         self.ready_at: int | None = None
         self.concluded_at: int | None = None
+        self.proposed_at = self._told_at = 0
         self.sampled_at: int | None = None
         self.sampled_late = False
         self.frames = 0
@@ -87,9 +89,9 @@ class Board:
         """A frame has just come whole."""
         raise NotImplementedError
 
-    def left(self, start: int) -> None:
-        """A link reports that the frame began to leave at that time."""
-        self.node.left(self.clock.local_us(start) & MASK)
+    def left(self, start: int | None) -> None:
+        """A link reports that the frame has left, and when it began to, None where it does not know."""
+        self.node.left(None if start is None else self.clock.local_us(start) & MASK)
 
     def wake(self) -> None:
         """A link has become free."""
@@ -109,7 +111,8 @@ class Board:
 
     def _now(self) -> tuple[int, int]:
         """The node's clocks: ticks_ms and ticks_us."""
-        now_us = self.clock.local_us(self.kernel.now)
+        self._told_at = self.kernel.now
+        now_us = self.clock.local_us(self._told_at)
         return now_us // 1000 & MASK, now_us & MASK
 
     def _give(self, frame: bytes, payload: Any, sent_us: int) -> None:
@@ -133,4 +136,5 @@ class Board:
             self._watch.sampled(self, late_us)
         if self.concluded_at is None and node.machine.state == BOOTSTRAPPED:
             self.concluded_at = self.kernel.now
+            self.proposed_at = self._told_at
         self._watch.changed(self)

@@ -64,8 +64,8 @@ class HonestBoard(Board):
         self._ring.append((link, frame, payload, self.clock.local_us(self.kernel.now)))
         self._plan()
 
-    def left(self, start: int) -> None:
-        """A link reports that the frame began to leave at that time; who waited for that goes on."""
+    def left(self, start: int | None) -> None:
+        """A link reports that the frame has left; who waited for that goes on."""
         super().left(start)
         if self._sending:
             self._sending = False

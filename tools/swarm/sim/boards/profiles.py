@@ -10,7 +10,8 @@ byte moved off the line, a loop in bytecode, a packet asked of a radio or given 
 which are the 50 us that the link waits for one half written, and 0.4 ms through the sockets of a board that has none.
 
 ESP32: none was measured. At 240 MHz it runs MicroPython about as fast as an RP2040, or up to 1.5 times as fast; the
-slower end is taken, so that with the link a frame with news is 2 ms of work.
+slower end is taken, so that with the link a frame with news is 2 ms of work. Assumed is also that its radio reports
+each tenth frame up to 4 ms late, since another task tells, and an ideal board's none.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ XOR_US = 177  # a plain loop over 16 bytes, the unit in which runtimes are compa
 class Profile:
     """One kind of board; all times in microseconds.
 
-    radio_us: a packet taken from the radio or given to it; period_us: of the timer from which it hears and speaks;
+    radio_us: a packet taken from the radio or given to it; late_reports: the share of frames of which the radio tells
+    late that they have left; period_us: of the timer from which it hears and speaks;
     tick_us: a tick besides its frames; news_us, same_us (nothing new), replayed_us, forged_us, refused_us: a frame
     received, by what comes of it; build_us: one built; longer_us: each byte above 46 of one received; hand_receive_us
     and hand_build_us: the same of protocols without tags, and hand_tick_us their tick; encode_us and decode_us: a byte
@@ -33,6 +35,7 @@ class Profile:
     """
 
     radio_us: int
+    late_reports: float = 0.1
     period_us: int = 4000
     tick_us: int = 990
     news_us: int = 1760

@@ -22,6 +22,7 @@ examples:
   swarm sim --nodes 5 --faults reboot --seed 7             one run again, as a timeline
   swarm sim --nodes 5 --seed 7 --plot run.svg              the same as a picture
   swarm sim --nodes 20 --topology bus --board rp2040       Picos on a bus instead of ESP32s on the air
+  swarm sim --nodes 20 --topology wifi --board rp2040      the same in a WiFi network, where phones save power
 
 faults:
 """
@@ -56,7 +57,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--loss", type=float, default=0.0, metavar="P", help="share of frames lost at each hearer (default 0)"
     )
     parser.add_argument(
-        "--topology", choices=(*TOPOLOGIES, "any"), default="single", help="who hears whom (default single)"
+        "--topology",
+        choices=(*TOPOLOGIES, "any"),
+        default="single",
+        help="who hears whom; wifi: all, over an access point",
     )
     parser.add_argument(
         "--boot-spread-ms",
