@@ -267,7 +267,7 @@ class AccessPoint(Medium):
         if board.life != life:  # power was lost with the frame in the link
             return
         self.kernel.note("sends", board.number, sent.frame)
-        board.left(sent.start)
+        board.left(None)
         if not self._kept:
             past = (self.kernel.now - self._begun) % self.BEACON_US
             self.kernel.at(self.kernel.now + self.BEACON_US - past, self._beacon)
