@@ -14,7 +14,8 @@ _BURST = const(24)  # frames that may come between two calls of receive() in a l
 # At 1 Mbit/s: long preamble, then 43 bytes of headers and checksum around the frame, a microsecond a bit.
 _AIR_US = const(192 + 43 * 8)
 _REPORT_US = const(250)  # what the radio's report that a frame has left mostly comes late at most
-_SURE_US = const(3_500)  # a frame that may have waited longer is not known well enough when it left
+_BELIEVED_US = const(2_000)  # so long it may have waited, and no longer, whatever the report says
+_SURE_US = const(3_250)  # and if it may have waited longer, it is not known well enough when it left
 _MS_MASK = const(0x3FFFFFFF)  # of ticks_ms
 _WAITED_MS = const(500_000)  # about as far back as ticks_us can tell
 _START_MS = const(1000)  # the radio is up long before that, or not at all
@@ -99,8 +100,8 @@ class EspNowLink:
     def send(self, buffer, length):
         """Broadcast the first length bytes of a bytearray, the same one each time. Returns the ticks_us at which the
         transmission began, or None where that is not known: it was after the call and before the radio's report, which
-        mostly comes at once, and may come late. So what is told is too late by at most what lies between, and nothing
-        where that is long; where there are no reports it is the call. An error is counted and kept in error.
+        mostly comes at once, and may come late. So what is told is never too late by more than 2 ms, and nothing where
+        much lies between; where there are no reports it is the call. An error is counted and kept in error.
         """
         if length not in self._views:
             # A view for each of the few lengths that frames have, made once: a new one takes memory.
@@ -116,7 +117,9 @@ class EspNowLink:
             return None
         self.sent += 1
         waited_us = ticks_diff(ticks_us(), given_us) - _AIR_US - 8 * length
-        return ticks_add(given_us, max(waited_us - _REPORT_US, 0)) if waited_us < _SURE_US else None
+        if waited_us >= _SURE_US:
+            return None
+        return ticks_add(given_us, min(max(waited_us - _REPORT_US, 0), _BELIEVED_US))
 
     def receive(self, buffer):
         """Take the next frame that has come into buffer; returns its length, or 0 when there is none.

@@ -101,12 +101,11 @@ class UdpLink:
         return self._got is not None or ticks_diff(ticks_ms(), self._look_ms) >= 0
 
     def send(self, buffer, length):
-        """Broadcast the first length bytes of buffer. Returns the ticks_us at which WiFi was given them: when they
-        leave it does not tell. An error is counted, since most pass by themselves; then None."""
+        """Broadcast the first length bytes of buffer. Returns None: neither WiFi nor an access point tells when they
+        leave. An error is counted, since most pass by themselves."""
         pack_into(self._copy, self._wire, 0, buffer)
         self._wire[-1] = length
-        given_us = ticks_us()
-        return given_us if self._give() else None
+        self._give()
 
     def receive(self, buffer):
         """Take the next frame that has come into buffer, that of receive_buffer(); returns its length, or 0 for none.
@@ -156,15 +155,14 @@ class UdpLink:
         self._station.active(False)
 
     def _give(self):
-        """Give WiFi the datagram; whether it has taken it."""
+        """Give WiFi the datagram."""
         try:
             self._socket.sendto(self._wire, self._to)
         except OSError:
             self.send_errors += 1
-            return False
+            return
         self.sent += 1
         self.unheard += 1
-        return True
 
     def _read(self):
         """Take the next datagram into the buffer; returns its length, None for none, 0 when none will come."""

@@ -42,7 +42,8 @@ class Medium:
     SENSE_US = 0  # a transmission that began less than this ago is not sensed yet
     REPORT_US = 0  # behind a hidden wait, a board is told up to that much later that its frame has left,
     LATE_US = 0  # or up to that much, by a share of late_reports,
-    SURE_US = 0  # and knows when that was if the frame cannot have waited for longer
+    BELIEVED_US = 0  # takes it to have waited for that long at most,
+    SURE_US = 0  # and knows nothing if it may have waited for longer than that
 
     def __init__(
         self, kernel: Kernel, in_range: list[int], weather, hidden_wait_us: int = 0, late_reports: float = 0
@@ -143,7 +144,7 @@ class Medium:
             tail = self._random.random() < self.late_reports
             late = self._random.randint(0, self.LATE_US if tail else self.REPORT_US)
             waited = sent.start + late - given  # as far as the board can tell
-            left = given + max(waited - self.REPORT_US, 0) if waited < self.SURE_US else None
+            left = given + min(max(waited - self.REPORT_US, 0), self.BELIEVED_US) if waited < self.SURE_US else None
             self.kernel.at(sent.end + late, self._report, board, life, left)
 
     def _report(self, board, life: int, left: int | None) -> None:
@@ -161,9 +162,10 @@ class Radio(Medium):
     SLOT_US = 20
     SLOTS = 32
     SENSE_US = 15
-    REPORT_US = 250  # EspNowLink's, as the next but one
+    REPORT_US = 250  # EspNowLink's, as BELIEVED_US and SURE_US
     LATE_US = 4_000  # assumed: the WiFi task reports, and nothing in MicroPython's C bounds when
-    SURE_US = 3_500
+    BELIEVED_US = 2_000
+    SURE_US = 3_250
 
     @staticmethod
     def airtime_us(length: int) -> int:
@@ -267,7 +269,7 @@ class AccessPoint(Medium):
         if board.life != life:  # power was lost with the frame in the link
             return
         self.kernel.note("sends", board.number, sent.frame)
-        board.left(sent.start)
+        board.left(None)
         if not self._kept:
             past = (self.kernel.now - self._begun) % self.BEACON_US
             self.kernel.at(self.kernel.now + self.BEACON_US - past, self._beacon)
