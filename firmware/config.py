@@ -16,7 +16,7 @@ NUMBERS = {
     "channel": (1, 14, 1),
     "udp_port": (1024, 65535, 47_017),
     "baud": (9600, 3_000_000, 115_200),
-    "trace": (0, 4096, 40),
+    "trace": (0, 4096, 32),
     "watchdog_ms": (0, 8388, 0),
 }
 LINKS = ("espnow", "uart", "udp")

@@ -1,6 +1,5 @@
 """Signs of life: the board's timer, one pattern of the LED for each state, and the chip's watchdog."""
 
-import sys
 from time import ticks_diff, ticks_ms
 
 import board
@@ -17,12 +16,12 @@ _SLOTS = const(16)
 
 _CALL_MS = const(8000)  # for a call of the user's code; an RP2040's watchdog knows no more than 8388
 _NEVER_MS = const(1_000_000_000)  # eleven days, and a node feeds it; more than a stack, too
-# Bytes of stack: a file operation is at least 900 deeper than the prompt that it comes from, a sleep 440 (measured).
-_DEPTH = 640 if sys.platform == "rp2" else _NEVER_MS
 _CLEAR = const(0x3000)  # behind an RP2040's watchdog: where to write what is to be cleared in its first register
 _ENABLE = const(0x4000_0000)  # in that
 
 _registers = getattr(board, "WATCHDOG", None)  # None: it cannot be stopped, or is not to be
+# Bytes of stack: on an RP2040 a file operation is 900 deeper than the prompt it comes from, a sleep 440 (measured).
+_DEPTH = 640 if _registers else _NEVER_MS
 _watchdog = None  # once it is there, it is fed whether a node runs or not
 
 _timer = None  # begun once a boot: on 1.28.0 an ESP32's clock stops at the 256th since it has power (micropython#19162)

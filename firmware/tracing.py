@@ -16,7 +16,7 @@ class Trace:
     base, a machine of the trace's own, so that a replay can begin where the ring begins. count: entries in the ring.
     """
 
-    def __init__(self, peer_id, peers, required_count, size=40):
+    def __init__(self, peer_id, peers, required_count, size=32):
         self.base = Faction(peer_id, peers, required_count)
         self.ring = bytearray(size * ENTRY)
         self.size = size

@@ -579,7 +579,7 @@ def test_a_node_that_hears_only_itself_hears_nobody():
     """A single wire without the setting for it: the node knows its own frames, and they change nothing."""
     line = Line(1)
     (board,) = line.linked((1,), single_wire=True)
-    board.link._single = False
+    board.link._echo = None
     run = NodeBoard(board, 2, random.Random(1))
     line.run(5000, lambda _: run.tick())
     assert not run.node.conflict and board.link.counters()["received"] > 0

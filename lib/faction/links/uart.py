@@ -38,7 +38,7 @@ class UartLink:
         ring = max(_RING, 4 * longest, baud // _RING_BITS)
         data = getattr(board, "UART", None)
         try:
-            self._single = data.get("single_wire")
+            self._echo = 0 if data.get("single_wire") else None  # own bytes that are still to come back
             self._de = data.get("de")
             if self._de is not None:
                 self._de = Pin(self._de, Pin.OUT, value=0)
@@ -55,7 +55,6 @@ class UartLink:
         self._views = {}
         self._left = 0  # bytes still to be written
         self._end_us = None  # when the frame that is being sent can have left at the earliest
-        self._echo = 0  # own bytes that are still to come back
         self._chunk = bytearray(ring)
         self._at = self._end = 0  # what of the chunk is still to be looked at
         self._read_us = self.sent_us = ticks_us()
@@ -91,7 +90,7 @@ class UartLink:
         left_us = ticks_us()
         self._end_us = ticks_add(left_us, length * self._byte_us64 >> 6)
         self._left = length
-        if self._single:
+        if self._echo is not None:
             self._echo = length
         self._go_on()
         return left_us
@@ -145,9 +144,11 @@ class UartLink:
             count = self._uart.readinto(self._chunk, min(count, len(self._chunk))) or 0
             self._read_us = ticks_us()
         self._end = count
-        self._at = min(self._echo, count)
-        # Once the last bit has left, nothing of it is still to come.
-        self._echo = 0 if self._end_us is None else self._echo - self._at
+        self._at = 0
+        if self._echo is not None:
+            self._at = min(self._echo, count)
+            # Once the last bit has left, nothing of it is still to come.
+            self._echo = 0 if self._end_us is None else self._echo - self._at
         if self._at == count:
             return
         if self._hold is None and self._fill >= 0:

@@ -64,6 +64,10 @@ def run():
         more -= faction.app.sample is not None
 """
 _FROZEN = """
+for number in range(120):  # a table of modules that is not about to grow, since here are more than on a board
+    sys.modules[number] = None
+for number in range(120):
+    del sys.modules[number]
 _held = [__import__(name) and sys.modules[name] for name in {modules}]
 _code = [module.unrun for module in _held]
 for module in _held:
