@@ -42,6 +42,7 @@ class Link:
 class Line(Link):
     """The same as a line."""
 
+    SPREAD_US = 0
     in_ring = staticmethod(Bus.in_ring)
     ring_bytes = staticmethod(Bus.ring_bytes)
     airtime_us = staticmethod(Bus.airtime_us)

@@ -61,11 +61,12 @@ def test_frames_reach_everybody_else_once_and_in_order(chip, single_wire, seed):
         for other in boards:
             frames = [frame for frame in board.frames if frame[0] == other.node]
             wanted = [] if other is board else sent[other.node]
+            yielded = other.link.counters()["yielded"]
             if not line.bus.collisions:
-                assert frames == wanted, (seed, board.node, other.node)
+                assert len(frames) == len(wanted) - yielded * (other is not board), (seed, board.node, other.node)
             missing = [frame for frame in wanted if frame not in frames]
             assert [frame for frame in wanted if frame in frames] == frames, (seed, "changed, twice or out of order")
-            assert len(missing) <= 2 * line.bus.collisions, seed
+            assert len(missing) <= 2 * line.bus.collisions + yielded, seed
         counters = board.link.counters()
         assert counters["sent"] + counters["yielded"] == 20 and not counters["stuck"], (seed, counters)
         assert counters["received"] == len(board.frames)
@@ -242,6 +243,24 @@ def test_a_frame_is_given_up_when_somebody_else_has_begun_while_it_was_built():
     assert not one.link.free()
     line.run(50)
     assert one.frames == [some_frame(random.Random(1), 2)[:SHORT]] and one.link.free()
+
+
+def test_boards_whose_ticks_fall_together_seldom_begin_together():
+    """A byte is noticed only when it has come whole: who begins within one of another does not see it."""
+    begun = []
+    for node in (1, 2, 9):
+        line = Line(1)  # of its own: nobody keeps it waiting
+        (board,) = line.linked((node,))
+        board.next_us = 0
+        for _ in range(200):
+            board.outbox.append(some_frame(random.Random(1), node))
+            line.run(48)
+        begun.append([us % PERIOD_US for us in board.sent_us])
+    assert all(len(times) == 200 and max(times) < 7 * 1.5 * BYTE_US + 50 for times in begun)
+    for i, times in enumerate(begun):
+        for other in begun[:i]:
+            apart = sum(abs(a - b) > BYTE_US for a, b in zip(times, other, strict=True))
+            assert apart > 0.7 * len(times), (i, apart)
 
 
 def test_a_silent_line_stays_free_when_the_ticks_wrap():

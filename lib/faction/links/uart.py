@@ -5,7 +5,7 @@ IRQ_RXIDLE, takes hardware timer 0 on an ESP32 up to MicroPython 1.28, which is 
 coming in when it is first seen, as most are, tells to the byte when it began.
 """
 
-from time import ticks_add, ticks_diff, ticks_ms, ticks_us
+from time import sleep_us, ticks_add, ticks_diff, ticks_ms, ticks_us
 
 from machine import UART, Pin
 from micropython import const
@@ -84,6 +84,10 @@ class UartLink:
         """Send the first length bytes of buffer, unless somebody has begun to talk while they were made. Returns the
         ticks_us at which that began, or None."""
         length = encode(buffer, length, self._wire, self._copy)
+        # Boards whose ticks fall together would begin together each time, since a byte is noticed when it has come
+        # whole. So each waits for up to seven times one and a half, and looks again.
+        if not self._uart.any():
+            sleep_us((self._draw() >> 12) * (self._byte_us64 * 3 >> 7))
         if self._uart.any():
             self.yielded += 1
             return None
@@ -154,10 +158,13 @@ class UartLink:
         if self._hold is None and self._fill >= 0:
             self._fill = -1  # the line was silent in between: what came before belongs to nothing
             self.noise += 1
-        # A linear congruential generator of full period within small ints, begun with the node's id. Silence is two
-        # steps of the clock and a few bytes, the random time at most that of two frames.
+        # Silence is two steps of the clock and a few bytes, the random time at most that of two frames.
+        self._hold = ticks_add(ticks_ms(), 2 + (self.imin_ms * (self._draw() + 2048) >> 16))
+
+    def _draw(self):
+        """Next of 2^15 numbers: a linear congruential generator of full period in small ints, begun with the id."""
         self._random = self._random * 20077 + 12345 & 0x7FFF
-        self._hold = ticks_add(ticks_ms(), 2 + (self.imin_ms * (self._random + 2048) >> 16))
+        return self._random
 
     def _take(self, buffer, stop):
         """Move bytes up to stop from the chunk into buffer; of too many none, up to the next end mark."""

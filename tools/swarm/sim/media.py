@@ -192,6 +192,7 @@ class Bus(Medium):
     SLOTS = 32
     BYTE_US = 87
     SENSE_US = BYTE_US  # a byte is noticed when it has come whole
+    SPREAD_US = 130  # UartLink's random time before it sends is up to seven of these
 
     @staticmethod
     def airtime_us(length: int) -> int:

@@ -40,6 +40,7 @@ class HonestBoard(Board):
     ) -> None:  # fmt: skip
         super().__init__(kernel, number, place, clock, make_node, watch, stamp_us, frame_us)
         self._profile = profile
+        self._random = kernel.random(f"UartLink {number}")
         self._members = members
         self._ours = ours
         self._reads: deque[int] = deque(maxlen=_READS)
@@ -257,7 +258,10 @@ class HonestBoard(Board):
             frame = bytes(self._buffer[:length])
             yield self._profile.build_us if self._ours else self._profile.hand_build_us
             for link in self.links:
-                yield self._profile.encode_us * length if link.BYTE_US else self._profile.radio_us
+                if link.BYTE_US:
+                    yield self._profile.encode_us * length + link.SPREAD_US * self._random.randrange(8)
+                else:
+                    yield self._profile.radio_us
                 if not link.BYTE_US or link.can_send(self):
                     self.frames += 1
                     self.bytes += length
