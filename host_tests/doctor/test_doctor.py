@@ -484,6 +484,33 @@ def test_a_radio_without_memory_or_that_hears_nothing_is_told(tmp_path, counts, 
     assert all("reset" in one.remedy for one in found)
 
 
+@pytest.mark.parametrize(
+    "before, later, faults",
+    (
+        ((9, 49), (99, 99), []),  # too little to be asked again
+        ((500, 900), (500, 900), []),  # it has passed
+        ((10, 0), (19, 0), []),
+        ((10, 0), (20, 0), ["noise"]),
+        ((0, 50), (0, 99), []),
+        ((0, 50), (0, 100), ["packets of others"]),
+        ((10, 50), (900, 900), ["noise", "packets of others"]),
+    ),
+)
+def test_what_links_bring_that_is_no_frame_is_told_as_long_as_it_goes_on(tmp_path, before, later, faults):
+    assert cli.main(["init", str(tmp_path), "--board", "VIRTUAL", "--ports", "a", "b", "--open"]) == 0
+    described = project.load(tmp_path / "swarm.toml")
+
+    def status(noise, malformed):
+        counters = {"malformed": malformed, "forged": 0, "foreign": 0, "stale": 0}
+        return {"node": 1, "counters": counters, "links": {"uart": {"noise": noise}}}
+
+    board = examination.Board("a", None, None, facts={"hardware": "00"}, look={"status": status(*before)})
+    of_swarm = findings._OfSwarm(described, [board], None)
+    found = list(of_swarm.of_rubbish(of_swarm.with_rubbish(), {"a": status(*later)}))
+    assert [one.fault for one in found] == faults
+    assert all(str(described.path) in one.remedy for one in found)
+
+
 def test_what_is_said_of_a_sensor_that_fails(box, told, capsys):
     """What to type is not a reset, which would repeat it."""
     own, lib = box.file.parent / "sensor.py", box.file.parent / "lib"

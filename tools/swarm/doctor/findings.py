@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from swarm.deploy import payload
 from swarm.deploy.deployment import EARLIEST_SESSION
@@ -11,8 +12,9 @@ from swarm.deploy.own_code import PayloadError
 from swarm.deploy.trial import SLOTS
 from swarm.description.project import Project, ProjectError
 from swarm.doctor.examination import Board
-from swarm.doctor.finding import Finding, Words, listed
+from swarm.doctor.finding import Finding, listed
 from swarm.doctor.findings_board import OfBoard
+from swarm.doctor.findings_rubbish import OfRubbish
 
 # Counters of frames that were not taken, and the faults of a board here that are a reason for them.
 _REASONS = {"forged": {"key", "open", "locked"}, "foreign": {"digest"}, "stale": {"storage", "twice"}}
@@ -22,12 +24,12 @@ def find(
     described: Project,
     looked: list[Board],
     unread: list[Finding],
-    listen: Callable[[list[Board]], dict[str, dict[str, int]]],
+    listen: Callable[[list[Board]], dict[str, dict[str, Any]]],
 ) -> list[Finding]:
     """All that is wrong.
 
     looked: the boards that were looked at; unread: what is wrong with members that were not; listen: called with
-    boards that have heard what none of these explains, it waits a while and returns their nodes' counters, by port.
+    boards that have heard what none of these explains, it waits a while and returns their nodes' status, by port.
     """
     wrong = _own_error(described)
     between, board_by_board = _OfSwarm(described, looked, wrong), OfBoard(described, looked, wrong)
@@ -36,8 +38,12 @@ def find(
         found += board_by_board.of(board)
     found += between.of_pairs()
     heard = between.unexplained({finding.fault for finding in found})
-    if heard:
-        found += between.of_strangers(heard, listen([board for board, _ in heard]))
+    rubbish = between.with_rubbish()
+    if heard or rubbish:
+        asked = [board for board, _ in heard]
+        later = listen(asked + [board for board in rubbish if board not in asked])
+        found += between.of_strangers(heard, later)
+        found += between.of_rubbish(rubbish, later)
     return sorted(found, key=lambda one: (one.node is not None, one.node or 0, one.port or ""))
 
 
@@ -56,7 +62,7 @@ def _own_error(described: Project) -> str | None:
     return None
 
 
-class _OfSwarm(Words):
+class _OfSwarm(OfRubbish):
     """Findings about the swarm's own files, and about what shows only between boards."""
 
     def of_project(self) -> Iterator[Finding]:
@@ -99,12 +105,12 @@ class _OfSwarm(Words):
         return heard
 
     def of_strangers(
-        self, heard: list[tuple[Board, list[str]]], counters: dict[str, dict[str, int]]
+        self, heard: list[tuple[Board, list[str]]], status: dict[str, dict[str, Any]]
     ) -> Iterator[Finding]:
         """What is still heard of boards that were not looked at; what is no more was put right since."""
         for board, names in heard:
             assert board.status is not None
-            later = counters.get(board.port, {})
+            later = status.get(board.port, {}).get("counters", {})
             missing = listed(board.status["missing"])
             for name in names:
                 more = later.get(name, 0) - board.status["counters"][name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from swarm.description import project
 from swarm.description.project import Member, Project, ProjectError
@@ -44,8 +45,8 @@ def look_at(described: Project, ports: dict[str, Member | None], compare: bool =
         return [job.result() for job in jobs]
 
 
-def listen(described: Project, boards: list[Board]) -> dict[str, dict[str, int]]:
-    """Wait as long as a node is silent at most, then read the counters of these boards' nodes again, by port."""
+def listen(described: Project, boards: list[Board]) -> dict[str, dict[str, Any]]:
+    """Wait as long as a node is silent at most, then read the status of these boards' nodes again, by port."""
     time.sleep(LISTEN_S)
     again = look_at(described, {board.port: board.listed for board in boards}, compare=False)
-    return {board.port: board.status["counters"] for board in again if board.status}
+    return {board.port: board.status for board in again if board.status}

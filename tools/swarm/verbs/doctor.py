@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from typing import Any
 
 from swarm.description import project
 from swarm.description.project import Project, ProjectError
@@ -68,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
-def _listen(described: Project, boards: list[Board]) -> dict[str, dict[str, int]]:
+def _listen(described: Project, boards: list[Board]) -> dict[str, dict[str, Any]]:
     print(f"listening for {places.LISTEN_S:g} s to what {len(boards)} of them still hear", file=sys.stderr)
     return places.listen(described, boards)
 
