@@ -34,7 +34,9 @@ class Record:
         self.generation = 0
 
     def fold(self, value):
-        """A number or bytes."""
+        """A number, bytes, or None."""
+        if value is None:
+            value = b"None"
         if isinstance(value, (int, bool)):  # a bool is no int on MicroPython
             pack_into("<i", self.number, 0, value)
             value = self.number

@@ -7,6 +7,7 @@ from array import array
 from time import ticks_add, ticks_diff
 
 from faction.core import Faction
+from faction.description import digest
 from faction.frame import (
     BOOTSTRAPPED_FLAG,
     DEMONSTRATION_KEY,
@@ -14,7 +15,6 @@ from faction.frame import (
     INSTANT_FLAG,
     TIMED_OUT_FLAG,
     Frame,
-    digest,
 )
 from faction.node import Node
 
