@@ -57,7 +57,7 @@ class Runner:
     def tick(self, _=None):
         """Do what there is to do now; the argument, of a link, is not used."""
         try:
-            # Most ticks of a settled node end here: the rest takes six times as long.
+            # Most ticks of a settled node end here: the rest takes ten times as long.
             if ticks_diff(ticks_ms(), self._due) < 0:
                 for link in self.links:
                     if link.pending():
