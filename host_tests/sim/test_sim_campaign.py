@@ -69,8 +69,8 @@ def test_a_hundred_nodes_hold_the_skew_of_twenty():
 
 @pytest.mark.parametrize("ppm, early_us", ((0, 200), (50, 2200)))
 def test_the_instant_does_not_creep_over_a_long_lead(ppm, early_us):
-    """Clocks may drift apart by 2 ms in 20 s; what is measured of frames must not add to it, nor keep nodes talking much:
-    a frame that may have waited in a radio for longer than is believed tells an instant up to 1.25 ms late."""
+    """Clocks may drift apart by 2 ms in 20 s; what is measured of frames must not add to it, nor keep nodes talking
+    much: a frame that may have waited in a radio for longer than is believed tells an instant up to 1.25 ms late."""
     long = {"nodes": (8, 8), "lead_ms": 20_000, "boot_spread_ms": 500}
     found = sums(Options(board="ideal", ppm=ppm, loss=0.1, **long), 3)
     assert found["early_us"]["max"] <= early_us
