@@ -105,12 +105,11 @@ class App:
     def _save(self):
         """Write the sample to flash, and say it: what was said is there if the power goes now.
 
-        Not while a frame comes or goes, since an RP2040 is deaf and dumb for tens of milliseconds while it writes, nor
-        within a file operation of the foreground; but for ever neither.
+        Not while a frame comes or goes on a line, since an RP2040 is deaf and dumb for tens of milliseconds while it
+        writes, nor within a file operation of the foreground; but for ever neither.
         """
-        calm = signs.calm()
-        for name in self.links:
-            calm = calm and self.links[name].free()
+        uart = self.links.get("uart")
+        calm = signs.calm() and (uart is None or uart.free())
         line = self._line
         if line is None or not calm and ticks_diff(ticks_ms(), self._line_ms) < _HELD_MS:
             return

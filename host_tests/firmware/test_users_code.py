@@ -207,3 +207,22 @@ def test_a_line_is_said_in_one_piece(app, monkeypatch):
     app.say("ready")
     monkeypatch.undo()
     assert pieces == ["faction: 0 node 1 ready", "\n"]
+
+
+@pytest.mark.parametrize(
+    "link, free, saved", (("uart", True, 1), ("uart", False, 0), ("udp", False, 1), ("espnow", False, 1))
+)
+def test_a_sample_waits_for_what_is_on_a_line_and_for_no_network(
+    chip, monkeypatch, tmp_path, capsys, link, free, saved
+):
+    """A write cuts what comes and goes on a line; a board that has lost its network may not get it back."""
+    monkeypatch.setitem(sys.modules, "signs", chip(WATCHDOG=0).signs)
+    monkeypatch.delitem(sys.modules, "app", raising=False)
+    app = importlib.import_module("app")
+    monkeypatch.delitem(sys.modules, "app")
+    monkeypatch.chdir(tmp_path)
+    links = {link: SimpleNamespace(free=lambda: free)}
+    node = SimpleNamespace(links=links, _line="{}", _line_ms=app.ticks_ms())
+    app.App._save(node)
+    assert (tmp_path / app.SAMPLES_FILE).exists() == bool(saved) == (node._line is None)
+    assert capsys.readouterr().out == "{}\n" * saved

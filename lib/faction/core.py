@@ -150,7 +150,7 @@ class Faction:
             self.completed = True
             if self._mark(self.collecting, self.index(self.peer_id), _DUPLICATE_READY_IGNORED):
                 self.collecting_count += 1
-            self.outcome_count = 0
+            self.outcome_count = 0  # that is told in other words
             self._add(_LOCAL_COMPLETED)
             self._add(_BROADCAST_LOCAL_READY)
         elif action != _DEADLINE:
