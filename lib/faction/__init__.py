@@ -9,7 +9,7 @@ was stopped.
 import sys
 
 __version__ = "1.0.0"
-PERIOD_MS = 4  # between two calls of a node's runner
+PERIOD_MS = 2  # between two calls of a node's runner
 _REPORT = ("report", "faction.names")
 
 app = None  # the application that main.py has started: it has config, node, links, runner, trace, sample, errors

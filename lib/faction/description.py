@@ -5,7 +5,7 @@ from struct import pack
 
 from micropython import const
 
-IMIN_MS = const(16)  # of a swarm on ESP-NOW
+IMIN_MS = const(20)  # of a swarm on ESP-NOW
 _VERSION = const(1)  # of frames
 
 

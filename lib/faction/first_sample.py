@@ -100,11 +100,21 @@ class FirstSample:
         return _CLAIMS if mine_us > 0 and mine_us - self.theirs_us > tolerance_us else 0
 
     def offer(self, theirs_us, now_us):
-        """Take the instant theirs_us from now if it is the better one, None: no; return whether it was taken."""
-        if theirs_us is None or self.known and (self.passed or self.remaining_us(now_us) - theirs_us <= _EARLIER_US):
-            return False
+        """Take the instant theirs_us from now if it is the better one, None: no. Returns 0 if it was not taken, else by
+        how many microseconds it is earlier, 1 where none was known."""
+        if theirs_us is None:
+            return 0
+        moved_us = 1
+        if self.known:
+            moved_us = self.remaining_us(now_us) - theirs_us
+            if self.passed or moved_us <= _EARLIER_US:
+                return 0
         self._take(theirs_us, now_us)
-        return True
+        return moved_us
+
+    def ahead(self):
+        """Whether an instant is agreed and lies ahead."""
+        return self.known and not self.passed
 
     def _take(self, remaining_us, now_us):
         self._instant_us = ticks_add(now_us, remaining_us)

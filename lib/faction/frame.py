@@ -37,12 +37,8 @@ _READY = const(0x12)
 _SHORTEST = const(34)  # a swarm of up to eight members, no echo
 _BITMAPS = const(24)
 _ECHO = const(6)
+_LIVE = const(0x40)  # in an echo's highest byte: its sender knows that session to be live
 _TAG = const(8)
-
-
-def _number(buffer, at):
-    """The u32 at that offset, which is below 2^30."""
-    return buffer[at + 3] << 24 | buffer[at + 2] << 16 | buffer[at + 1] << 8 | buffer[at]
 
 
 def _new():
@@ -144,7 +140,7 @@ class Frame:
             return _IMPOSSIBLE
         if self.echo_count:
             for at in range(self.echoes + 5, self.echoes + self.echo_count * _ECHO, _ECHO):
-                if buffer[at] > 0x3F:
+                if buffer[at] & ~_LIVE > 0x3F:
                     return _IMPOSSIBLE
         at = _BITMAPS + self.width
         self.same = buffer.find(self.known, _BITMAPS, self.echoes) > 0
@@ -173,24 +169,34 @@ class Frame:
 
     def echo_session(self, buffer, i):
         """Session of the i-th echo of a decoded frame."""
-        return _number(buffer, self.echoes + i * _ECHO + 2)
+        at = self.echoes + i * _ECHO + 2
+        return (buffer[at + 3] & ~_LIVE) << 24 | buffer[at + 2] << 16 | buffer[at + 1] << 8 | buffer[at]
+
+    def echo_is_live(self, buffer, i):
+        """Whether the sender of a decoded frame knows the session of its i-th echo to be live."""
+        return buffer[self.echoes + i * _ECHO + 5] & _LIVE
 
     def has_echo(self, buffer, member_id, session):
         """Whether a decoded frame echoes that session of that member."""
-        i = self.echo_count
-        while i:
-            i -= 1
-            if self.echo_id(buffer, i) == member_id and self.echo_session(buffer, i) == session:
-                return True
+        at = self.echoes
+        for i in range(self.echo_count):
+            if buffer[at] == member_id & 255 and buffer[at + 1] == member_id >> 8:
+                if self.echo_session(buffer, i) == session:
+                    return True
+            at += _ECHO
         return False
 
-    def put_echo(self, buffer, i, member_id, session):
-        """Write the i-th echo of a frame that is about to be encoded."""
-        pack_into("<HI", buffer, self.echoes + i * _ECHO, member_id, session)
+    def put_echo(self, buffer, member_id, session, live):
+        """Add an echo to a frame that is about to be encoded; live: this node knows the session to be live."""
+        at = self.echoes + self.echo_count * _ECHO
+        pack_into("<HI", buffer, at, member_id, session)
+        if live:
+            buffer[at + 5] |= _LIVE
+        self.echo_count += 1
 
     def encode(self, buffer, bitmaps):
         """Build the frame in buffer, of at least max_length bytes, from the fields, both bitmaps in one buffer, and
-        the echo_count echoes that put_echo has written. Returns its length in bytes.
+        the echo_count echoes that put_echo has added. Returns its length in bytes.
         """
         self._encode_header(buffer)
         self._encode_numbers(buffer)

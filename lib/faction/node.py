@@ -1,4 +1,4 @@
-"""One node of a swarm: makes the readiness machine true on a lossy, shared medium (protocol.md).
+"""One node of a swarm: makes the readiness machine true on a lossy, shared medium (PROTOCOL.md).
 
 What a node has parts for is told there: which frames count and who needs an echo (sessions.py), what is known of the
 members (knowledge.py), the agreed instant (first_sample.py), when to speak (trickle.py). Here is who is asked what, and
@@ -19,13 +19,16 @@ from faction.core import BOOTSTRAPPED, DEADLINE_EXPIRED, TIMED_OUT, Faction
 from faction.first_sample import FirstSample
 from faction.frame import BOOTSTRAPPED_FLAG, INSTANT_FLAG, TIMED_OUT_FLAG, Frame
 from faction.knowledge import Knowledge
-from faction.sessions import Echoes, Sessions
+from faction.sessions import Sessions
 from faction.trickle import Trickle
 
 MAX_NUMBER = const(0x3FFFFFFF)  # sessions, sequences, generations and counters end here: 31-bit small ints
 
 _IMAX_MS = const(2048)
-_REDUNDANCY = const(2)
+_REDUNDANCY = const(1)
+_AHEAD = const(8)  # it while the first sample is ahead: each frame heard makes the instant more exact
+_MOVED_US = const(800)  # an instant that has become so much earlier is passed on at once
+_HASTE = const(3)  # at once: in the first Imin / 2 to the power of this
 _SILENCES = const(8)  # so often a node that needs an echo holds its tongue for others; they cannot ask in its stead
 
 # Counters, named in names.py; those that are not here are verdicts of Frame.decode() or Sessions.prove().
@@ -59,7 +62,7 @@ class Node:
 
     def __init__(
         self, name, members, node_id, required, key, session,
-        deadline_ms=60_000, retry=True, lead_ms=None, linger_ms=0, imin_ms=16, observer=None,
+        deadline_ms=60_000, retry=True, lead_ms=None, linger_ms=0, imin_ms=20, observer=None,
     ):  # fmt: skip
         if not 1 <= session <= MAX_NUMBER:
             raise ValueError("session %s: outside 1 ... 2^30 - 1" % session)
@@ -75,7 +78,7 @@ class Node:
         self.trickle = Trickle(imin_ms, max(imin_ms, _IMAX_MS), _REDUNDANCY, seed)
         self.knowledge = Knowledge(self.machine, self.frame)
         self.sessions = Sessions(session, self.frame, self.knowledge, self.trickle)
-        self.echoes = Echoes(self.frame, ids)
+        self.echoes = self.sessions.echoes
         self.first_sample = FirstSample(lead_ms or default_lead_ms(len(ids), imin_ms))
         self.counters = array("I", bytes(4 * _COUNTERS))
         self.conflict = False
@@ -115,9 +118,9 @@ class Node:
         self._enter(now, now_us)
         if not self.conflict and not self.ready() and self.machine.state != TIMED_OUT:
             self.knowledge.complete()
-            self.trickle.reset(now)
-            self.trickle.repeat = True  # many may be ready at once: the first word collides, and nobody else has it
             self._settle()
+            self.trickle.start(now, 0)
+            self.trickle.repeat = True  # many may be ready at once: the first word collides, and nobody else has it
         self._busy = False
 
     def receive(self, buffer, length, now, now_us, sent_us):
@@ -143,7 +146,10 @@ class Node:
         self._enter(now, now_us)
         length = 0
         if not self.conflict and not self._silent and self.trickle.poll(now):
-            if self.trickle.suppressed() and not self.echoes.count and self._asks < _SILENCES:
+            redundancy = self.trickle.redundancy
+            if self.first_sample.ahead():
+                redundancy = max(redundancy, _AHEAD)
+            if self.trickle.heard >= redundancy and not self.echoes.waited_for() and self._asks < _SILENCES:
                 self._count(_SUPPRESSED)
                 if self._asks:
                     self._asks += 1
@@ -172,7 +178,7 @@ class Node:
         wait = _IMAX_MS if self._silent else ticks_diff(self.trickle.due, now)
         if not self._concluded:
             wait = min(wait, ticks_diff(self.deadline, now))
-        if self.first_sample.known and not self.first_sample.passed:
+        if self.first_sample.ahead():
             wait = min(wait, self.first_sample.remaining_us(now_us) // 1000)
         return max(wait, 0)
 
@@ -213,7 +219,6 @@ class Node:
         Whole are this node's own readiness, the bitmaps but for its own bits, and the generation, since a step that
         changes more than one of the node's parts changes last what would have it done again by the next frame.
         """
-        self.echoes.count = 0
         self.sessions.repair()
         self.knowledge.add_own()
         self.trickle.start(self._now)
@@ -244,17 +249,22 @@ class Node:
         if not self._concluded:
             self._linger_end = ticks_add(self._now, self._linger_ms)
             self._concluded = True
+            if self.machine.state == BOOTSTRAPPED:
+                self._hasten()
         if self.machine.state == BOOTSTRAPPED:
             self._timed_out = False
             if not self.first_sample.known:
                 self.first_sample.propose(self._now_us)
-                self.trickle.reset(self._now)
             self._fire(True)
+
+    def _hasten(self):
+        """What this node knows is what others wait for."""
+        self.trickle.start(self._now, self.trickle.imin_ms >> _HASTE)
 
     # Hearing
 
     def _hear(self, buffer, sent_us):
-        """A frame has passed every check; the steps are protocol.md's."""
+        """A frame has passed every check; the steps are PROTOCOL.md's."""
         frame = self.frame
         if frame.sender == self.knowledge.me:
             if (frame.session - self.session or frame.sequence - self.sequence) > 0:
@@ -272,14 +282,15 @@ class Node:
         differs |= self.knowledge.compare(buffer)
         # 2. Echoes
         if differs & _LACKS:
-            self.echoes.add(frame.sender, frame.session)
+            self.echoes.need(frame.sender)
+        moved_us = 0
         if verdict == _UNPROVED:
             # Nothing in it counts; but its sender may need to hear this node, to be proved or to prove.
             if differs & _CLAIMS and not self._asks:
                 self._asks = 1
         else:
-            if not differs & _LACKS and self.echoes.count:
-                self.echoes.forget(buffer)
+            if not differs & _LACKS and self.echoes.waited_for():
+                self.echoes.relieve(buffer)
             # 3. Generation
             if frame.generation > self.knowledge.generation:
                 self.knowledge.start_over(frame.generation)
@@ -289,13 +300,16 @@ class Node:
                 # 4. Merge, and 5. First sample
                 if differs & _CLAIMS:
                     self.knowledge.merge(buffer)
-                if frame.flags & INSTANT_FLAG and self.first_sample.offer(self.first_sample.theirs_us, self._now_us):
-                    differs = _CLAIMS
+                if frame.flags & INSTANT_FLAG:
+                    moved_us = self.first_sample.offer(self.first_sample.theirs_us, self._now_us)
+            self.sessions.take(buffer)
         # 6. Trickle
-        if differs:
-            self.trickle.reset(self._now)
+        if moved_us > _MOVED_US:
+            self._hasten()
+        elif differs or moved_us:
+            self.trickle.reset(self._now, verdict != _UNPROVED and (moved_us or differs & _CLAIMS))
         else:
-            self.trickle.consistent()
+            self.trickle.heard += 1
 
     # Speaking
 

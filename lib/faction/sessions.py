@@ -1,7 +1,7 @@
-"""Whose frames count: the members' sessions that are known to be live, and the echoes that prove them (protocol.md).
+"""Whose frames count: the members' sessions that are known to be live, and the echoes that prove them (PROTOCOL.md).
 
 A session number is never used twice, so only a frame made after this node booted can echo this node's own. One proof
-lasts for the session, and for later ones.
+lasts for the session, and for later ones. Who has one tells the others, who need none themselves.
 """
 
 from array import array
@@ -22,18 +22,17 @@ _KEPT = const(3)  # numbers: its session comes first
 _SEQUENCE = const(1)
 _STAMP = const(2)
 
-_QUEUE = const(16)  # echoes that wait to be sent
-
 
 class Sessions:
     """What has been heard of the members, and what of it counts.
 
     session: this node's own; frame: the codec that has decoded the frame; knowledge: doubts who has rebooted; trickle:
-    meets who is heard for the first time.
+    meets who is heard for the first time; echoes: made of this, tells others.
 
-    Attributes to read: heard (three numbers a member: the highest session known to be live, 0 for none; the sequence of
-    its last frame, of any session while none is known; when that frame began to be sent, by this node's ticks_us),
-    since_us (when the transmission began from which the offset of the last frame counts; None: not heard).
+    Attributes to read: heard (three numbers a member: its highest session that is known of, 0 for none; of that the
+    last sequence heard, 0 for none; when that frame began to be sent, by this node's ticks_us), live (a bitmap of the
+    members of whom that session is known to be live, this node one of them), since_us (when the transmission began from
+    which the offset of the last frame counts; None: not heard).
     """
 
     def __init__(self, session, frame, knowledge, trickle):
@@ -43,11 +42,20 @@ class Sessions:
         self._knowledge = knowledge
         self._trickle = trickle
         self.heard = array("I", bytes(4 * _KEPT * len(knowledge.machine.ids)))
+        self.live = bytearray(frame.width)
+        self.live[knowledge.me >> 3] = 1 << (knowledge.me & 7)
+        self.echoes = Echoes(frame, knowledge.machine.ids, self.heard, self.live)
         self.since_us = None
+
+    def is_live(self, i):
+        """Whether a session of the member at that position is known to be live."""
+        return self.live[i >> 3] >> (i & 7) & 1
 
     def old(self):
         """Whether the fields that are decoded are of a frame to be dropped, whoever made it: "replayed" or "stale"."""
         frame = self._frame
+        if not self.is_live(frame.sender):
+            return 0
         stored = self.heard[_KEPT * frame.sender]
         if stored == frame.session:
             return _REPLAYED if frame.sequence <= self.heard[_KEPT * frame.sender + _SEQUENCE] else 0
@@ -63,81 +71,141 @@ class Sessions:
         stored = self.heard[at]
         self.since_us = sent_us
         if frame.flags & FOLLOW_UP_FLAG:
-            self.since_us = None
-            # While no session is stored, that of the last frame may have been this one.
-            if (not stored or stored == frame.session) and frame.sequence == self.heard[at + _SEQUENCE] + 1:
-                self.since_us = self.heard[at + _STAMP]
-        self.heard[at + _STAMP] = sent_us
-        if not stored:
-            if not self.heard[at + _SEQUENCE]:
-                self._trickle.meet(len(self._knowledge.machine.ids))
-            if not frame.has_echo(buffer, self._knowledge.machine.peer_id, self._session):
-                self.heard[at + _SEQUENCE] = frame.sequence
-                return _UNPROVED
-            if frame.flags & FOLLOW_UP_FLAG:
-                self.since_us = None  # it is not proved that the frame before was of this session
-        if 0 < stored < frame.session or frame.ready and self._knowledge.doubts:
+            before = stored == frame.session and frame.sequence == self.heard[at + _SEQUENCE] + 1
+            self.since_us = self.heard[at + _STAMP] if before else None
+        if not self.heard[at + _SEQUENCE]:
+            self._trickle.meet(len(self._knowledge.machine.ids))
+        live = self.is_live(frame.sender)
+        verdict = _RESTARTED if live and stored < frame.session else _PROVED
+        if not live and not frame.has_echo(buffer, self._knowledge.machine.peer_id, self._session):
+            verdict = _UNPROVED
+            if stored > frame.session or stored == frame.session and self.heard[at + _SEQUENCE] >= frame.sequence:
+                return verdict
+        elif verdict or frame.ready and self._knowledge.doubts:
             self._knowledge.doubt(frame.sender)
         self.heard[at] = frame.session
         self.heard[at + _SEQUENCE] = frame.sequence
-        return _RESTARTED if 0 < stored < frame.session else _PROVED
+        self.heard[at + _STAMP] = sent_us
+        if stored != frame.session:
+            self.echoes.owe(frame.sender)
+        if not live and not verdict:
+            self._believe(frame.sender)
+        return verdict
+
+    def take(self, buffer):
+        """Know live what the decoded frame in buffer, which counts, knows live and this node does not. Others know of
+        all that they count: nothing is looked for while this node knows the sessions of all who take part."""
+        i = self._frame.echo_count
+        if i and self._knowledge.bitmaps.find(self.live, 0, len(self.live)) < 0:
+            while i:
+                i -= 1
+                if self._frame.echo_is_live(buffer, i):
+                    self._take(
+                        self._knowledge.machine.index(self._frame.echo_id(buffer, i)),
+                        self._frame.echo_session(buffer, i),
+                    )
+
+    def _take(self, member, session):
+        if member >= 0 and not self.is_live(member):
+            if self.heard[_KEPT * member] != session:
+                self.heard[_KEPT * member + _SEQUENCE] = 0
+                self.heard[_KEPT * member] = session
+            self._believe(member)
+
+    def _believe(self, member):
+        self.live[member >> 3] |= 1 << (member & 7)
+        self.echoes.owe(member)
 
     def repair(self):
         """An interrupt has ended the handling of a frame: let its sender's next one count, whatever its sequence."""
         if self._frame.sender >= 0:
             self.heard[_KEPT * self._frame.sender + _SEQUENCE] = 0
+        self.echoes.calm()
 
 
 class Echoes:
-    """The echoes that wait to be sent, one slot a member, first in first out.
+    """Which members' sessions this node has yet to tell, and who waits for that.
 
-    frame: the codec, from which a decoded frame is read and into which the next one is put; ids: the members'.
-    count: how many wait, 0 to forget them; members and sessions: of these, a member by its position. An interrupt may
-    lose an echo, but never leaves a slot that nobody wrote.
+    frame: the codec, from which a decoded frame is read and into which the next one is put; ids: the members'; heard
+    and live: of the sessions. Attributes to read, bitmaps: owed (to be told when this node speaks; each session once,
+    and once more when it is known to be live), urgent (of those, the ones for whose sake it speaks). An interrupt may
+    have an echo told twice.
     """
 
-    def __init__(self, frame, ids):
+    def __init__(self, frame, ids, heard, live):
         self._frame = frame
         self._ids = ids
-        self.members = array("H", bytes(2 * min(_QUEUE, len(ids))))
-        self.sessions = array("I", bytes(4 * min(_QUEUE, len(ids))))
-        self.count = 0
+        self._heard = heard
+        self._live = live
+        self.owed = bytearray(frame.width)
+        self.urgent = bytearray(frame.width)
+        self._nobody = bytes(frame.width)
+        self._told = bytearray(frame.width)  # in the frame that is being built
+        self._first = 0  # byte of the bitmaps with which the next frame begins
 
-    def add(self, member, session):
-        """Let a coming frame say that this node has heard the member's session. When all slots are taken it is not
-        queued: the member says its need again."""
-        for i in range(self.count):
-            if self.members[i] == member:
-                if self.sessions[i] < session:
-                    self.sessions[i] = session
-                return
-        if self.count < _QUEUE:
-            self.members[self.count] = member
-            self.sessions[self.count] = session
-            self.count += 1
+    def owe(self, member):
+        """Tell the session of the member at that position in a coming frame."""
+        self.owed[member >> 3] |= 1 << (member & 7)
 
-    def forget(self, buffer):
-        """The decoded frame in buffer lacks nothing: its sender needs no echo, and those that it echoes have been
-        answered by it."""
+    def need(self, member):
+        """That member lacks what this node knows. If it has not been told since that its session is heard, it waits
+        for that; else it is told once more."""
+        self.urgent[member >> 3] |= self.owed[member >> 3] & 1 << (member & 7)
+        self.owe(member)
+
+    def waited_for(self):
+        """Whether somebody waits for an echo."""
+        return self.urgent != self._nobody
+
+    def calm(self):
+        """Let nobody wait."""
+        for i in range(len(self.urgent)):
+            self.urgent[i] = 0
+
+    def relieve(self, buffer):
+        """The decoded frame in buffer lacks nothing: its sender waits for no echo, nor do those whom it echoes."""
+        sender = self._frame.sender
+        self.urgent[sender >> 3] &= ~(1 << (sender & 7))
         i = 0
-        while i < self.count:
-            if self.members[i] == self._frame.sender or self._frame.has_echo(
-                buffer, self._ids[self.members[i]], self.sessions[i]
+        while i < len(self._ids):
+            if not self.urgent[i >> 3]:
+                i |= 7
+            elif self.urgent[i >> 3] >> (i & 7) & 1 and self._frame.has_echo(
+                buffer, self._ids[i], self._heard[_KEPT * i]
             ):
-                self._drop(i, 1)
-            else:
-                i += 1
+                self.urgent[i >> 3] &= ~(1 << (i & 7))
+            i += 1
 
     def put(self, buffer):
-        """Put as many as it takes into the frame that is being built in buffer, and forget them."""
-        i = self._frame.echo_count = min(self.count, MAX_ECHOES)
-        while i:
-            i -= 1
-            self._frame.put_echo(buffer, i, self._ids[self.members[i]], self.sessions[i])
-        self._drop(0, self._frame.echo_count)
+        """Put as many as it takes into the frame that is being built in buffer: first who waits, then who is owed. Who
+        waits has just come, mostly: in what room is left it is told of others, whom it need not hear itself then."""
+        self._frame.echo_count = 0
+        for i in range(len(self._told)):
+            self._told[i] = 0
+        waited_for = self.waited_for()
+        self._fill(buffer, self.urgent)
+        self._fill(buffer, self.owed)
+        if waited_for:
+            self._first = (self._first + 1) % len(self._live)
+            self._fill(buffer, self._live)
 
-    def _drop(self, at, count):
-        self.count -= count  # first, for the sake of an interrupt
-        for i in range(at, self.count):
-            self.members[i] = self.members[i + count]
-            self.sessions[i] = self.sessions[i + count]
+    def _fill(self, buffer, members):
+        for k in range(len(members)):
+            at = (self._first + k) % len(members)
+            bits = members[at] & ~self._told[at]
+            i = 8 * at
+            while bits and self._frame.echo_count < MAX_ECHOES:
+                if bits & 1:
+                    self._put(buffer, i)
+                bits >>= 1
+                i += 1
+
+    def _put(self, buffer, member):
+        session = self._heard[_KEPT * member]
+        if session:  # not this node's own
+            at = member >> 3
+            bit = 1 << (member & 7)
+            self._frame.put_echo(buffer, self._ids[member], session, self._live[at] & bit)
+            self._told[at] |= bit
+            self.owed[at] &= ~bit
+            self.urgent[at] &= ~bit

@@ -53,7 +53,7 @@ class EspNowLink:
     """
 
     mtu = 250
-    imin_ms = 16  # far more than four frame times
+    imin_ms = 20  # far more than four frame times
 
     def __init__(self, config, board):
         members = len(config["members"])

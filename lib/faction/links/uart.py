@@ -48,7 +48,7 @@ class UartLink:
             )
         except Exception as error:
             raise ValueError("board.py: UART: %r: %s: give id, tx and rx that this chip has free" % (data, error))
-        self.imin_ms = max(16, longest * 40_000 // baud + 1)  # four frames
+        self.imin_ms = max(20, longest * 40_000 // baud + 1)  # four frames
         self._byte_us64 = _BYTE_US64 // baud
         self._wire = bytearray(longest)
         self._copy = "%ds" % (longest - _OVERHEAD)

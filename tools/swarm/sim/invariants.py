@@ -74,7 +74,8 @@ class _Known:
         self.state = 0
         self.generation = 0
         self.bitmaps = 0
-        self.earliest: int | None = None  # when Trickle next allows a frame, by the board's milliseconds
+        self.said: tuple | None = None  # what it knew when it last spoke,
+        self.said_at = self.said_imin = 0  # when that was, by the board's milliseconds, and its Imin then
         self.sampled = False
         self.sizes = _sizes(board.node)
         self.state_of = _State(board.node)
@@ -144,16 +145,18 @@ class Invariants:
     def sends(self, board: Board, due: int) -> Said:
         """It sends a frame whose moment by Trickle was due (ticks_ms); returns the frame's payload."""
         known = self._known[board]
-        trickle = board.node.trickle
-        # At most one frame an interval, in its second half: on average one each Imin, and half an Imin of play.
-        # A node that finds more members in range takes a longer Imin from its next interval on.
-        imin = max(self._imin_ms, min(trickle.imin_ms, trickle.interval_ms))
-        if known.earliest is not None:
-            ahead = (known.earliest - due + PERIOD // 2) % PERIOD - PERIOD // 2
-            if ahead > imin - imin // 2 or trickle.imin_ms < self._imin_ms:
-                self.fail(TOO_FAST, board, f"a frame {ahead} ms before its time")
-            due = known.earliest if ahead > 0 else due
-        known.earliest = (due + imin) % PERIOD
+        # Who has nothing new to say leaves half of Imin between two frames, whatever it hears.
+        node = board.node
+        first = node.first_sample
+        knows = (
+            bytes(node.knowledge.bitmaps), node.knowledge.generation, node.knowledge.ready, node.machine.state,
+            first.remaining_us(0) if first.known else None,
+        )  # fmt: skip
+        if known.said is not None:
+            gap = (due - known.said_at + PERIOD // 2) % PERIOD - PERIOD // 2
+            if knows == known.said and gap < known.said_imin // 2:
+                self.fail(TOO_FAST, board, f"a frame {gap} ms after the one before, and nothing new")
+        known.said, known.said_at, known.said_imin = knows, due, node.trickle.imin_ms
         return Said(board, board.life, known.vouched)
 
     def sampled(self, board: Board, late_us: int) -> None:

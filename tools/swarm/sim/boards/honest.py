@@ -171,8 +171,11 @@ class HonestBoard(Board):
             self._told = True
             node.complete_local(*self._now())
             self._settle()
-        yield self._profile.tick_us if self._ours else self._profile.hand_tick_us
+        profile = self._profile
+        yield profile.before_us if self._ours else profile.hand_tick_us
         yield from self._speak()
+        if self._ours:
+            yield profile.tick_us - profile.before_us
 
     def _look(self) -> None:
         if self.kernel.now > self._looked_at:

@@ -36,8 +36,9 @@ class Profile:
 
     radio_us: int
     late_reports: float = 0.1
-    period_us: int = 4000
+    period_us: int = 2000
     tick_us: int = 990
+    before_us: int = 400
     news_us: int = 1760
     same_us: int = 1050
     replayed_us: int = 490
