@@ -144,6 +144,7 @@ class App:
         """Show the LED's pattern, feed the watchdog, and say what went wrong with a link; returns for how many
         milliseconds there is nothing more of that to do."""
         wait_ms = self._signs.tick(now)
+        signs.slow = self.sample is not None
         self.look(_STOLEN_MS)
         self._save()
         for name in self.links:

@@ -26,6 +26,7 @@ _watchdog = None  # once it is there, it is fed whether a node runs or not
 
 _timer = None  # begun once a boot: on 1.28.0 an ESP32's clock stops at the 256th since it has power (micropython#19162)
 _function = None  # what it calls
+slow = False  # the node has nothing to hurry for: each second call is enough
 _beaten = ticks_ms()  # when it did last
 _least = _NEVER_MS  # bytes of stack when calm() has been called from the callback, at its shallowest
 
@@ -65,7 +66,8 @@ def watch(timeout):
 
 def beat(function):
     """Have function() called by the timer every faction.PERIOD_MS, in place of what it called; None: nothing."""
-    global _function, _least
+    global _function, _least, slow
+    slow = False
     _function = function
     _least = _NEVER_MS
     if not _timer:
@@ -81,6 +83,8 @@ def _begin():
 
 def _beat(_):
     global _beaten
+    if slow and ticks_ms() & faction.PERIOD_MS:
+        return
     _beaten = ticks_ms()
     if _function:
         _function()

@@ -38,6 +38,7 @@ class Runner:
         self._rx = [link.receive_buffer() for link in links]
         self._tx = bytearray(node.frame.max_length)
         self._told = -1
+        self._warming = True
         self._held = 0  # ticks for which not all links were free
         self._due = ticks_ms()  # until then there is nothing to do unless a link has something
 
@@ -57,8 +58,10 @@ class Runner:
     def tick(self, _=None):
         """Do what there is to do now; the argument, of a link, is not used."""
         try:
+            if self._warming and self.links and self._app.warm_up():
+                self._warming = False
             # Most ticks of a settled node end here: the rest takes ten times as long.
-            if ticks_diff(ticks_ms(), self._due) < 0:
+            elif ticks_diff(ticks_ms(), self._due) < 0:
                 for link in self.links:
                     if link.pending():
                         break
@@ -79,8 +82,7 @@ class Runner:
         node.tick(ticks_ms(), ticks_us())
         if node.sample_due:  # its instant was past when this node learnt it
             self._sample()
-        warming = not node.ready()
-        if warming and self._app.warm_up():
+        if not self._warming and not node.ready():
             node.complete_local(ticks_ms(), ticks_us())
         if not self._is_near(_QUIET_US):
             self._speak()
@@ -92,7 +94,7 @@ class Runner:
                 self._app.note("changed", error)
             self._told = told
         wait_ms = self._app.tick(ticks_ms())
-        if not warming and not self._held:
+        if not self._held:
             now = ticks_ms()
             wait_ms = min(wait_ms, node.wait_ms(now, ticks_us()) - _AWAIT_MS)
             if wait_ms > 0:

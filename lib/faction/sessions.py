@@ -180,6 +180,8 @@ class Echoes:
         """Put as many as it takes into the frame that is being built in buffer: first who waits, then who is owed. Who
         waits has just come, mostly: in what room is left it is told of others, whom it need not hear itself then."""
         self._frame.echo_count = 0
+        if self.owed == self._nobody:
+            return
         for i in range(len(self._told)):
             self._told[i] = 0
         waited_for = self.waited_for()

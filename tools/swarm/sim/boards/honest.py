@@ -171,6 +171,8 @@ class HonestBoard(Board):
             self._told = True
             node.complete_local(*self._now())
             self._settle()
+            if self._ours:
+                yield self._profile.ready_us
         profile = self._profile
         yield profile.before_us if self._ours else profile.hand_tick_us
         yield from self._speak()
@@ -205,26 +207,35 @@ class HonestBoard(Board):
         link, frame, payload, came_us = self._ring.popleft()
         self._filled[link] -= link.in_ring(len(frame))
         node = self.node
-        before = (list(node.counters), bytes(node.knowledge.bitmaps)) if self._ours else None
+        before = self._state() if self._ours else None
         self._give(frame, payload, self._sent_us(link, len(frame), came_us) & MASK)
         profile = self._profile
         took_us = self.frame_us + (profile.decode_us * len(frame) if link.BYTE_US else profile.radio_us)
         return took_us + profile.longer_us * max(0, len(frame) - LENGTH) + self._judged_us(before)
 
-    def _judged_us(self, before: tuple[list[int], bytes] | None) -> int:
+    def _state(self) -> tuple[list[int], int, bytes]:
+        """What tells, before and after a frame, what its receiver has done."""
+        node = self.node
+        return list(node.counters), int.from_bytes(node.knowledge.bitmaps, "little"), bytes(node.sessions.live)
+
+    def _judged_us(self, before: tuple[list[int], int, bytes] | None) -> int:
         """What the node's receive() has taken, by what has come of the frame."""
         profile = self._profile
         if not before:
             return profile.hand_receive_us
-        counters, bitmaps = before
-        after = self.node.counters
+        counters, bitmaps, live = before
+        after, knows, _ = self._state()
         if after[_FORGED] > counters[_FORGED]:
             return profile.forged_us
         if any(after[one] > counters[one] for one in _OLD):
             return profile.replayed_us
         if after[_RECEIVED] == counters[_RECEIVED]:
             return profile.refused_us
-        return profile.news_us if self.node.knowledge.bitmaps != bitmaps else profile.same_us
+        took_us = 0
+        if live != self.node.knowledge.bitmaps[: len(live)]:
+            took_us = profile.echo_us * self.node.frame.echo_count
+        news = (knows & ~bitmaps).bit_count()
+        return took_us + (profile.news_us + profile.bit_us * (news - 1) if news else profile.same_us)
 
     def _sent_us(self, link, length: int, came_us: int) -> int:
         """The latest time at which a frame's transmission can have begun, as the link tells it."""
@@ -259,7 +270,10 @@ class HonestBoard(Board):
         if length:
             payload = self._watch.sends(self, due)
             frame = bytes(self._buffer[:length])
-            yield self._profile.build_us if self._ours else self._profile.hand_build_us
+            if self._ours:
+                yield self._profile.build_us + self._profile.echo_us * node.frame.echo_count
+            else:
+                yield self._profile.hand_build_us
             for link in self.links:
                 if link.BYTE_US:
                     yield self._profile.encode_us * length + link.SPREAD_US * self._random.randrange(8)
