@@ -172,16 +172,12 @@ class Frame:
         at = self.echoes + i * _ECHO + 2
         return (buffer[at + 3] & ~_LIVE) << 24 | buffer[at + 2] << 16 | buffer[at + 1] << 8 | buffer[at]
 
-    def echo_is_live(self, buffer, i):
-        """Whether the sender of a decoded frame knows the session of its i-th echo to be live."""
-        return buffer[self.echoes + i * _ECHO + 5] & _LIVE
-
     def has_echo(self, buffer, member_id, session):
         """Whether a decoded frame echoes that session of that member."""
         at = self.echoes
         for i in range(self.echo_count):
-            if buffer[at] == member_id & 255 and buffer[at + 1] == member_id >> 8:
-                if self.echo_session(buffer, i) == session:
+            if buffer[at] == member_id & 255 and self.echo_id(buffer, i) == member_id:
+                if self.echo_session(buffer, i) == session:  # noqa: SIM102 - seldom looked at
                     return True
             at += _ECHO
         return False

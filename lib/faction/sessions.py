@@ -8,7 +8,7 @@ from array import array
 
 from micropython import const
 
-from faction.frame import FOLLOW_UP_FLAG, MAX_ECHOES
+from faction.frame import FOLLOW_UP_FLAG
 
 # Verdicts of old() and prove(), and indices of the node's counters (names.COUNTERS).
 _PROVED = const(0)
@@ -16,6 +16,11 @@ _REPLAYED = const(7)  # sequence not above the last: a duplicate or a recording
 _STALE = const(8)  # session below the stored one: a recording, or a board whose storage was lost
 _UNPROVED = const(9)  # nothing proves yet that the sender's session is live
 _RESTARTED = const(13)  # proved, and the member has rebooted
+
+# An echo in a frame, of which a node puts fewer into one than it holds: they cost whoever hears them.
+_ECHO = const(6)
+_LIVE = const(0x40)  # in the highest byte of its session: its sender knows that to be live
+_ECHOES = const(4)
 
 # What is kept of a member.
 _KEPT = const(3)  # numbers: its session comes first
@@ -95,18 +100,18 @@ class Sessions:
     def take(self, buffer):
         """Know live what the decoded frame in buffer, which counts, knows live and this node does not. Others know of
         all that they count: nothing is looked for while this node knows the sessions of all who take part."""
-        i = self._frame.echo_count
-        if i and self._knowledge.bitmaps.find(self.live, 0, len(self.live)) < 0:
-            while i:
-                i -= 1
-                if self._frame.echo_is_live(buffer, i):
-                    self._take(
-                        self._knowledge.machine.index(self._frame.echo_id(buffer, i)),
-                        self._frame.echo_session(buffer, i),
-                    )
+        frame = self._frame
+        if not frame.echo_count or self._knowledge.bitmaps.find(self.live, 0, len(self.live)) >= 0:
+            return
+        at = frame.echoes
+        for i in range(frame.echo_count):
+            if buffer[at + 5] & _LIVE:
+                self._take(self._knowledge.machine.index(buffer[at] | buffer[at + 1] << 8), buffer, i)
+            at += _ECHO
 
-    def _take(self, member, session):
-        if member >= 0 and not self.is_live(member):
+    def _take(self, member, buffer, i):
+        if member >= 0 and not self.live[member >> 3] >> (member & 7) & 1:
+            session = self._frame.echo_session(buffer, i)
             if self.heard[_KEPT * member] != session:
                 self.heard[_KEPT * member + _SEQUENCE] = 0
                 self.heard[_KEPT * member] = session
@@ -196,7 +201,7 @@ class Echoes:
             at = (self._first + k) % len(members)
             bits = members[at] & ~self._told[at]
             i = 8 * at
-            while bits and self._frame.echo_count < MAX_ECHOES:
+            while bits and self._frame.echo_count < _ECHOES:
                 if bits & 1:
                     self._put(buffer, i)
                 bits >>= 1

@@ -31,7 +31,7 @@ from faction.core import (  # noqa: E402
 )
 from faction.description import IMIN_MS, default_lead_ms  # noqa: E402
 from faction.first_sample import LIMIT_US  # noqa: E402
-from faction.frame import DEMONSTRATION_KEY, FOLLOW_UP_FLAG, INSTANT_FLAG, MAX_ECHOES, max_length  # noqa: E402
+from faction.frame import DEMONSTRATION_KEY, FOLLOW_UP_FLAG, INSTANT_FLAG, max_length  # noqa: E402
 from faction.knowledge import Knowledge  # noqa: E402
 from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402
 from faction.node import Node  # noqa: E402
@@ -72,9 +72,12 @@ __all__ = [
 ]
 
 
+_ECHOES = _sessions._ECHOES
+
+
 def limit_echoes(count: int | None) -> None:
-    """Let every node of this process put at most count echoes in a frame; None: as many as fit, as on a board."""
-    _sessions.MAX_ECHOES = MAX_ECHOES if count is None else count
+    """Let every node of this process put at most count echoes in a frame; None: as many as on a board."""
+    _sessions._ECHOES = _ECHOES if count is None else count
 
 
 def altered(**classes: type) -> type[Node]:

@@ -206,7 +206,6 @@ class HonestBoard(Board):
         """Give the node the next frame; returns what that takes."""
         link, frame, payload, came_us = self._ring.popleft()
         self._filled[link] -= link.in_ring(len(frame))
-        node = self.node
         before = self._state() if self._ours else None
         self._give(frame, payload, self._sent_us(link, len(frame), came_us) & MASK)
         profile = self._profile
@@ -233,7 +232,7 @@ class HonestBoard(Board):
             return profile.refused_us
         took_us = 0
         if live != self.node.knowledge.bitmaps[: len(live)]:
-            took_us = profile.echo_us * self.node.frame.echo_count
+            took_us = profile.look_us * self.node.frame.echo_count
         news = (knows & ~bitmaps).bit_count()
         return took_us + (profile.news_us + profile.bit_us * (news - 1) if news else profile.same_us)
 
@@ -265,15 +264,17 @@ class HonestBoard(Board):
         if self._is_near(_QUIET_US):
             return
         node = self.node
+        profile = self._profile
         due = node.trickle.due
         length = node.poll(*self._now(), self._buffer)
         if length:
             payload = self._watch.sends(self, due)
             frame = bytes(self._buffer[:length])
             if self._ours:
-                yield self._profile.build_us + self._profile.echo_us * node.frame.echo_count
+                echoes = node.frame.echo_count
+                yield profile.build_us + (profile.echoes_us + profile.echo_us * echoes if echoes else 0)
             else:
-                yield self._profile.hand_build_us
+                yield profile.hand_build_us
             for link in self.links:
                 if link.BYTE_US:
                     yield self._profile.encode_us * length + link.SPREAD_US * self._random.randrange(8)
