@@ -8,10 +8,13 @@ from time import ticks_add, ticks_diff
 
 from micropython import const
 
-from faction.frame import FOLLOW_UP_FLAG, INSTANT_FLAG
+# Flags of a frame.
+_INSTANT = const(2)
+_FOLLOW_UP = const(8)
 
 LIMIT_US = const(500_000_000)  # ticks_us can tell instants apart that are less than 2^29 us = 536 s from now
 _EARLIER_US = const(200)  # take an instant that is more than this earlier: measuring noise must not make it creep
+_MOVED_US = const(800)  # an instant that has become so much earlier is passed on at once
 # Of two instants that are further apart than this, one node has not heard the better. A frame that counts from itself
 # may have waited in a radio.
 _TOLERANCE_US = const(10_000)
@@ -20,6 +23,7 @@ _FOLLOW_UP_US = const(4_000_000)  # a transmission is not counted from for longe
 _ITSELF = const(4)  # every such frame's offset counts from itself, for those who have not heard the one before
 _LACKS = const(1)  # what differs by a frame, as in knowledge.py
 _CLAIMS = const(2)
+_MOVED = const(4)
 
 
 class FirstSample:
@@ -39,10 +43,6 @@ class FirstSample:
         self._left = 0  # sequence of this node's last frame that has left
         self._left_us = None  # when its transmission began, None: not known
         self.theirs_us = None
-
-    def propose(self, now_us):
-        """Agree with oneself on now + lead_ms."""
-        self._take(self.lead_ms * 1000, now_us)
 
     def advance(self, now_us):
         """Note the passing of time; call it at least every 500 s."""
@@ -74,11 +74,11 @@ class FirstSample:
 
     def put(self, frame, now_us):
         """Let this node's next frame, which has its flags and its sequence, tell the instant."""
-        frame.flags |= INSTANT_FLAG
+        frame.flags |= _INSTANT
         known = self._left_us is not None and self._left + 1 == frame.sequence and frame.sequence % _ITSELF
         # After half a turn of ticks_us the age is wrong; by then the instant is past, and held.
         if known and 0 <= ticks_diff(now_us, self._left_us) < _FOLLOW_UP_US:
-            frame.flags |= FOLLOW_UP_FLAG
+            frame.flags |= _FOLLOW_UP
             now_us = self._left_us
         frame.offset_us = self.remaining_us(now_us)
 
@@ -93,30 +93,25 @@ class FirstSample:
             return _CLAIMS
         if since_us is None:
             return 0
-        tolerance_us = _EXACT_US if frame.flags & FOLLOW_UP_FLAG else _TOLERANCE_US
+        tolerance_us = _EXACT_US if frame.flags & _FOLLOW_UP else _TOLERANCE_US
         mine_us = self.remaining_us(now_us)
         if self.theirs_us > 0 and self.theirs_us - mine_us > tolerance_us:
             return _LACKS
         return _CLAIMS if mine_us > 0 and mine_us - self.theirs_us > tolerance_us else 0
 
     def offer(self, theirs_us, now_us):
-        """Take the instant theirs_us from now if it is the better one, None: no. Returns 0 if it was not taken, else by
-        how many microseconds it is earlier, 1 where none was known."""
+        """Take the instant theirs_us from now if it is the better one, None: no. Returns what differs: 0 if it was not
+        taken, 2 if it was, and 6 if that has made the instant so much earlier that others are to know it at once."""
         if theirs_us is None:
             return 0
-        moved_us = 1
-        if self.known:
-            moved_us = self.remaining_us(now_us) - theirs_us
-            if self.passed or moved_us <= _EARLIER_US:
-                return 0
-        self._take(theirs_us, now_us)
-        return moved_us
+        earlier_us = self.remaining_us(now_us) - theirs_us if self.known else _EARLIER_US + 1
+        if self.passed or earlier_us <= _EARLIER_US:
+            return 0
+        self._instant_us = ticks_add(now_us, theirs_us)
+        self.known = True
+        self.advance(now_us)
+        return _CLAIMS | _MOVED if earlier_us > _MOVED_US else _CLAIMS
 
     def ahead(self):
         """Whether an instant is agreed and lies ahead."""
         return self.known and not self.passed
-
-    def _take(self, remaining_us, now_us):
-        self._instant_us = ticks_add(now_us, remaining_us)
-        self.known = True
-        self.advance(now_us)

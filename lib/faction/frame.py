@@ -41,11 +41,6 @@ _LIVE = const(0x40)  # in an echo's highest byte: its sender knows that session 
 _TAG = const(8)
 
 
-def _new():
-    """No frame is old."""
-    return ACCEPTED
-
-
 def max_length(members):
     """Length of the longest frame of a swarm of that many members, in bytes."""
     return _BITMAPS + 2 * ((members + 7) // 8) + MAX_ECHOES * _ECHO + _TAG
@@ -83,10 +78,10 @@ class Frame:
         self._cmac = Cmac(key, self.max_length - _TAG)
         self.known = bytes(2 * self.width)
         self.same = False
-        self.old = _new
+        self.old = None
         self.ready = False
         self.flags = self.echo_count = self.sender = self.session = self.sequence = self.generation = 0
-        self.offset_us = 0
+        self.offset_us = self.echo_is_live = 0
 
     def decode(self, buffer, length):
         """Check the frame in the first length bytes of buffer (bytes or bytearray) and read its fields.
@@ -108,20 +103,21 @@ class Frame:
         if bitmaps < _BITMAPS + 2 or bitmaps & 1:
             return _MALFORMED
         if buffer.find(self.digest, 2, 6) < 0:
-            self._note_foreign(buffer)
+            bitmaps = 4
+            while bitmaps:
+                bitmaps -= 1
+                self.foreign_digest[bitmaps] = buffer[2 + bitmaps]
             return _FOREIGN
         if bitmaps != self.echoes or buffer[_BITMAPS + self.width - 1] & self._padding:
             return _MISFIT
-        verdict = self._decode_fields(buffer) or self.old()
+        verdict = self._decode_fields(buffer)
+        if not verdict and self.old:
+            verdict = self.old()
         if not verdict:
             self._cmac.compute(buffer, length)
             if self._cmac.differs(buffer, length):
                 verdict = _FORGED
         return verdict
-
-    def _note_foreign(self, buffer):
-        for i in range(4):
-            self.foreign_digest[i] = buffer[2 + i]
 
     def _decode_fields(self, buffer):
         self.sender = self._machine.index(buffer[6] | buffer[7] << 8)
@@ -140,7 +136,7 @@ class Frame:
             return _IMPOSSIBLE
         if self.echo_count:
             for at in range(self.echoes + 5, self.echoes + self.echo_count * _ECHO, _ECHO):
-                if buffer[at] & ~_LIVE > 0x3F:
+                if buffer[at] > 0x7F:
                     return _IMPOSSIBLE
         at = _BITMAPS + self.width
         self.same = buffer.find(self.known, _BITMAPS, self.echoes) > 0
@@ -168,44 +164,42 @@ class Frame:
         return buffer[at] | buffer[at + 1] << 8
 
     def echo_session(self, buffer, i):
-        """Session of the i-th echo of a decoded frame."""
+        """Session of the i-th echo of a decoded frame; echo_is_live is then whether its sender knows it to be live."""
         at = self.echoes + i * _ECHO + 2
+        self.echo_is_live = buffer[at + 3] & _LIVE
         return (buffer[at + 3] & ~_LIVE) << 24 | buffer[at + 2] << 16 | buffer[at + 1] << 8 | buffer[at]
 
     def has_echo(self, buffer, member_id, session):
         """Whether a decoded frame echoes that session of that member."""
-        at = self.echoes
-        for i in range(self.echo_count):
-            if buffer[at] == member_id & 255 and self.echo_id(buffer, i) == member_id:
-                if self.echo_session(buffer, i) == session:  # noqa: SIM102 - seldom looked at
-                    return True
-            at += _ECHO
+        i = self.echo_count
+        while i:
+            i -= 1
+            if (
+                buffer[self.echoes + i * _ECHO] == member_id & 255  # most need no call
+                and self.echo_id(buffer, i) == member_id
+                and self.echo_session(buffer, i) == session
+            ):
+                return True
         return False
 
-    def put_echo(self, buffer, member_id, session, live):
+    def put_echo(self, buffer, live, member_id, session):
         """Add an echo to a frame that is about to be encoded; live: this node knows the session to be live."""
-        at = self.echoes + self.echo_count * _ECHO
-        pack_into("<HI", buffer, at, member_id, session)
-        if live:
-            buffer[at + 5] |= _LIVE
+        pack_into("<HI", buffer, self.echoes + self.echo_count * _ECHO, member_id, session)
         self.echo_count += 1
+        if live:
+            buffer[self.echoes + self.echo_count * _ECHO - 1] |= _LIVE
 
     def encode(self, buffer, bitmaps):
         """Build the frame in buffer, of at least max_length bytes, from the fields, both bitmaps in one buffer, and
         the echo_count echoes that put_echo has added. Returns its length in bytes.
         """
-        self._encode_header(buffer)
-        self._encode_numbers(buffer)
+        buffer[0] = _READY if self.ready else _PING
+        buffer[1] = self.flags | self.echo_count << 4
+        pack_into("<4sH", buffer, 2, self.digest, self._machine.ids[self.sender])
+        pack_into("<II", buffer, 8, self.session, self.sequence)
+        pack_into("<Ii", buffer, 16, self.generation, self.offset_us)
         pack_into(self._copy, buffer, _BITMAPS, bitmaps)
         at = self.echoes + self.echo_count * _ECHO
         self._cmac.compute(buffer, at)
         pack_into("8s", buffer, at, self._cmac.tag)
         return at + _TAG
-
-    def _encode_header(self, buffer):
-        pack_into("<BB", buffer, 0, _READY if self.ready else _PING, self.flags | self.echo_count << 4)
-        pack_into("<4sH", buffer, 2, self.digest, self._machine.ids[self.sender])
-
-    def _encode_numbers(self, buffer):
-        pack_into("<II", buffer, 8, self.session, self.sequence)
-        pack_into("<Ii", buffer, 16, self.generation, self.offset_us)

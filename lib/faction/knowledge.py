@@ -7,7 +7,11 @@ Some loops count down with while: a for keeps three more words, and a function o
 
 from micropython import const
 
-from faction.core import BOOTSTRAPPED, LOCAL_PARTICIPATION_COMPLETED, PARTICIPATION_OBSERVED, READY_OBSERVED
+# Of core.py: a state and commands.
+_BOOTSTRAPPED = const(3)
+_PARTICIPATION_OBSERVED = const(0)
+_READY_OBSERVED = const(1)
+_LOCAL_PARTICIPATION_COMPLETED = const(2)
 
 _BITMAPS = const(24)  # where a frame's bitmaps begin
 _LAST = const(0x3FFFFFFF)  # generation
@@ -54,7 +58,7 @@ class Knowledge:
         """This node has become ready."""
         self.ready = True
         self.add_own()
-        self.machine.process(LOCAL_PARTICIPATION_COMPLETED)
+        self.machine.process(_LOCAL_PARTICIPATION_COMPLETED)
 
     # Of the decoded frame in buffer
 
@@ -134,28 +138,28 @@ class Knowledge:
         for i in range(len(self.bitmaps)):
             self.bitmaps[i] = 0
         self.add_own()
-        if self.machine.state < BOOTSTRAPPED:
+        if self.machine.state < _BOOTSTRAPPED:
             self.feed_again()
         self.generation = generation
 
     def feed_again(self):
         """A fresh machine, fed with what the node knows: itself first, as at its start."""
         self.machine.reset()
-        self.machine.process(PARTICIPATION_OBSERVED, self.machine.peer_id)
+        self.machine.process(_PARTICIPATION_OBSERVED, self.machine.peer_id)
         for i in range(len(self.bitmaps)):
             if self.bitmaps[i]:
                 self._feed(i, self.bitmaps[i])
         if self.ready:
-            self.machine.process(LOCAL_PARTICIPATION_COMPLETED)
+            self.machine.process(_LOCAL_PARTICIPATION_COMPLETED)
 
     def _feed(self, at, bits):
         """Tell the machine, while it listens, of the set bits of byte `at` of the bitmaps but this node's own."""
-        command = PARTICIPATION_OBSERVED
+        command = _PARTICIPATION_OBSERVED
         if at >= self._width:
-            command = READY_OBSERVED
+            command = _READY_OBSERVED
             at -= self._width
         at *= 8
-        while bits and self.machine.state < BOOTSTRAPPED:
+        while bits and self.machine.state < _BOOTSTRAPPED:
             if bits & 1 and at != self.me:
                 self.machine.process(command, self.machine.ids[at])
             bits >>= 1

@@ -15,9 +15,9 @@ from time import ticks_add, ticks_diff
 
 from micropython import const
 
-from faction.core import BOOTSTRAPPED, DEADLINE_EXPIRED, TIMED_OUT, Faction
+from faction.core import Faction
 from faction.first_sample import FirstSample
-from faction.frame import BOOTSTRAPPED_FLAG, INSTANT_FLAG, TIMED_OUT_FLAG, Frame
+from faction.frame import Frame
 from faction.knowledge import Knowledge
 from faction.sessions import Sessions
 from faction.trickle import Trickle
@@ -27,8 +27,8 @@ MAX_NUMBER = const(0x3FFFFFFF)  # sessions, sequences, generations and counters 
 _IMAX_MS = const(2048)
 _REDUNDANCY = const(1)
 _AHEAD = const(8)  # it while the first sample is ahead: each frame heard makes the instant more exact
-_MOVED_US = const(800)  # an instant that has become so much earlier is passed on at once
-_HASTE = const(3)  # at once: in the first Imin / 2 to the power of this
+_HASTE = const(3)  # what others wait for is said in the first Imin / 2 to the power of this,
+_AT_ONCE = const(30)  # and what nobody else can say at the next call
 _SILENCES = const(8)  # so often a node that needs an echo holds its tongue for others; they cannot ask in its stead
 
 # Counters, named in names.py; those that are not here are verdicts of Frame.decode() or Sessions.prove().
@@ -39,9 +39,20 @@ _SUPPRESSED = const(12)  # Trickle kept silent: enough others had said the same
 TIMEOUTS = const(14)  # deadlines expired
 _COUNTERS = const(15)
 
-# What differs by a frame, as compare() of the parts finds.
+# Of core.py: states and a command.
+_BOOTSTRAPPED = const(3)
+_TIMED_OUT = const(4)
+_DEADLINE_EXPIRED = const(3)
+
+# Flags of a frame.
+_BOOTSTRAPPED_FLAG = const(1)
+_INSTANT_FLAG = const(2)
+_TIMED_OUT_FLAG = const(4)
+
+# What differs by a frame, as the parts find.
 _LACKS = const(1)
 _CLAIMS = const(2)
+_MOVED = const(4)  # the instant, by so much that others are to know it at once
 
 
 class Node:
@@ -116,10 +127,10 @@ class Node:
         A node that has timed out and halts does not become ready any more.
         """
         self._enter(now, now_us)
-        if not self.conflict and not self.ready() and self.machine.state != TIMED_OUT:
+        if not self.conflict and not self.ready() and self.machine.state != _TIMED_OUT:
             self.knowledge.complete()
             self._settle()
-            self.trickle.start(now, 0)
+            self.trickle.start(now, _AT_ONCE)
             self.trickle.repeat = True  # many may be ready at once: the first word collides, and nobody else has it
         self._busy = False
 
@@ -146,9 +157,7 @@ class Node:
         self._enter(now, now_us)
         length = 0
         if not self.conflict and not self._silent and self.trickle.poll(now):
-            redundancy = self.trickle.redundancy
-            if self.first_sample.ahead():
-                redundancy = max(redundancy, _AHEAD)
+            redundancy = max(self.trickle.redundancy, self.first_sample.ahead() * _AHEAD)
             if self.trickle.heard >= redundancy and not self.echoes.waited_for() and self._asks < _SILENCES:
                 self._count(_SUPPRESSED)
                 if self._asks:
@@ -211,7 +220,13 @@ class Node:
             if self._linger_ms and ticks_diff(now, self._linger_end) >= 0:
                 self._silent = True
         elif self._started and ticks_diff(now, self.deadline) >= 0:
-            self._expire()
+            self._timed_out = True
+            self._count(TIMEOUTS)
+            self.machine.process(_DEADLINE_EXPIRED)
+            if self._retry:
+                self.knowledge.feed_again()
+                self.deadline = ticks_add(now, self._deadline_ms)
+            self._settle()
 
     def _repair(self):
         """The call before was interrupted: make again what it may have left half done from what is whole.
@@ -222,44 +237,31 @@ class Node:
         self.sessions.repair()
         self.knowledge.add_own()
         self.trickle.start(self._now)
-        if self.machine.state < BOOTSTRAPPED or self.machine.state == TIMED_OUT and self._retry:
+        if self.machine.state < _BOOTSTRAPPED or self.machine.state == _TIMED_OUT and self._retry:
             self.knowledge.feed_again()
         self._settle()
 
     def _fire(self, late):
         """Make the sample due if its instant has passed; late: noticed only after it had passed."""
-        if self.sample_due or self._sampled or self.machine.state != BOOTSTRAPPED:
+        if self.sample_due or self._sampled or self.machine.state != _BOOTSTRAPPED:
             return
         self.sampled_late = late
         self.sample_due = self.first_sample.passed
 
-    def _expire(self):
-        self._timed_out = True
-        self._count(TIMEOUTS)
-        self.machine.process(DEADLINE_EXPIRED)
-        if self._retry:
-            self.knowledge.feed_again()
-            self.deadline = ticks_add(self._now, self._deadline_ms)
-        self._settle()
-
     def _settle(self):
         """Draw the conclusions' consequences, once all that a frame says has been taken in."""
-        if self.machine.state < BOOTSTRAPPED or self._sampled:
+        if self.machine.state < _BOOTSTRAPPED or self._sampled:
             return
         if not self._concluded:
             self._linger_end = ticks_add(self._now, self._linger_ms)
             self._concluded = True
-            if self.machine.state == BOOTSTRAPPED:
-                self._hasten()
-        if self.machine.state == BOOTSTRAPPED:
+            if self.machine.state == _BOOTSTRAPPED:
+                self.trickle.start(self._now, _HASTE)
+        if self.machine.state == _BOOTSTRAPPED:
             self._timed_out = False
             if not self.first_sample.known:
-                self.first_sample.propose(self._now_us)
+                self.first_sample.offer(self.first_sample.lead_ms * 1000, self._now_us)
             self._fire(True)
-
-    def _hasten(self):
-        """What this node knows is what others wait for."""
-        self.trickle.start(self._now, self.trickle.imin_ms >> _HASTE)
 
     # Hearing
 
@@ -277,20 +279,17 @@ class Node:
         if verdict:
             self._count(verdict)
         differs = _LACKS if self.first_sample.known else 0
-        if frame.flags & INSTANT_FLAG:
+        if frame.flags & _INSTANT_FLAG:
             differs = self.first_sample.compare(frame, self.sessions.since_us, self._now_us)
         differs |= self.knowledge.compare(buffer)
         # 2. Echoes
         if differs & _LACKS:
             self.echoes.need(frame.sender)
-        moved_us = 0
         if verdict == _UNPROVED:
             # Nothing in it counts; but its sender may need to hear this node, to be proved or to prove.
             if differs & _CLAIMS and not self._asks:
                 self._asks = 1
         else:
-            if not differs & _LACKS and self.echoes.waited_for():
-                self.echoes.relieve(buffer)
             # 3. Generation
             if frame.generation > self.knowledge.generation:
                 self.knowledge.start_over(frame.generation)
@@ -300,14 +299,14 @@ class Node:
                 # 4. Merge, and 5. First sample
                 if differs & _CLAIMS:
                     self.knowledge.merge(buffer)
-                if frame.flags & INSTANT_FLAG:
-                    moved_us = self.first_sample.offer(self.first_sample.theirs_us, self._now_us)
-            self.sessions.take(buffer)
+                if frame.flags & _INSTANT_FLAG:
+                    differs |= self.first_sample.offer(self.first_sample.theirs_us, self._now_us)
+            self.sessions.take(buffer, differs & _LACKS)
         # 6. Trickle
-        if moved_us > _MOVED_US:
-            self._hasten()
-        elif differs or moved_us:
-            self.trickle.reset(self._now, verdict != _UNPROVED and (moved_us or differs & _CLAIMS))
+        if differs & _MOVED:
+            self.trickle.start(self._now, _HASTE)
+        elif differs:
+            self.trickle.reset(self._now, verdict != _UNPROVED and differs & _CLAIMS)
         else:
             self.trickle.heard += 1
 
@@ -319,9 +318,9 @@ class Node:
         self._asks = 0
         self.sequence += 1
         frame.ready = self.knowledge.ready
-        frame.flags = TIMED_OUT_FLAG if self._timed_out else 0
-        if self.machine.state == BOOTSTRAPPED:
-            frame.flags |= BOOTSTRAPPED_FLAG
+        frame.flags = _TIMED_OUT_FLAG if self._timed_out else 0
+        if self.machine.state == _BOOTSTRAPPED:
+            frame.flags |= _BOOTSTRAPPED_FLAG
         frame.sender = self.knowledge.me
         frame.session = self.session
         frame.sequence = self.sequence

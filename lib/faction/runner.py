@@ -4,9 +4,9 @@ from time import sleep_us, ticks_add, ticks_diff, ticks_ms, ticks_us
 
 from micropython import const
 
-from faction.core import BOOTSTRAPPED
 from faction.node import TIMEOUTS
 
+_BOOTSTRAPPED = const(3)  # of core.py: a state
 _FRAMES = const(32)  # handled in one call, so that a flood does not hold up the rest
 _AWAIT_US = const(10_000)  # this close to the first sample's instant, wait for it
 _AWAIT_MS = const(10)
@@ -140,7 +140,7 @@ class Runner:
         first = self.node.first_sample
         if first.passed:
             return self.node.sample_due
-        if not first.known or self.node.machine.state != BOOTSTRAPPED:
+        if not first.known or self.node.machine.state != _BOOTSTRAPPED:
             return False
         return first.remaining_us(ticks_us()) < us
 

@@ -8,7 +8,8 @@ from array import array
 
 from micropython import const
 
-from faction.frame import FOLLOW_UP_FLAG
+_FOLLOW_UP = const(8)  # flag of a frame
+_ECHOES = const(4)  # a node puts fewer into a frame than it holds: they cost whoever hears them
 
 # Verdicts of old() and prove(), and indices of the node's counters (names.COUNTERS).
 _PROVED = const(0)
@@ -17,10 +18,9 @@ _STALE = const(8)  # session below the stored one: a recording, or a board whose
 _UNPROVED = const(9)  # nothing proves yet that the sender's session is live
 _RESTARTED = const(13)  # proved, and the member has rebooted
 
-# An echo in a frame, of which a node puts fewer into one than it holds: they cost whoever hears them.
-_ECHO = const(6)
-_LIVE = const(0x40)  # in the highest byte of its session: its sender knows that to be live
-_ECHOES = const(4)
+# Whether a sender's session is known to be live.
+_LIVE = const(1)
+_JUST_PROVED = const(2)
 
 # What is kept of a member.
 _KEPT = const(3)  # numbers: its session comes first
@@ -71,48 +71,55 @@ class Sessions:
         Returns 0 when that is known to be live, or what to count: "restarts" when it is all the same, "unproved" when
         nothing proves it: then nothing in it counts.
         """
-        frame = self._frame
-        at = _KEPT * frame.sender
-        stored = self.heard[at]
+        at = _KEPT * self._frame.sender
+        newer = self._frame.session - self.heard[at]
         self.since_us = sent_us
-        if frame.flags & FOLLOW_UP_FLAG:
-            before = stored == frame.session and frame.sequence == self.heard[at + _SEQUENCE] + 1
-            self.since_us = self.heard[at + _STAMP] if before else None
+        if self._frame.flags & _FOLLOW_UP:
+            self.since_us = None
+            if not newer and self._frame.sequence == self.heard[at + _SEQUENCE] + 1:
+                self.since_us = self.heard[at + _STAMP]
         if not self.heard[at + _SEQUENCE]:
             self._trickle.meet(len(self._knowledge.machine.ids))
-        live = self.is_live(frame.sender)
-        verdict = _RESTARTED if live and stored < frame.session else _PROVED
-        if not live and not frame.has_echo(buffer, self._knowledge.machine.peer_id, self._session):
-            verdict = _UNPROVED
-            if stored > frame.session or stored == frame.session and self.heard[at + _SEQUENCE] >= frame.sequence:
-                return verdict
-        elif verdict or frame.ready and self._knowledge.doubts:
-            self._knowledge.doubt(frame.sender)
-        self.heard[at] = frame.session
-        self.heard[at + _SEQUENCE] = frame.sequence
+        live = self.is_live(self._frame.sender)
+        if not live and self._frame.has_echo(buffer, self._knowledge.machine.peer_id, self._session):
+            live = _JUST_PROVED
+        if not live and (newer or self._frame.sequence - self.heard[at + _SEQUENCE]) <= 0:
+            return _UNPROVED
+        if live == _LIVE and newer or live and self._frame.ready and self._knowledge.doubts:
+            self._knowledge.doubt(self._frame.sender)
+        self.heard[at] = self._frame.session
+        self.heard[at + _SEQUENCE] = self._frame.sequence
         self.heard[at + _STAMP] = sent_us
-        if stored != frame.session:
-            self.echoes.owe(frame.sender)
-        if not live and not verdict:
-            self._believe(frame.sender)
-        return verdict
+        if newer:
+            self.echoes.owe(self._frame.sender)
+        if not live:
+            return _UNPROVED
+        if live == _JUST_PROVED:
+            self._believe(self._frame.sender)
+        elif newer:
+            return _RESTARTED
+        return _PROVED
 
-    def take(self, buffer):
-        """Know live what the decoded frame in buffer, which counts, knows live and this node does not. Others know of
+    def take(self, buffer, lacks):
+        """Take in the echoes of the decoded frame in buffer, which counts. If it lacks nothing, its sender waits for no
+        echo, nor do those whom it echoes. And what it knows live is known live by this node from now on. Others know of
         all that they count: nothing is looked for while this node knows the sessions of all who take part."""
-        frame = self._frame
-        if not frame.echo_count or self._knowledge.bitmaps.find(self.live, 0, len(self.live)) >= 0:
-            return
-        at = frame.echoes
-        for i in range(frame.echo_count):
-            if buffer[at + 5] & _LIVE:
-                self._take(self._knowledge.machine.index(buffer[at] | buffer[at + 1] << 8), buffer, i)
-            at += _ECHO
+        if not lacks:
+            self.echoes.relieve(self._frame.sender)
+        i = self._frame.echo_count
+        if i and (self.echoes.waited_for() or self._knowledge.bitmaps.find(self.live, 0, len(self.live))):
+            while i:
+                i -= 1
+                member = self._knowledge.machine.index(self._frame.echo_id(buffer, i))
+                if member >= 0:
+                    self._take(self._frame.echo_session(buffer, i), member, lacks)
 
-    def _take(self, member, buffer, i):
-        if member >= 0 and not self.live[member >> 3] >> (member & 7) & 1:
-            session = self._frame.echo_session(buffer, i)
-            if self.heard[_KEPT * member] != session:
+    def _take(self, session, member, lacks):
+        known = self.heard[_KEPT * member] == session
+        if known and not lacks:
+            self.echoes.relieve(member)
+        if self._frame.echo_is_live and not self.is_live(member):
+            if not known:
                 self.heard[_KEPT * member + _SEQUENCE] = 0
                 self.heard[_KEPT * member] = session
             self._believe(member)
@@ -125,7 +132,6 @@ class Sessions:
         """An interrupt has ended the handling of a frame: let its sender's next one count, whatever its sequence."""
         if self._frame.sender >= 0:
             self.heard[_KEPT * self._frame.sender + _SEQUENCE] = 0
-        self.echoes.calm()
 
 
 class Echoes:
@@ -144,8 +150,6 @@ class Echoes:
         self._live = live
         self.owed = bytearray(frame.width)
         self.urgent = bytearray(frame.width)
-        self._nobody = bytes(frame.width)
-        self._told = bytearray(frame.width)  # in the frame that is being built
         self._first = 0  # byte of the bitmaps with which the next frame begins
 
     def owe(self, member):
@@ -160,35 +164,18 @@ class Echoes:
 
     def waited_for(self):
         """Whether somebody waits for an echo."""
-        return self.urgent != self._nobody
+        return any(self.urgent)
 
-    def calm(self):
-        """Let nobody wait."""
-        for i in range(len(self.urgent)):
-            self.urgent[i] = 0
-
-    def relieve(self, buffer):
-        """The decoded frame in buffer lacks nothing: its sender waits for no echo, nor do those whom it echoes."""
-        sender = self._frame.sender
-        self.urgent[sender >> 3] &= ~(1 << (sender & 7))
-        i = 0
-        while i < len(self._ids):
-            if not self.urgent[i >> 3]:
-                i |= 7
-            elif self.urgent[i >> 3] >> (i & 7) & 1 and self._frame.has_echo(
-                buffer, self._ids[i], self._heard[_KEPT * i]
-            ):
-                self.urgent[i >> 3] &= ~(1 << (i & 7))
-            i += 1
+    def relieve(self, member):
+        """That member waits for no echo."""
+        self.urgent[member >> 3] &= ~(1 << (member & 7))
 
     def put(self, buffer):
         """Put as many as it takes into the frame that is being built in buffer: first who waits, then who is owed. Who
         waits has just come, mostly: in what room is left it is told of others, whom it need not hear itself then."""
         self._frame.echo_count = 0
-        if self.owed == self._nobody:
+        if not any(self.owed):
             return
-        for i in range(len(self._told)):
-            self._told[i] = 0
         waited_for = self.waited_for()
         self._fill(buffer, self.urgent)
         self._fill(buffer, self.owed)
@@ -197,22 +184,23 @@ class Echoes:
             self._fill(buffer, self._live)
 
     def _fill(self, buffer, members):
-        for k in range(len(members)):
-            at = (self._first + k) % len(members)
-            bits = members[at] & ~self._told[at]
+        at = self._first
+        while True:
+            bits = members[at]
             i = 8 * at
             while bits and self._frame.echo_count < _ECHOES:
                 if bits & 1:
                     self._put(buffer, i)
                 bits >>= 1
                 i += 1
+            at = (at + 1) % len(members)
+            if at == self._first:
+                return
 
     def _put(self, buffer, member):
         session = self._heard[_KEPT * member]
-        if session:  # not this node's own
-            at = member >> 3
+        if session and not self._frame.has_echo(buffer, self._ids[member], session):  # this node's own is 0
             bit = 1 << (member & 7)
-            self._frame.put_echo(buffer, self._ids[member], session, self._live[at] & bit)
-            self._told[at] |= bit
-            self.owed[at] &= ~bit
-            self.urgent[at] &= ~bit
+            self._frame.put_echo(buffer, self._live[member >> 3] & bit, self._ids[member], session)
+            self.owed[member >> 3] &= ~bit
+            self.urgent[member >> 3] &= ~bit

@@ -34,10 +34,10 @@ class Trickle:
         self._random = seed
         self._near = 0  # nodes heard at all: they share the channel
 
-    def start(self, now, within_ms=None):
-        """Begin with the shortest interval, and speak at a random moment of it, or of its first within_ms."""
+    def start(self, now, haste=0):
+        """Begin with the shortest interval, and speak at a random moment of it, or of its first 2^-haste."""
         self.interval_ms = self.imin_ms
-        self._begin(now, 0, self.imin_ms if within_ms is None else within_ms)
+        self._begin(now, 0, self.imin_ms >> haste)
 
     def reset(self, now, news=True):
         """Something is to be said: begin anew, unless this node has yet to speak in a shortest interval. If that is
@@ -77,14 +77,11 @@ class Trickle:
     def _begin(self, start, after_ms, within_ms):
         self.heard = 0
         self._waiting = True
-        self.due = ticks_add(start, after_ms + self._draw() % (within_ms or 1))
-        self._end = ticks_add(start, self.interval_ms)
-
-    def _draw(self):
-        """Next of 2^30 - 1 pseudo-random numbers (xorshift; every step stays within a 31-bit small int)."""
+        # The next of 2^30 - 1 pseudo-random numbers (xorshift; every step stays within a 31-bit small int).
         x = self._random
         x ^= (x & (_MASK >> 7)) << 7
         x ^= x >> 9
         x ^= (x & (_MASK >> 10)) << 10
         self._random = x
-        return x
+        self.due = ticks_add(start, after_ms + x % (within_ms or 1))
+        self._end = ticks_add(start, self.interval_ms)
