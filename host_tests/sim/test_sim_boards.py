@@ -187,23 +187,24 @@ def test_it_speaks_from_a_tick_and_hears_nothing_until_the_radio_has_sent():
     board, node = made()
     node.speaks_at = 21
     board.kernel.run(40_000)
-    tick = BOOT + 5 * TICK
-    given = tick + RP2040.tick_us + RP2040.build_us + RP2040.radio_us
+    tick = BOOT + 10 * TICK
+    given = tick + RP2040.before_us + RP2040.build_us + RP2040.radio_us
     assert board.links[0].given == [given] and board.frames == 1
     hear(board, 41_000)
     board.kernel.at(60_000, board.left, 59_000)
     held = {}
     node.tick = lambda now, now_us: held.setdefault(now_us, board.held_us)
     board.kernel.run(100_000)
-    assert [now for now, _ in node.heard] == [60_000]
-    assert held[60_000] == 60_000 - tick, "a sample that falls in that time is late by no fault of the node"
+    ended = 60_000 + RP2040.tick_us - RP2040.before_us
+    assert [now for now, _ in node.heard] == [ended]
+    assert held[ended] == ended - tick, "a sample that falls in that time is late by no fault of the node"
 
 
 @pytest.mark.parametrize("free, frames", ((True, 1), (False, 0)))
 def test_on_a_line_a_frame_gives_way_to_who_talks_and_is_not_waited_for(free, frames):
     board, node = made(link=Line)
     node.speaks_at = 21
-    built = BOOT + 5 * TICK + RP2040.tick_us + RP2040.build_us
+    built = BOOT + 10 * TICK + RP2040.before_us + RP2040.build_us
     board.kernel.at(built, setattr, board.links[0], "free", free)
     hear(board, built + 10 * TICK)
     board.kernel.run(100_000)
@@ -230,7 +231,7 @@ def test_a_line_tells_to_the_byte_what_it_has_seen_coming_and_the_rest_when_it_i
         board.kernel.run(100_000)
         assert 0 <= node.heard[0][1] - (came - airtime) < 87
     board, node = made(link=Line)
-    board.kernel.at(BOOT + 5 * TICK + 3000, board.hear, board.links[0], bytes(8), None)  # whole between two ticks
+    board.kernel.at(BOOT + 5 * TICK + 1500, board.hear, board.links[0], bytes(8), None)  # whole between two ticks
     board.kernel.run(100_000)
     assert node.heard[0] == (BOOT + 6 * TICK, BOOT + 6 * TICK - Bus.airtime_us(8))
 

@@ -58,7 +58,7 @@ def test_twenty_nodes_on_a_link_that_says_when_it_is_free():
     found = sums(Options(board="ideal", loss=0.1, hidden_wait_ms=0, stamp_us=1), 12)
     assert found["stranded"] == found["false_conclusions"] == 0
     assert found["frames_per_node"]["mean"] <= 18
-    assert found["skew_us"]["p99"] <= 100
+    assert found["skew_us"]["p99"] <= 150
 
 
 def test_a_hundred_nodes_hold_the_skew_of_twenty():
@@ -74,7 +74,7 @@ def test_the_instant_does_not_creep_over_a_long_lead(ppm, early_us):
     long = {"nodes": (8, 8), "lead_ms": 20_000, "boot_spread_ms": 500}
     found = sums(Options(board="ideal", ppm=ppm, loss=0.1, **long), 3)
     assert found["early_us"]["max"] <= early_us
-    assert found["frames_per_node_until_sampled"]["mean"] <= found["frames_per_node"]["mean"] + 30
+    assert found["frames_per_node_until_sampled"]["mean"] <= found["frames_per_node"]["mean"] + 60
     assert found["skew_us"]["max"] <= 2500 and not sum(found["violations"].values())
 
 

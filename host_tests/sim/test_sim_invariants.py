@@ -84,6 +84,15 @@ class Rushed(Node):
         super().start(now, now_us)
 
 
+class Restless(Node):
+    """Lets what tells nothing new hurry it as news does."""
+
+    def start(self, now, now_us):
+        reset = self.trickle.reset
+        self.trickle.reset = lambda now, news=True: reset(now)
+        super().start(now, now_us)
+
+
 class Eager(Node):
     """Samples when it hears of the instant, not at it."""
 
@@ -161,6 +170,7 @@ CASES = (
     (invariants.STRANDED, Silent, {"loss": 0.3}),
     (invariants.TOO_FAST, Chatterbox, {}),
     (invariants.TOO_FAST, Rushed, {}),
+    (invariants.TOO_FAST, Restless, {}),
     (invariants.SKEW, Eager, {}),
     (invariants.SKEW, Late, {}),
     (invariants.SKEW, Stubborn, {"loss": 0.3, "topology": "grid"}),

@@ -24,6 +24,7 @@ _ITSELF = const(4)  # every such frame's offset counts from itself, for those wh
 _LACKS = const(1)  # what differs by a frame, as in knowledge.py
 _CLAIMS = const(2)
 _MOVED = const(4)
+_NAMES = const(8)  # it claims a better instant, which is news only if it is taken
 
 
 class FirstSample:
@@ -85,19 +86,19 @@ class FirstSample:
     def compare(self, frame, since_us, now_us):
         """Find out when the instant is that a decoded frame tells, whose offset counts from since_us (None: this node
         has not heard that transmission). Returns whether it and this node's are so far apart that one of the two nodes
-        has not heard the better one: 1 the frame lacks it, 2 claims to have it, 0 neither. What lies behind is not
+        has not heard the better one: 1 the frame lacks it, 8 claims to have it, 0 neither. What lies behind is not
         compared, since drift would keep the swarm talking for ever.
         """
         self.theirs_us = None if since_us is None else ticks_diff(since_us, now_us) + frame.offset_us
         if not self.known:
-            return _CLAIMS
+            return _NAMES
         if since_us is None:
             return 0
         tolerance_us = _EXACT_US if frame.flags & _FOLLOW_UP else _TOLERANCE_US
         mine_us = self.remaining_us(now_us)
         if self.theirs_us > 0 and self.theirs_us - mine_us > tolerance_us:
             return _LACKS
-        return _CLAIMS if mine_us > 0 and mine_us - self.theirs_us > tolerance_us else 0
+        return _NAMES if mine_us > 0 and mine_us - self.theirs_us > tolerance_us else 0
 
     def offer(self, theirs_us, now_us):
         """Take the instant theirs_us from now if it is the better one, None: no. Returns what differs: 0 if it was not

@@ -287,7 +287,7 @@ class Node:
             self.echoes.need(frame.sender)
         if verdict == _UNPROVED:
             # Nothing in it counts; but its sender may need to hear this node, to be proved or to prove.
-            if differs & _CLAIMS and not self._asks:
+            if differs > _LACKS and not self._asks:
                 self._asks = 1
         else:
             # 3. Generation

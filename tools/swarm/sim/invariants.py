@@ -6,7 +6,7 @@ Each check has a name, which a violation carries: NAMES.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Sequence, Sized
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ _SCRATCH = (
     "sampled_late",
 )
 _ASKS = "_asks"  # makes a node speak, as its echoes and its Trickle timer do
-_KEPT = 3  # numbers that sessions.heard has of each member: first its live session, then what is noted of any sender
+_KEPT = 3  # numbers that sessions.heard has of each member, first its session: known if it is live, else only noted
 _TOLD = 5  # violations of one name that are kept in words
 
 
@@ -156,7 +156,9 @@ class Invariants:
             gap = (due - known.said_at + PERIOD // 2) % PERIOD - PERIOD // 2
             if knows == known.said and gap < known.said_imin // 2:
                 self.fail(TOO_FAST, board, f"a frame {gap} ms after the one before, and nothing new")
-        known.said, known.said_at, known.said_imin = knows, due, node.trickle.imin_ms
+        # Where more members have come into range since an interval began, the longer Imin holds from the next reset on.
+        imin_ms = max(self._imin_ms, min(node.trickle.imin_ms, node.trickle.interval_ms))
+        known.said, known.said_at, known.said_imin = knows, due, imin_ms
         return Said(board, board.life, known.vouched)
 
     def sampled(self, board: Board, late_us: int) -> None:
@@ -223,7 +225,17 @@ def _getter(names: list[str]) -> Callable[[dict], tuple]:
     """What fetches those attributes at once: a flood of noise has the state compared thousands of times."""
     if len(names) == 1:
         return lambda values: (values[names[0]],)
-    return itemgetter(*names) if names else lambda values: ()
+    return itemgetter(*names) if names else _none
+
+
+def _none(values: dict) -> tuple:
+    return ()
+
+
+def live_sessions(heard: Sequence[int], live: bytes) -> tuple[int, ...]:
+    """The session of each member of whom it is known to be live, else 0; of what a node's sessions hold."""
+    bits = int.from_bytes(live, "little")
+    return tuple([bits >> i & 1 and session for i, session in enumerate(heard[::_KEPT])])
 
 
 class _State:
@@ -234,7 +246,7 @@ class _State:
         self._speaks: list[tuple] = []
         for part in (node, node.machine, node.first_sample, node.knowledge):
             self._add(self._knows, vars(part), [name for name in vars(part) if name not in (*_SCRATCH, _ASKS)])
-        self._knows.append((vars(node.sessions), _getter([]), lambda values: (values["heard"][::_KEPT],)))
+        self._knows.append((vars(node.sessions), lambda values: live_sessions(values["heard"], values["live"]), _none))
         self._add(self._speaks, vars(node), [_ASKS])
         for part in (node.sessions, node.echoes, node.trickle):
             self._add(self._speaks, vars(part), [name for name in vars(part) if name not in _SCRATCH])
