@@ -91,7 +91,7 @@ def differs(first, theirs_us, now_us, exact):
     return first.compare(SimpleNamespace(offset_us=theirs_us, flags=FOLLOW_UP_FLAG * exact), now_us, now_us)
 
 
-THEIRS, NEITHER, OURS = 1, 0, 2  # whose node has not heard the better instant
+THEIRS, NEITHER, OURS = 1, 0, 8  # whose node has not heard the better instant
 
 
 @pytest.mark.parametrize(

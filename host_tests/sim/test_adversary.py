@@ -23,7 +23,7 @@ from swarm_fixture import Board, Swarm
 
 SEEDS = range(1, 61)  # `make adversary` tries many more
 BOUND = 250  # seeds in which the lack of a defence must show
-CRASHES = ("length", "offset-range", "queue")  # what they prevent is an exception, or growth
+CRASHES = ("length", "offset-range", "by-member")  # what they prevent is an exception, or growth
 TABLES = {"cannot": (OUTSIDER,), "insider cannot": (LIAR,), "wrong cannot": (BABBLER, LOOPER)}
 TEXT = (ROOT / "PROTOCOL.md").read_text()
 

@@ -56,7 +56,9 @@ class Stub:
         self.first_sample = baselines._NoInstant()
         self.machine = SimpleNamespace(state=1)
         self.trickle = SimpleNamespace(due=0)
-        self.knowledge = SimpleNamespace(bitmaps=bytearray(2))
+        self.knowledge = SimpleNamespace(bitmaps=bytearray(8))
+        self.sessions = SimpleNamespace(live=bytes(4))
+        self.frame = SimpleNamespace(echo_count=0)
         self.counters = [0] * len(COUNTERS)
         self.conflict = self.sample_due = False
         self.speaks_at = 1 << 28
@@ -82,7 +84,8 @@ class Stub:
         if self._outcome not in ("forged", "foreign"):
             self.counters[0] += 1
         if self._outcome == "news":
-            self.knowledge.bitmaps[0] ^= 1
+            known = int.from_bytes(self.knowledge.bitmaps, "little")
+            self.knowledge.bitmaps[:] = (2 * known + 1).to_bytes(8, "little")
 
     def wait_ms(self, now, now_us):
         return max(0, self.speaks_at - now)

@@ -4,6 +4,7 @@ import pytest
 
 from swarm.device.library import (
     BOOTSTRAPPED,
+    INSTANT_FLAG,
     LOCAL_PARTICIPATION_COMPLETED,
     READY_OBSERVED,
     Knowledge,
@@ -113,9 +114,9 @@ class Late(Node):
 class Stubborn(Node):
     """Keeps its own instant whatever the others say."""
 
-    def start(self, now, now_us):
-        super().start(now, now_us)
-        self.first_sample.offer = lambda theirs_us, now_us: False
+    def _hear(self, buffer, sent_us):
+        self.frame.flags &= ~INSTANT_FLAG
+        super()._hear(buffer, sent_us)
 
 
 class Hoarder(Node):

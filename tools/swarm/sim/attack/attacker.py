@@ -13,7 +13,8 @@ from typing import Any
 
 from swarm.device.library import DEMONSTRATION_KEY, INSTANT_FLAG, Node
 from swarm.sim.attack.forge import Forger, Liar
-from swarm.sim.attack.truth import Lie, Truth
+from swarm.sim.attack.truth import Truth
+from swarm.sim.attack.words import Lie
 from swarm.sim.boards.board import Board
 from swarm.sim.invariants import Damaged
 from swarm.sim.swarm import Swarm
@@ -28,7 +29,7 @@ _OFF_US = 2_000
 _WARMUP_US = 120_000
 _SPLIT_US = 350_000  # how long before its end it begins with the last two
 _BURST = 5
-_ASKS = 20  # more than there are slots for echoes
+_ASKS = 20  # more than a frame has room for echoes
 
 
 class Attacker:

@@ -11,6 +11,7 @@ from swarm.device.library import DEMONSTRATION_KEY, Cmac
 _TAG = 8
 _BITMAPS = 24
 _LIMIT = 1 << 30
+LIVE = 1 << 30  # in an echo's session: its sender knows it to be live
 # Where the numbers of a frame stand: (offset, format)
 _SENDER, _SESSION, _SEQUENCE, _GENERATION, _OFFSET = (6, "<H"), (8, "<I"), (12, "<I"), (16, "<I"), (20, "<i")
 
@@ -32,7 +33,7 @@ class Forger:
         self._chance = chance
         self._ways = (
             self._flip, self._cut, self._extend, self._splice, self._sender, self._session, self._sequence,
-            self._generation, self._offset, self._kind, self._readiness, self._echo,
+            self._generation, self._offset, self._kind, self._readiness, self._echo, self._live,
         )  # fmt: skip
 
     def forge(self, frame: bytes, other: bytes) -> bytes:
@@ -107,7 +108,15 @@ class Forger:
         at = _BITMAPS + 2 * self._width
         if len(frame) >= at + _TAG and len(other) >= _BITMAPS and len(frame) < 240:
             frame[1] = frame[1] & 15 | min(frame[1] >> 4, 7) + 1 << 4
-            frame[at:at] = other[6:12]
+            frame[at:at] = other[6:11] + bytes((other[11] | self._chance.choice((0, LIVE >> 24)),))
+        return frame
+
+    def _live(self, frame: bytearray, other: bytes) -> bytearray:
+        """It vouches for a session that it only echoed, or the other way round."""
+        at = _BITMAPS + 2 * self._width
+        echoes = (len(frame) - _TAG - at) // 6
+        if echoes > 0:
+            frame[at + 6 * self._chance.randrange(echoes) + 5] ^= LIVE >> 24
         return frame
 
 
@@ -151,7 +160,8 @@ class Liar:
         }  # fmt: skip
         echoes = [(target.number, target.node.session)]
         if chance.random() < 0.3:
-            echoes += [(chance.choice(self._ids), session) for _ in range(chance.randint(1, 7))]
+            live = chance.choice((0, LIVE))
+            echoes += [(chance.choice(self._ids), session | live) for _ in range(chance.randint(1, 7))]
         valid = chance.random() < 0.75
         cut = not valid and chance.random() < 0.2
         width = self._width if valid or cut else self._break(values)
@@ -159,7 +169,7 @@ class Liar:
         return self.seal(body[: chance.randrange(len(body))] if cut else body), valid
 
     def ask(self, target: Any) -> tuple[bytes, bool]:
-        """A frame of a boot that nobody has heard of, which knows of nobody: its hearers queue an echo for it."""
+        """A frame of a boot that nobody has heard of, which knows of nobody: its hearers owe it an echo."""
         place = self._chance.choice([i for i, number in enumerate(self._ids) if number != target.number])
         values = {
             "kind": 0x11, "flags": 0, "digest": self._digest, "sender": self._ids[place],

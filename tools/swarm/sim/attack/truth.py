@@ -7,16 +7,13 @@ is no success.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 from swarm.device.library import COUNTERS, FOLLOW_UP_FLAG, LIMIT_US
-from swarm.sim.invariants import (
-    FALSE_CONCLUSION,
-    INVALID,
-    Damaged,
-    Invariants,
-    Said,
-)
+from swarm.sim.attack.forge import LIVE
+from swarm.sim.attack.words import Lie, Word
+from swarm.sim.invariants import FALSE_CONCLUSION, INVALID, Damaged, Invariants, Said
 
 if TYPE_CHECKING:
     from swarm.sim.boards.board import Board
@@ -32,30 +29,10 @@ DELAYED = "instant_not_late_where_heard_in_time"
 NAMES = (UNTOLD, OUTDATED, STOPPED, INSTANT, DELAYED)
 
 _UNPROVED = COUNTERS.index("unproved")
+_IGNORED = (_UNPROVED, COUNTERS.index("replayed"), COUNTERS.index("stale"))
 _EARLY_US = 500  # a link tells that a frame has left, in doubt, too early; clocks drift besides by
 _DRIFT = 5_000  # at most one part in so many
 _LATE_US = 1_500  # what a node leaves of a better instant, and more drift
-
-
-class Lie:
-    """Payload of a frame that was sealed with the key and is not true. valid: it follows the rules of a frame."""
-
-    def __init__(self, valid: bool) -> None:
-        self.valid = valid
-
-
-class Word(Said):
-    """Payload of a frame that a member has sent: all that was true of it when it was made.
-
-    number, session, sequence, generation: as in the frame; bits: both its bitmaps; tokens: for the place of each member
-    whose readiness it tells, the session in which that member was ready; echoes: (number, session) of each;
-    instant_us: simulated time of the first sample that its maker held to, None if it knew none; exact: it tells that
-    whatever its link has kept it waiting; made_us: when.
-    """
-
-    __slots__ = (
-        "number", "session", "sequence", "generation", "bits", "tokens", "echoes", "instant_us", "exact", "made_us",
-    )  # fmt: skip
 
 
 _KINDS = {Word: "recorded", Lie: "malformed", Damaged: "forged"}
@@ -67,6 +44,7 @@ class _Truth:
     def __init__(self, now: int) -> None:
         self.booted_us = now
         self.last: dict[int, tuple[int, int]] = {}  # of each member the session and sequence that counted last
+        self.vouched: dict[int, set[int]] = {}  # of each member the sessions that it was rightly told to be live
         self.direct: dict[int, Word] = {}  # of each member the last word that came straight from it
         self.rebooted: dict[int, int] = {}  # place: the session in which a member is back and not ready yet
         self.tokens: dict[int, int] = {}  # in this generation, place: the session in which it was ready
@@ -79,7 +57,7 @@ class _Truth:
         self.admits = False  # whether the frame at hand may count
         self.unmoved = False  # it has just changed nothing, so that there is nothing to check
         self.before: tuple[dict, dict] = {}, {}
-        self.unproved = 0
+        self.ignored = self.unproved = 0
 
 
 class Truth(Invariants):
@@ -131,16 +109,27 @@ class Truth(Invariants):
         ready = word.bits >> 8 * node.frame.width
         word.tokens = {place: session for place, session in truth.tokens.items() if ready >> place & 1}
         frame, buffer = node.frame, board._buffer
-        word.echoes = [(frame.echo_id(buffer, i), frame.echo_session(buffer, i)) for i in range(frame.echo_count)]
+        at = frame.echoes
+        said = list(struct.iter_unpack("<HI", buffer[at : at + 6 * frame.echo_count]))
+        word.echoes = [(number, session % LIVE) for number, session in said]
+        live = [echo for echo, (_, session) in zip(word.echoes, said, strict=True) if session >= LIVE]
+        word.vouches = [echo for echo in live if self._is_live(truth, *echo)]
         word.instant_us = None if truth.instant_us is None else board.clock.when(truth.instant_us)
         # A follow-up counts from the first of several links: for who hears another it is late by the difference.
         word.exact = not self._waits or buffer[1] & FOLLOW_UP_FLAG != 0 and len(board.links) == 1
         word.made_us = self._kernel.now
         return word
 
+    @staticmethod
+    def _is_live(truth: _Truth, number: int, session: int) -> bool:
+        """Whether a board may vouch for that session: the last that has counted, or what others have vouched for."""
+        last = truth.last.get(number)
+        return last[0] == session if last else session in truth.vouched.get(number, ())
+
     def hearing(self, board: Board, payload: Any) -> None:
         """It is about to be given a frame, and has been told the time."""
         truth = self._truths[board]
+        truth.ignored = self._ignored(board)
         if self.liar and payload is not Damaged:
             truth.admits = type(payload) is Word or payload.valid
         else:
@@ -151,23 +140,32 @@ class Truth(Invariants):
             truth.unproved = board.node.counters[_UNPROVED]
 
     def _admits(self, board: Board, truth: _Truth, word: Any) -> bool:
-        """Whether a frame may count: made by another member since this board booted, after all that has counted of
-        that member, of whom one frame since the boot has named this session."""
+        """Whether a frame may count: one of another member, after all that has counted of that member, of whom one
+        frame has named this session, or for whose session a frame that has counted has vouched. But for such a member
+        it must have been made since this board booted."""
         if type(word) is not Word or word.number == board.number or board.node.conflict:
             return False
-        if word.made_us < truth.booted_us:
+        vouched = truth.vouched.get(word.number)
+        if word.made_us < truth.booted_us and not vouched:
             return False
         last = truth.last.get(word.number)
-        if last is None:
-            return (board.number, board.node.session) in word.echoes
-        return (word.session, word.sequence) > last
+        if last:
+            return (word.session, word.sequence) > last
+        if (board.number, board.node.session) in word.echoes:
+            return True
+        return bool(vouched) and word.session >= min(vouched)
+
+    @staticmethod
+    def _ignored(board: Board) -> int:
+        """How many frames a node says that it has dropped, of which it may then hold nothing."""
+        return sum(board.node.counters[i] for i in _IGNORED)
 
     def heard(self, board: Board, payload: Any) -> None:
         """It has been given that frame."""
         truth = self._truths[board]
         if not truth.admits:
             self._check_unmoved(board, truth, payload)
-        elif type(payload) is Word and not self.liar:
+        elif type(payload) is Word and not self.liar and self._ignored(board) == truth.ignored:
             self._admit(board, truth, payload)
 
     def _check_unmoved(self, board: Board, truth: _Truth, payload: Any) -> None:
@@ -193,6 +191,8 @@ class Truth(Invariants):
         elif last and last[0] < word.session:
             truth.rebooted[place] = word.session
         truth.last[word.number] = word.session, word.sequence
+        for number, session in word.vouches:
+            truth.vouched.setdefault(number, set()).add(session)
         if board.node.knowledge.generation != truth.generation:
             if board.node.knowledge.generation == word.generation + 1:
                 self._objected(board, truth, word)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-
 from swarm.device.library import FOLLOW_UP_FLAG, INSTANT_FLAG, Node, Sessions
 from swarm.sim.kernel import PERIOD
 
@@ -48,36 +46,14 @@ class InstantFromArrival(Node):
         super().receive(buffer, length, now, now_us, sent_us - 5_000 & PERIOD - 1)
 
 
-class _Credulous(Sessions, ABC):
-    """Reckons a follow-up from the last frame that it has heard of its sender: counts(stored, last) says when, by the
-    session and sequence that it had stored of that sender."""
-
-    @abstractmethod
-    def counts(self, stored, last):
-        """Whether to reckon from the last frame heard."""
+class AnyFrameBefore(Sessions):
+    """Takes a follow-up for one of the last frame that it has heard of its sender, whichever that was."""
 
     def prove(self, buffer, sent_us):
         """The offset counts from a frame from which it should not."""
         flags = self._frame.flags
-        stored, last, stamp_us = self.heard[3 * self._frame.sender :][:3]
+        stamp_us = self.heard[3 * self._frame.sender + 2]
         verdict = super().prove(buffer, sent_us)
-        follows = flags & INSTANT_FLAG and flags & FOLLOW_UP_FLAG
-        if follows and self.counts(stored, last):
+        if flags & INSTANT_FLAG and flags & FOLLOW_UP_FLAG:
             self.since_us = stamp_us
         return verdict
-
-
-class AnyFrameBefore(_Credulous):
-    """Takes a follow-up for one of the last frame that it has heard of its sender, whichever that was."""
-
-    def counts(self, stored, last):
-        """Always."""
-        return True
-
-
-class UnprovedFrameBefore(_Credulous):
-    """Takes a follow-up also when nothing has proved the frame before it."""
-
-    def counts(self, stored, last):
-        """When it seems to be the frame before."""
-        return not stored and self._frame.sequence == last + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swarm.device.library import COUNTERS, Node, Sessions
+from swarm.sim.attack.forge import LIVE
 
 _OWN, _UNPROVED = map(COUNTERS.index, ("own", "unproved"))
 _REPLAYED, _STALE = map(COUNTERS.index, ("replayed", "stale"))
@@ -17,7 +18,7 @@ class NoProof(Sessions):
         verdict = super().prove(buffer, sent_us)
         if verdict != _UNPROVED:
             return verdict
-        self.heard[3 * self._frame.sender] = self._frame.session
+        self._believe(self._frame.sender)
         return _PROVED
 
 
@@ -30,6 +31,35 @@ class AnyEcho(Node):
         frame.has_echo = lambda buffer, member_id, session: any(
             frame.echo_id(buffer, i) == member_id for i in range(frame.echo_count)
         )
+
+
+class AnyVoucher(Sessions):
+    """Takes the word of who is not proved itself for it that others are alive."""
+
+    def prove(self, buffer, sent_us):
+        """Whom the frame vouches for is alive, whoever has made it."""
+        self.take(buffer, 1)
+        return super().prove(buffer, sent_us)
+
+
+class AnyVouch(Sessions):
+    """Takes each session that a member has heard for one that is live."""
+
+    def take(self, buffer, lacks):
+        """As if each echo had its live bit."""
+        said = bytearray(buffer)
+        for i in range(self._frame.echo_count):
+            said[self._frame.echoes + 6 * i + 5] |= LIVE >> 24
+        super().take(said, lacks)
+
+
+class VouchesForAll(Node):
+    """Says of each session that it has heard that it is live."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        put_echo = self.frame.put_echo
+        self.frame.put_echo = lambda buffer, live, member_id, session: put_echo(buffer, 1, member_id, session)
 
 
 class NoSequenceCheck(Sessions):

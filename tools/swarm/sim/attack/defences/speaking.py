@@ -7,17 +7,25 @@ from swarm.device.library import BOOTSTRAPPED, COUNTERS, Echoes, Node
 _UNPROVED = COUNTERS.index("unproved")
 
 
-class KeepsEchoes(Node):
+class _Unhurried(Node):
+    """Begins a new window for news alone, and for nobody who lacks something or claims it unproved."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        reset = self.trickle.reset
+        self.trickle.reset = lambda now, news=True: news and reset(now)
+
+
+class KeepsEchoes(_Unhurried):
     """Sends an echo only when Trickle would have it speak anyhow."""
 
     def poll(self, now, now_us, buffer):
-        """Nothing, if enough others have said the same."""
-        if self.trickle.suppressed():
-            self.echoes.count = 0
+        """Nobody waits for one."""
+        self.echoes.urgent[:] = bytes(len(self.echoes.urgent))
         return super().poll(now, now_us, buffer)
 
 
-class NeverAsks(Node):
+class NeverAsks(_Unhurried):
     """Lets others speak in its stead also when it needs an echo."""
 
     def poll(self, now, now_us, buffer):
@@ -46,14 +54,10 @@ class Answers(Node):
             self.trickle.due = self._now
 
 
-class UnboundedQueue(Echoes):
-    """Queues every echo, a member's as often as it asks."""
+class Ledger(Echoes):
+    """Keeps each session that it hears of, a member's as often as that has another."""
 
-    def add(self, member, session):
+    def owe(self, member):
         """One more."""
-        if self.count == len(self.members):
-            self.members.append(0)
-            self.sessions.append(0)
-        self.members[self.count] = member
-        self.sessions[self.count] = session
-        self.count += 1
+        super().owe(member)
+        self._heard.append(0)
