@@ -13,9 +13,10 @@ import signs
 from micropython import const
 
 import faction
-from faction.core import BOOTSTRAPPED
-from faction.node import TIMEOUTS
 from faction.runner import Runner
+
+_BOOTSTRAPPED = const(3)  # of core.py: a state
+_TIMEOUTS = const(14)  # of node.py: a counter
 
 SAMPLES_FILE = "samples.jsonl"
 _SAMPLES_BYTES = const(4096)  # of samples on flash; the file before that is kept as well
@@ -131,13 +132,13 @@ class App:
         if node.ready() and not self._told_ready:
             self.say("ready")
             self._told_ready = True
-        timeouts = node.counters[TIMEOUTS]
+        timeouts = node.counters[_TIMEOUTS]
         if timeouts != self._told_timeouts:
             ids = faction.status_dict()["missing"]  # only a time-out needs the names
             more = " ..." if len(ids) > _NAMED else ""
             self.say("TimedOut, missing %s" % " ".join(str(i) for i in ids[:_NAMED]) + more)
             self._told_timeouts = timeouts
-        if state == BOOTSTRAPPED:
+        if state == _BOOTSTRAPPED:
             self.say("Bootstrapped")
 
     def tick(self, now):

@@ -211,13 +211,14 @@ class Attacker:
     def _echo(self):
         random = self.random
         codec = self.codec
-        codec.echo_count = random.below(9) if not random.below(4) else random.below(2)
-        for i in range(codec.echo_count):
+        codec.echo_count = 0
+        for _ in range(random.below(9) if not random.below(4) else random.below(2)):
+            live = random.below(2)
             if random.below(4):
-                codec.put_echo(self.buffer, i, self.ids[self.me], self.node.session)
+                codec.put_echo(self.buffer, live, self.ids[self.me], self.node.session)
             else:
                 member = random.below(len(self.ids))
-                codec.put_echo(self.buffer, i, self.ids[member], self._sessions[member])
+                codec.put_echo(self.buffer, live, self.ids[member], self._sessions[member])
 
     def misshape(self):
         """Put a frame into buffer that has a right tag and something in it which nobody with the key would send."""
@@ -271,11 +272,11 @@ class Attacker:
 # What a node remembers, by the part that does.
 _PARTS = {
     "machine": ("state", "pinging", "collecting", "pinging_count", "collecting_count", "completed"),
-    "trickle": ("imin_ms", "interval_ms", "heard", "due", "repeat", "_end", "_waiting", "_random", "_near"),
+    "trickle": ("imin_ms", "interval_ms", "heard", "due", "repeat", "_end", "_spoken", "_random", "_near"),
     "first_sample": ("known", "passed", "_old", "_instant_us", "_left", "_left_us"),
     "knowledge": ("bitmaps", "generation", "ready", "doubts", "_doubted"),
-    "sessions": ("heard",),
-    "echoes": ("members", "sessions", "count"),
+    "sessions": ("heard", "live"),
+    "echoes": ("owed", "urgent", "_first"),
 }
 _NODE = (
     "session",

@@ -157,7 +157,7 @@ class Subject:
         assert 0 < machine.state < 5, machine.state
         assert node.wait_ms(clock.ms, clock.us) >= 0
         assert (machine.pinging_count, machine.collecting_count) == (_bits(machine.pinging), _bits(machine.collecting))
-        for numbers in (node.sessions.heard, node.echoes.sessions, node.counters):
+        for numbers in (node.sessions.heard, node.counters):
             for number in numbers:
                 assert number <= MAX, f"{number} takes memory on a 32-bit board"
 

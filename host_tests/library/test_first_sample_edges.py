@@ -34,7 +34,7 @@ def test_a_new_agreement_knows_nothing_and_has_all_its_attributes():
 
 
 def test_the_limit_is_500_s():
-    assert first_sample.LIMIT_US == 500_000_000
+    assert first_sample._LIMIT_US == 500_000_000
 
 
 @pytest.mark.parametrize("now_us", (0, 17, PERIOD - 1000, PERIOD - 1))

@@ -170,7 +170,7 @@ class Swarm:
             "participation": participation,
             "readiness": readiness,
             "follow_up": offset_us is not None and rng.random() < 0.5,
-            "echoes": [[rng.choice(self.members), rng.randrange(1, 1 << 30)] for _ in range(count)],
+            "echoes": [[rng.choice(self.members), rng.randrange(1, 1 << 30), rng.random() < 0.5] for _ in range(count)],
         }
 
     def bitmap(self, ids):
@@ -193,7 +193,9 @@ class Swarm:
             "offset": struct.pack("<i", fields["offset_us"] or 0),
             "participation": self.bitmap(fields["participation"]),
             "readiness": self.bitmap(fields["readiness"]),
-            "echoes": b"".join(struct.pack("<HI", *echo) for echo in fields["echoes"]),
+            "echoes": b"".join(
+                struct.pack("<HI", member, session | live << 30) for member, session, live in fields["echoes"]
+            ),
         }
 
     def seal(self, parts):
@@ -258,7 +260,7 @@ def refused(rng, swarm):
     for part in ("session", "sequence", "generation"):
         yield wrong(f"{part} of 2^30", "Impossible", **{part: struct.pack("<I", 1 << 30)})
         yield wrong(f"{part} of 2^32 - 1", "Impossible", **{part: b"\xff" * 4})
-    yield wrong("echo's session of 2^30", "Impossible", echoes=parts["echoes"][:8] + struct.pack("<I", 1 << 30))
+    yield wrong("echo's session of 2^31", "Impossible", echoes=parts["echoes"][:8] + struct.pack("<I", 1 << 31))
     alone = swarm.bitmap([fields["sender"]])
     yield wrong("ready and not participating", "Impossible", participation=bytes(swarm.width), readiness=alone)
 

@@ -12,7 +12,7 @@ from micropython import const
 _INSTANT = const(2)
 _FOLLOW_UP = const(8)
 
-LIMIT_US = const(500_000_000)  # ticks_us can tell instants apart that are less than 2^29 us = 536 s from now
+_LIMIT_US = const(500_000_000)  # ticks_us can tell instants apart that are less than 2^29 us = 536 s from now
 _EARLIER_US = const(200)  # take an instant that is more than this earlier: measuring noise must not make it creep
 _MOVED_US = const(800)  # an instant that has become so much earlier is passed on at once
 # Of two instants that are further apart than this, one node has not heard the better. A frame that counts from itself
@@ -50,15 +50,15 @@ class FirstSample:
         if self.known and not self._old:
             remaining_us = ticks_diff(self._instant_us, now_us)
             # What has passed and is ahead again has seen ticks_us wrap between two calls.
-            if remaining_us <= -LIMIT_US or self.passed and remaining_us > 0:
+            if remaining_us <= -_LIMIT_US or self.passed and remaining_us > 0:
                 self._old = True
             if remaining_us <= 0:
                 self.passed = True
 
     def remaining_us(self, now_us):
-        """Microseconds from now to the instant: negative once it is past, and never below -LIMIT_US."""
+        """Microseconds from now to the instant: negative once it is past, and never below -_LIMIT_US."""
         if self._old:
-            return -LIMIT_US
+            return -_LIMIT_US
         return ticks_diff(self._instant_us, now_us)
 
     def left(self, sequence, left_us):

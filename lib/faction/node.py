@@ -36,7 +36,7 @@ _UNPROVED = const(9)
 _OWN = const(10)  # an old frame of this node's own
 _SENT = const(11)
 _SUPPRESSED = const(12)  # Trickle kept silent: enough others had said the same
-TIMEOUTS = const(14)  # deadlines expired
+_TIMEOUTS = const(14)  # deadlines expired
 _COUNTERS = const(15)
 
 # Of core.py: states and a command.
@@ -221,7 +221,7 @@ class Node:
                 self._silent = True
         elif self._started and ticks_diff(now, self.deadline) >= 0:
             self._timed_out = True
-            self._count(TIMEOUTS)
+            self._count(_TIMEOUTS)
             self.machine.process(_DEADLINE_EXPIRED)
             if self._retry:
                 self.knowledge.feed_again()

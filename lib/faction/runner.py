@@ -4,14 +4,13 @@ from time import sleep_us, ticks_add, ticks_diff, ticks_ms, ticks_us
 
 from micropython import const
 
-from faction.node import TIMEOUTS
-
 _BOOTSTRAPPED = const(3)  # of core.py: a state
+_TIMEOUTS = const(14)  # of node.py: a counter
 _FRAMES = const(32)  # handled in one call, so that a flood does not hold up the rest
 _AWAIT_US = const(10_000)  # this close to the first sample's instant, wait for it
 _AWAIT_MS = const(10)
 _QUIET_US = const(30_000)  # this close to it say nothing: a radio may take that long to take a frame
-_PATIENCE = const(500)  # ticks, 2 s, for which the links that are free wait for those that are not
+_PATIENCE = const(500)  # ticks, one or two seconds, for which the links that are free wait for those that are not
 _TALKATIVE = const(255)  # Trickle's redundancy where nobody else says the same
 _SPIN_US = const(300)  # the last of it awake
 _SLEEP_US = const(1000)  # an RP2040 sleeps up to 1 ms too long when it is told more than that (mp_hal_delay_us)
@@ -86,7 +85,7 @@ class Runner:
             node.complete_local(ticks_ms(), ticks_us())
         if not self._is_near(_QUIET_US):
             self._speak()
-        told = (node.counters[TIMEOUTS] & 0xFFFF) << 5 | node.conflict << 4 | node.ready() << 3 | node.machine.state
+        told = (node.counters[_TIMEOUTS] & 0xFFFF) << 5 | node.conflict << 4 | node.ready() << 3 | node.machine.state
         if told != self._told:
             try:
                 self._app.changed()

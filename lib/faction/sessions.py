@@ -61,10 +61,10 @@ class Sessions:
         frame = self._frame
         if not self.is_live(frame.sender):
             return 0
-        stored = self.heard[_KEPT * frame.sender]
-        if stored == frame.session:
-            return _REPLAYED if frame.sequence <= self.heard[_KEPT * frame.sender + _SEQUENCE] else 0
-        return _STALE if stored > frame.session else 0
+        newer = frame.session - self.heard[_KEPT * frame.sender]
+        if not newer and frame.sequence <= self.heard[_KEPT * frame.sender + _SEQUENCE]:
+            return _REPLAYED
+        return _STALE if newer < 0 else 0
 
     def prove(self, buffer, sent_us):
         """Judge the decoded frame in buffer, whose transmission began at sent_us, and keep what it says of its session.

@@ -28,8 +28,8 @@ class Trickle:
         self.interval_ms = imin_ms
         self.heard = 0
         self.due = 0
-        self._end = self._spoken = 0
-        self._waiting = True
+        self._end = 0  # of this interval; due is the same once this node has had its moment to speak
+        self._spoken = 0
         self.repeat = False
         self._random = seed
         self._near = 0  # nodes heard at all: they share the channel
@@ -42,7 +42,7 @@ class Trickle:
     def reset(self, now, news=True):
         """Something is to be said: begin anew, unless this node has yet to speak in a shortest interval. If that is
         news, what it has heard in that counts no more; if not, it does not speak within half of Imin after it has."""
-        if not self._waiting or self.interval_ms > self.imin_ms:
+        if self.due == self._end or self.interval_ms > self.imin_ms:
             self.start(now)
             soonest = ticks_add(self._spoken, self.imin_ms // 2)
             if not news and 0 < ticks_diff(soonest, self.due) < self.imin_ms:
@@ -60,8 +60,7 @@ class Trickle:
         """Whether this is the moment to speak in this interval; the caller finds out whether it should."""
         if ticks_diff(now, self.due) < 0:
             return False
-        if self._waiting:
-            self._waiting = False
+        if self.due != self._end:
             self.due = self._end
             self._spoken = now
             return True
@@ -76,7 +75,6 @@ class Trickle:
 
     def _begin(self, start, after_ms, within_ms):
         self.heard = 0
-        self._waiting = True
         # The next of 2^30 - 1 pseudo-random numbers (xorshift; every step stays within a 31-bit small int).
         x = self._random
         x ^= (x & (_MASK >> 7)) << 7

@@ -26,25 +26,6 @@ _SILENCE_MS = const(30_000)  # that no settled swarm keeps, in which somebody sp
 _LATER_MS = const(300_000)  # and as long as nothing comes the radio begins anew each five minutes
 
 
-def reset_wifi(channel):
-    """Bring WiFi into a known state on that channel: it outlives a soft reset, and power saving loses frames."""
-    network.WLAN(network.AP_IF).active(False)
-    station = network.WLAN(network.STA_IF)
-    station.active(False)
-    station.active(True)
-    for _ in range(_START_MS // 10):
-        if station.active():
-            break
-        sleep_ms(10)
-    station.disconnect()
-    station.config(pm=network.WLAN.PM_NONE)
-    try:
-        station.config(channel=channel)
-    except RuntimeError:  # not an OSError, as whatever else WiFi has to say
-        raise OSError("channel %d: the radio refuses it: give one of 1 to 11, which every country has" % channel)
-    return station
-
-
 class EspNowLink:
     """A link over ESP-NOW.
 
@@ -57,7 +38,22 @@ class EspNowLink:
 
     def __init__(self, config, board):
         members = len(config["members"])
-        self._station = reset_wifi(config["channel"])
+        # WiFi outlives a soft reset, and power saving loses frames: bring it into a known state.
+        network.WLAN(network.AP_IF).active(False)
+        station = network.WLAN(network.STA_IF)
+        station.active(False)
+        station.active(True)
+        for _ in range(_START_MS // 10):
+            if station.active():
+                break
+            sleep_ms(10)
+        station.disconnect()
+        station.config(pm=network.WLAN.PM_NONE)
+        channel = config["channel"]
+        try:
+            station.config(channel=channel)
+        except RuntimeError:  # not an OSError, as whatever else WiFi has to say
+            raise OSError("channel %d: the radio refuses it: give one of 1 to 11, which every country has" % channel)
         self._radio = _espnow.ESPNowBase()  # espnow.ESPNow has buffers beside it that nobody needs here
         self._radio.active(False)  # the ring is made when it becomes active, in the size set before
         self._radio.config(
@@ -212,4 +208,4 @@ class EspNowLink:
     def close(self):
         """Turn the radio off."""
         self._radio.active(False)
-        self._station.active(False)
+        network.WLAN(network.STA_IF).active(False)

@@ -30,7 +30,7 @@ from faction.core import (  # noqa: E402
     Faction,
 )
 from faction.description import IMIN_MS, default_lead_ms  # noqa: E402
-from faction.first_sample import LIMIT_US  # noqa: E402
+from faction.first_sample import _LIMIT_US as LIMIT_US  # noqa: E402
 from faction.frame import DEMONSTRATION_KEY, FOLLOW_UP_FLAG, INSTANT_FLAG, max_length  # noqa: E402
 from faction.knowledge import Knowledge  # noqa: E402
 from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402

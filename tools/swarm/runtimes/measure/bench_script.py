@@ -116,6 +116,9 @@ class Nothing:
 
     receive = pending = changed = on_receive = nothing
 
+    def send(self, buffer, length):
+        """As a link's: the node says once that it is ready."""
+
     def tick(self, now):
         """As an application's, which need not be called again for a while."""
         return 64
@@ -175,6 +178,8 @@ def started(number):
     node.start(0, 0)
     node.complete_local(0, 0)
     node._build(bytearray(250))  # the first frame makes the cipher, which stays
+    if number != MEMBERS[0]:
+        node.sessions.heard[0] = 1000  # of the receiver
     return node
 
 
@@ -195,7 +200,7 @@ def recorded():
 
 def next_frame(sender):
     """Its next frame, with an echo of the receiver."""
-    sender.echoes.add(0, 1000)
+    sender.echoes.owe(0)
     buffer = bytearray(250)
     length = sender._build(buffer)
     return bytes(buffer[:length])
@@ -218,7 +223,7 @@ def build_all(node, count):
     """Have a node build that many frames, each with an echo, in its buffer `spare`."""
     buffer = node.spare
     while count:
-        node.echoes.add(1, 1000)
+        node.echoes.owe(0)
         node._build(buffer)
         count -= 1
 
@@ -236,6 +241,7 @@ def idle():
     runner.start()
     runner.tick()
     runner.node.trickle.due = ticks_add(ticks_ms(), 60_000)
+    runner.tick()
     return runner
 
 

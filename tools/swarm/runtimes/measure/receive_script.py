@@ -31,9 +31,10 @@ def frames():
             continue  # the receiver is not ready, and would begin a new generation
         bitmaps[at * codec.width + (bit >> 3)] |= 1 << (bit & 7)
         codec.sequence += 1
-        codec.echo_count = 0 if made else 1
+        codec.echo_count = 0
         buffer = bytearray(codec.max_length)
-        codec.put_echo(buffer, 0, 1, SESSION)
+        if not made:
+            codec.put_echo(buffer, True, 1, SESSION)
         made.append(buffer[: codec.encode(buffer, bitmaps)])
     return made
 

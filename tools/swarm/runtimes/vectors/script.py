@@ -172,9 +172,15 @@ def _decoded(frame, codec, machine, data):
         "offset_us": codec.offset_us if codec.flags & frame.INSTANT_FLAG else None,
         "participation": names.members(machine.ids, data[24:middle]),
         "readiness": names.members(machine.ids, data[middle : codec.echoes]),
-        "echoes": [[codec.echo_id(data, i), codec.echo_session(data, i)] for i in range(codec.echo_count)],
+        "echoes": [_echo(codec, data, i) for i in range(codec.echo_count)],
     }
     return {"verdict": _VERDICTS[verdict], "fields": fields}
+
+
+def _echo(codec, data, i):
+    """Member, session, and whether its sender knows that to be live."""
+    session = codec.echo_session(data, i)
+    return [codec.echo_id(data, i), session, bool(codec.echo_is_live)]
 
 
 def _encoded(frame, codec, machine, fields):
@@ -188,10 +194,10 @@ def _encoded(frame, codec, machine, fields):
     codec.session = fields["session"]
     codec.sequence = fields["sequence"]
     codec.generation = fields["generation"]
-    codec.echo_count = len(fields["echoes"])
+    codec.echo_count = 0
     buffer = bytearray(codec.max_length)
-    for i in range(codec.echo_count):
-        codec.put_echo(buffer, i, *fields["echoes"][i])
+    for member, session, live in fields["echoes"]:
+        codec.put_echo(buffer, live, member, session)
     bitmaps = bytearray(2 * codec.width)
     for start, part in ((0, "participation"), (codec.width, "readiness")):
         for member in fields[part]:
