@@ -40,13 +40,13 @@ from swarm.proof.model.properties import (
     UNPROVED,
     Violation,
 )
-from swarm.proof.model.state import HEADER, MOST, TAG, Said, State, ids, words
+from swarm.proof.model.state import HEADER, LIVE, MOST, TAG, Said, State, echoes, ids, words
+from swarm.sim.invariants import live_sessions
 
 _NOW = 1000  # what all clocks say, in ms and in us
 _LEAD_MS = 500
 # So begin the names of what is not what a node knows, but makes it speak, or is noted of any sender.
 _NOTED = ("_asks", "echoes.", "sessions.heard")
-_KEPT = 3  # numbers that sessions.heard has of each member: only the first, its live session, is what a node knows
 _FAILED = range(1, COUNTERS.index("forged") + 1)
 _IGNORED = {COUNTERS.index(name) for name in ("replayed", "stale", "unproved", "own")}
 
@@ -120,7 +120,7 @@ class Member:
     def boot(self, life: int) -> State:
         """Power up for the life-th time."""
         nothing = (0,) * self._members
-        return State(Keeper(self._new(life)).save(), life, 0, nothing, ((0, 0),) * self._members, nothing)
+        return State(Keeper(self._new(life)).save(), life, 0, nothing, ((0, 0),) * self._members, nothing, nothing)
 
     def complete(self, state: State) -> State:
         """Its own participation is complete."""
@@ -153,7 +153,14 @@ class Member:
         kind, _, _, _, _, sequence, generation, _ = HEADER.unpack_from(data)
         bitmaps = data[HEADER.size] | data[HEADER.size + 1] << 8
         ready = kind & 15 == 2
-        return after, Said(data, self.place, state.life, sequence, generation, ready, bitmaps, state.vouched)
+        live = [0] * self._members
+        for member, session in echoes(data):
+            rightly = state.heard[member - 1][0] or state.told[member - 1]
+            if session >= LIVE and session - LIVE == rightly:
+                live[member - 1] = rightly
+        return after, Said(
+            data, self.place, state.life, sequence, generation, ready, bitmaps, state.vouched, tuple(live)
+        )
 
     def hear(self, state: State, said: Said) -> tuple[State, bool]:
         """It hears a frame; the second value: and counts it as one that told nothing new."""
@@ -167,7 +174,8 @@ class Member:
             if i in rose:
                 raise Violation(REFUSED, f"to node {self.place + 1} it is {COUNTERS[i]}")
         consistent = node.trickle.heard > 0
-        old = bool(said.old & self._bit)
+        told = state.told[said.sender]
+        old = bool(said.old & self._bit) and not 0 < told <= said.life
         repeated = said.sender == self.place or (said.life, said.sequence) <= state.heard[said.sender]
         ignored = not _IGNORED.isdisjoint(rose)
         if old or repeated or ignored:
@@ -180,6 +188,7 @@ class Member:
             vouched=tuple(map(max, state.vouched, said.vouched)),
             heard=_replaced(state.heard, said.sender, (said.life, said.sequence)),
             met=_replaced(state.met, said.sender, state.met[said.sender] or said.life),
+            told=tuple([min(pair) or max(pair) for pair in zip(state.told, said.live, strict=True)]),
         )
         self._check_heard(state, after, said)
         return after, consistent
@@ -259,7 +268,10 @@ class Member:
             for at, name in enumerate(self._keeper.names)
             if before.kept[at] != after.kept[at] and (self._knows[at] or broken == ONCE)
         ]
-        live = [array("I", self.value(state, "sessions.heard"))[::_KEPT] for state in (before, after)]
+        live = [
+            live_sessions(array("I", self.value(state, "sessions.heard")), self.value(state, "sessions.live"))
+            for state in (before, after)
+        ]
         if live[0] != live[1] and not changed:
             changed.append("sessions.heard")
         if changed:

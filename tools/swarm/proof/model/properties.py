@@ -1,6 +1,6 @@
 """What must hold of every step of a member of a model-checked swarm, by name."""
 
-OLD_FRAME = "a frame made before the receiver booted changes nothing"
+OLD_FRAME = "a frame made before the receiver booted changes nothing, unless its session is vouched for"
 ONCE = "a frame counts once, and none of an earlier boot after one of a later"
 UNPROVED = "an unproved frame changes nothing"
 FALSE_CONCLUSION = "no false conclusion"

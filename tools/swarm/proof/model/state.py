@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from swarm.device.library import INSTANT_FLAG
@@ -10,6 +11,7 @@ from swarm.device.library import INSTANT_FLAG
 MOST = 8  # members: one byte a bitmap
 TAG = 8  # bytes at the end of a frame
 HEADER = struct.Struct("<BB4sHIIIi")
+LIVE = 1 << 30  # in the session of an echo
 
 
 class State(NamedTuple):
@@ -18,7 +20,8 @@ class State(NamedTuple):
     kept: what its node holds. The rest is the truth: life, its boots so far, which is its session too; expired:
     deadlines of this life that have passed; vouched: of each member the last life in which it was ready, as far as that
     has rightly reached this life, 0 for none; heard: of each member (life, sequence) of the last frame that counted;
-    met: the life of the first that counted, 0 before.
+    met: the life of the first that counted, 0 before; told: of each member the first session for which a frame that
+    counted has rightly vouched, 0 for none.
     """
 
     kept: tuple
@@ -27,11 +30,13 @@ class State(NamedTuple):
     vouched: tuple[int, ...]
     heard: tuple[tuple[int, int], ...]
     met: tuple[int, ...]
+    told: tuple[int, ...]
 
 
 class Said(NamedTuple):
     """A frame, with what is true of it: whom its sender rightly knew to be ready (vouched, as of a State), and the bit
-    set of the members that have booted since it was made (old). bitmaps: participation and, 8 bits up, readiness."""
+    set of the members that have booted since it was made (old). bitmaps: participation and, 8 bits up, readiness; live:
+    of each member the session for which it rightly vouches, 0 for none."""
 
     data: bytes
     sender: int
@@ -41,14 +46,14 @@ class Said(NamedTuple):
     ready: bool
     bitmaps: int
     vouched: tuple[int, ...]
+    live: tuple[int, ...]
     old: int = 0
 
     def words(self) -> str:
         """The frame in words, with the number by which a trace tells it from others: session.sequence of its sender."""
-        echoes = HEADER.size + 2
         said = [
-            f"node {member} in session {session}"
-            for member, session in struct.iter_unpack("<HI", self.data[echoes : len(self.data) - TAG])
+            f"node {member} in {'live ' * (session >= LIVE)}session {session % LIVE}"
+            for member, session in echoes(self.data)
         ]
         return (
             f"node {self.sender + 1}'s {'READY' if self.ready else 'PING'} {self.life}.{self.sequence}: "
@@ -56,6 +61,11 @@ class Said(NamedTuple):
             + (", names the instant" if self.data[1] & INSTANT_FLAG else "")
             + (", echoes " + " and ".join(said) if said else "")
         )
+
+
+def echoes(data: bytes) -> Iterator[tuple[int, int]]:
+    """The echoes of a frame: ids and sessions, LIVE added to one that the sender knows to be live."""
+    return struct.iter_unpack("<HI", data[HEADER.size + 2 : len(data) - TAG])
 
 
 def ids(members: int) -> str:
