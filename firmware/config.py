@@ -11,7 +11,7 @@ NUMBERS = {
     "node": (0, 65535, None),
     "required": (1, MAX_MEMBERS, None),
     "deadline_ms": (100, 500_000_000, 60_000),
-    "lead_ms": (50, 500_000, None),
+    "lead_ms": (50, 495_000, None),
     "linger_ms": (0, 500_000_000, 0),
     "channel": (1, 14, 1),
     "udp_port": (1024, 65535, 47_017),

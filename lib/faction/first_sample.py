@@ -32,7 +32,7 @@ class FirstSample:
 
     known: an instant is agreed; passed: it lies behind, and is fixed; theirs_us: microseconds from now to the instant
     of the frame that has been compared, None when this node cannot tell. lead_ms: how far ahead of a conclusion the
-    instant is proposed, at most 500,000.
+    instant is proposed, at most 495,000: what a frame tells may count from 4 s earlier.
     """
 
     def __init__(self, lead_ms):
