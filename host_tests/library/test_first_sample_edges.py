@@ -10,6 +10,7 @@ from faction.frame import FOLLOW_UP_FLAG, INSTANT_FLAG
 
 PERIOD = 1 << 30
 HELD_US = -500_000_000
+TAKEN, AT_ONCE = 2, 6  # what offer() says differs
 
 
 def knowing(remaining_us, now_us=0):
@@ -27,7 +28,7 @@ def test_a_new_agreement_knows_nothing_and_has_all_its_attributes():
     first = FirstSample(700)
     assert (first.lead_ms, first.known, first.passed) == (700, False, False)
     made = set(vars(first))
-    first.propose(5)
+    first.offer(700_000, 5)
     first.advance(800_000)
     first.offer(3, 800_000)
     assert set(vars(first)) == made, "one made later takes memory then"
@@ -90,24 +91,40 @@ def test_an_instant_that_is_now_is_neither_ahead_nor_lacked():
 
 def test_who_knows_none_takes_any_and_who_knows_one_only_a_better():
     first = FirstSample(500)
-    assert first.offer(50_000, 0) is True
-    assert first.offer(50_000 - 200, 0) is False
-    assert first.offer(50_000 - 201, 0) is True
+    assert first.offer(50_000, 0) == TAKEN
+    assert first.offer(50_000 - 200, 0) == 0
+    assert first.offer(50_000 - 201, 0) == TAKEN
     assert first.remaining_us(0) == 50_000 - 201
     first.advance(60_000)
-    assert first.offer(-500_000, 60_000) is False, "what has passed is fixed"
+    assert first.offer(-500_000, 60_000) == 0, "what has passed is fixed"
+
+
+@pytest.mark.parametrize("earlier_us, differs", ((201, TAKEN), (800, TAKEN), (801, AT_ONCE), (400_000, AT_ONCE)))
+def test_an_instant_that_becomes_more_than_800_us_earlier_is_for_others_to_know_at_once(earlier_us, differs):
+    first = knowing(500_000, PERIOD - 1000)
+    assert first.offer(500_000 - earlier_us, PERIOD - 1000) == differs
+
+
+@pytest.mark.parametrize("now_us", (0, PERIOD - 1000))
+def test_an_instant_is_ahead_from_when_it_is_known_until_it_has_passed(now_us):
+    first = FirstSample(500)
+    assert first.ahead() is False
+    first.offer(1000, now_us)
+    assert first.ahead() is True
+    first.advance((now_us + 1000) % PERIOD)
+    assert first.ahead() is False
 
 
 def test_who_knows_none_lacks_it_also_where_it_cannot_tell_when_theirs_is():
     frame = SimpleNamespace(offset_us=5000, flags=FOLLOW_UP_FLAG)
     first = FirstSample(500)
     assert first.compare(frame, None, 0) == 8
-    assert first.theirs_us is None and first.offer(first.theirs_us, 0) is False and not first.known
+    assert first.theirs_us is None and first.offer(first.theirs_us, 0) == 0 and not first.known
     assert first.compare(frame, PERIOD - 300, 200) == 8
     assert first.theirs_us == 4500
     knows = knowing(900_000)
     assert knows.compare(frame, None, 0) == 0
-    assert knows.theirs_us is None and knows.offer(None, 0) is False and knows.remaining_us(0) == 900_000
+    assert knows.theirs_us is None and knows.offer(None, 0) == 0 and knows.remaining_us(0) == 900_000
 
 
 # What this node's frames tell

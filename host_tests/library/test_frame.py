@@ -34,6 +34,13 @@ def verdict(swarm, data):
     return VERDICTS[codec(swarm).decode(data, len(data))]
 
 
+def echoes_of(decoder, data):
+    """(member, session, whether its sender knows that to be live) of each echo of a decoded frame."""
+    for i in range(decoder.echo_count):
+        session = decoder.echo_session(data, i)
+        yield decoder.echo_id(data, i), session, bool(decoder.echo_is_live)
+
+
 def vectors():
     return [json.loads(line) for line in VECTORS.read_text().splitlines()]
 
@@ -67,16 +74,15 @@ def test_vector(vector):
     assert decoder.generation == fields["generation"]
     if fields["offset_us"] is not None:
         assert decoder.offset_us == fields["offset_us"]
-    echoes = [[decoder.echo_id(data, i), decoder.echo_session(data, i)] for i in range(decoder.echo_count)]
-    assert echoes == fields["echoes"]
+    assert list(echoes_of(decoder, data)) == [tuple(echo) for echo in fields["echoes"]]
     if vector.get("encodes", True):
         again = bytearray(decoder.max_length)
         encoder = codec_of(swarm["members"], swarm["required_count"], swarm["name"], key)
-        for name in ("ready", "flags", "sender", "session", "sequence", "generation", "echo_count"):
+        for name in ("ready", "flags", "sender", "session", "sequence", "generation"):
             setattr(encoder, name, getattr(decoder, name))
         encoder.offset_us = fields["offset_us"] or 0
-        for i in range(encoder.echo_count):
-            encoder.put_echo(again, i, *fields["echoes"][i])
+        for member, session, live in fields["echoes"]:
+            encoder.put_echo(again, live, member, session)
         assert again[: encoder.encode(again, data[24 : encoder.echoes])] == data
 
 
@@ -87,22 +93,23 @@ def test_what_is_encoded_is_decoded(data):
     number = st.integers(1, LAST)
     sender = data.draw(st.sampled_from(swarm.members))
     ready = data.draw(st.sets(st.sampled_from(swarm.members)))
-    echoes = data.draw(st.lists(st.tuples(st.integers(0, 65535), st.integers(0, LAST)), max_size=8))
+    echoes = data.draw(st.lists(st.tuples(st.integers(0, 65535), st.integers(0, LAST), st.booleans()), max_size=8))
     numbers = data.draw(st.tuples(number, number, number))
     offset = data.draw(st.integers(-500_000_000, 500_000_000))
     encoder, buffer = codec(swarm), bytearray(250)
     encoder.ready, encoder.flags, encoder.sender = sender in ready, frames.INSTANT_FLAG, swarm.members.index(sender)
     encoder.session, encoder.sequence, encoder.generation = numbers
-    encoder.offset_us, encoder.echo_count = offset, len(echoes)
-    for i, echo in enumerate(echoes):
-        encoder.put_echo(buffer, i, *echo)
+    encoder.offset_us = offset
+    for member, session, live in echoes:
+        encoder.put_echo(buffer, live, member, session)
     length = encoder.encode(buffer, swarm.bitmap(ready | {sender}) + swarm.bitmap(ready))
     fields = swarm.fields(buffer[:length])
     assert (fields.sender, fields.heard, fields.ready) == (sender, ready | {sender}, ready)
     assert (fields.session, fields.sequence, fields.generation) == numbers
-    assert (fields.offset_us, fields.echoes) == (offset, echoes)
+    assert (fields.offset_us, fields.echoes) == (offset, [echo[:2] for echo in echoes])
     decoder = codec(swarm)
     assert decoder.decode(buffer, length) == frames.ACCEPTED
+    assert list(echoes_of(decoder, buffer)) == echoes
     for name in ("ready", "flags", "echo_count", "sender", "session", "sequence", "generation", "offset_us"):
         assert getattr(decoder, name) == getattr(encoder, name), name
 
@@ -187,11 +194,11 @@ def test_numbers_end_below_two_to_the_thirtieth(part):
 
 
 @pytest.mark.parametrize("echo", range(8))
-def test_echoed_sessions_end_below_two_to_the_thirtieth(echo):
-    for value in (0, LAST, 1 << 30, (1 << 32) - 1):
+def test_an_echoed_session_has_thirty_bits_and_one_that_says_that_it_is_live(echo):
+    for value in (0, LAST, 1 << 30, (1 << 31) - 1, 1 << 31, (1 << 32) - 1):
         echoes = [(3, LAST)] * 8
         echoes[echo] = (65535, value)
-        fine = value < 1 << 30
+        fine = value < 1 << 31
         assert verdict(SWARM, SWARM.frame(9, 5, echoes=echoes)) == ("Accepted" if fine else "Impossible"), value
 
 

@@ -9,27 +9,23 @@ from faction.trickle import Trickle
 PERIOD = 1 << 30
 
 
-def timer(imin=16, imax=2048, k=2, seed=1, now=0):
-    trickle = Trickle(imin, imax, k, seed)
+def timer(imin=16, imax=2048, seed=1, now=0):
+    trickle = Trickle(imin, imax, 1, seed)
     trickle.start(now)
     return trickle
 
 
 def moments(trickle, now, ms):
-    """[(milliseconds from now, suppressed)] at which poll() says that it is the moment to speak."""
-    found = []
-    for passed in range(ms):
-        if trickle.poll((now + passed) % PERIOD):
-            found.append((passed, trickle.suppressed()))
-    return found
+    """[milliseconds from now] at which poll() says that it is the moment to speak."""
+    return [passed for passed in range(ms) if trickle.poll((now + passed) % PERIOD)]
 
 
 @given(st.integers(1, PERIOD - 1), st.integers(0, PERIOD - 1))
-def test_one_moment_in_the_second_half_of_each_doubling_interval(seed, now):
+def test_one_moment_in_each_doubling_interval_after_the_first_in_its_second_half(seed, now):
     trickle = timer(16, 128, seed=seed, now=now)
     begin, interval = 0, 16
-    for at, _ in moments(trickle, now, 16 + 32 + 64 + 4 * 128):
-        assert begin + interval // 2 <= at < begin + interval
+    for at in moments(trickle, now, 16 + 32 + 64 + 4 * 128):
+        assert begin + (interval // 2 if begin else 0) <= at < begin + interval
         begin += interval
         interval = min(2 * interval, 128)
     assert begin == 16 + 32 + 64 + 4 * 128
@@ -49,59 +45,109 @@ def test_intervals_begin_at_imin_double_and_end_at_imax(imin, imax):
     assert seen == expected
 
 
-def test_k_consistent_frames_of_this_interval_make_it_silent():
-    for heard in range(5):
-        trickle = timer(k=2)
-        for _ in range(heard):
-            trickle.consistent()
-        assert moments(trickle, 0, 16)[0][1] == (heard >= 2)
-        assert moments(trickle, 16, 33)[0][1] is False, "the next interval counts from 0"
-
-
-def test_heard_after_the_moment_counts_no_more_in_the_next_interval():
+def test_what_is_heard_counts_for_one_interval():
     trickle = timer()
-    assert len(moments(trickle, 0, 16)) == 1
-    for _ in range(3):
-        trickle.consistent()
-    assert [suppressed for _, suppressed in moments(trickle, 16, 33)] == [False]
+    moments(trickle, 0, 16)
+    trickle.heard = 3
+    assert moments(trickle, 16, 33) and trickle.heard == 0
+    trickle.heard = 3
+    trickle.start(60)
+    assert trickle.heard == 0
 
 
-def test_consistent_frames_never_overflow():
-    trickle = timer()
-    for _ in range(1000):
-        trickle.consistent()
-    assert trickle.heard == 2
+def spread(make, ms):
+    """The moments to speak of timers of many seeds that make(seed) has just given news: {milliseconds since}."""
+    return {moments(make(seed), 1000, ms)[0] for seed in range(1, 400)}
 
 
-def test_reset_begins_a_shortest_interval_at_once():
-    trickle = timer()
-    moments(trickle, 0, 700)
+def settled(seed=1):
+    """A timer whose interval is far above the shortest, which has spoken in it."""
+    trickle = timer(seed=seed)
+    moments(trickle, 0, 1000)
     assert trickle.interval_ms == 512
-    trickle.consistent()
-    trickle.consistent()
-    trickle.reset(700)
-    assert (trickle.interval_ms, trickle.heard) == (16, 0)
-    assert 8 <= moments(trickle, 700, 16)[0][0] < 16
+    return trickle
 
 
-def test_reset_in_the_shortest_interval_does_nothing():
+def test_after_news_a_node_speaks_anywhere_in_a_shortest_interval():
+    def told(seed):
+        trickle = settled(seed)
+        trickle.reset(1000)
+        assert (trickle.interval_ms, trickle.heard) == (16, 0)
+        return trickle
+
+    assert spread(told, 16) == set(range(16)), "there is no half in which it only listens"
+
+
+@pytest.mark.parametrize("haste, within", ((0, 16), (1, 8), (3, 2), (4, 1), (5, 1), (30, 1)))
+def test_who_is_in_haste_speaks_in_the_first_part_of_it(haste, within):
+    def hurried(seed):
+        trickle = settled(seed)
+        trickle.start(1000, haste)
+        return trickle
+
+    assert spread(hurried, 16) == set(range(within))
+    trickle = hurried(1)
+    moments(trickle, 1000, 17)
+    assert trickle.interval_ms == 32, "the interval is as long as any other"
+
+
+def test_news_leave_a_shortest_interval_alone_in_which_a_node_has_yet_to_speak():
+    for seed in range(1, 60):
+        trickle = timer(seed=seed)
+        due = trickle.due
+        for now in range(due + 1):
+            trickle.heard = 3
+            trickle.reset(now)
+            assert (trickle.due, trickle.interval_ms) == (due, 16)
+            assert trickle.heard == 0, "what was heard before the news told nothing of them"
+
+
+def test_what_is_no_news_leaves_what_was_heard_as_it_is():
     trickle = timer()
-    trickle.consistent()
-    due = trickle.due
-    for now in range(16):
-        trickle.reset(now)
-    assert (trickle.due, trickle.heard) == (due, 1)
-    assert len(moments(trickle, 0, 16)) == 1
-    trickle.reset(15)
-    assert moments(trickle, 16, 8) == [], "one moment an interval, whatever is reset"
+    trickle.heard = 3
+    trickle.reset(0, False)
+    assert trickle.heard == 3
+
+
+def test_news_begin_a_new_shortest_interval_in_which_a_node_has_spoken():
+    trickle = timer(seed=5)
+    (spoken,) = moments(trickle, 0, 16)
+    trickle.reset(spoken + 1)
+    assert spoken + 1 <= trickle.due < spoken + 17
+    assert trickle.due == moments(trickle, 0, 40)[0]
+
+
+@pytest.mark.parametrize("wrap", (0, PERIOD - 1, PERIOD - 12, PERIOD - 1015))
+def test_without_news_half_of_imin_lies_between_two_frames(wrap):
+    gaps = set()
+    for seed in range(1, 400):
+        trickle = timer(seed=seed, now=wrap)
+        spoken = moments(trickle, wrap, 1000)[-1]
+        trickle.reset((wrap + spoken + 1) % PERIOD, False)
+        assert trickle.interval_ms == 16
+        gaps.add(1 + moments(trickle, wrap + spoken + 1, 20)[0])
+    assert gaps == set(range(8, 17)), "and no more than the rest of it"
+
+
+@pytest.mark.parametrize("wrap", (0, PERIOD - 5, PERIOD // 2))
+def test_long_after_a_frame_the_next_need_not_wait(wrap):
+    for after in (8, 100, PERIOD // 2 - 20, PERIOD // 2 + 20):
+        found = set()
+        for seed in range(1, 100):
+            trickle = timer(seed=seed, now=wrap)
+            (spoken,) = moments(trickle, wrap, 16)
+            now = (wrap + spoken + after) % PERIOD
+            trickle.reset(now, False)
+            found.add(moments(trickle, now, 17)[0])
+        assert found == set(range(16)), after
 
 
 def test_start_begins_again_even_in_the_shortest_interval():
     trickle = timer()
-    trickle.consistent()
+    trickle.heard = 1
     trickle.start(5)
     assert trickle.heard == 0
-    assert 5 + 8 <= trickle.due < 5 + 16
+    assert 5 <= trickle.due < 5 + 16
 
 
 def test_a_late_poll_still_speaks_once_and_then_goes_on_from_the_end():
@@ -148,7 +194,7 @@ def test_ticks_wrap(before):
 def _step(bits):
     """One xorshift step as a function of the state, from the timer itself."""
     trickle = Trickle(1, 1, 1, bits)
-    assert trickle._draw() == trickle._random
+    trickle.start(0)
     return trickle._random
 
 
@@ -183,13 +229,14 @@ def test_random_numbers_run_through_the_whole_period():
 def test_every_draw_fits_a_31_bit_small_int(seed):
     trickle = Trickle(16, 2048, 2, seed)
     for _ in range(50):
-        assert 0 < trickle._draw() < PERIOD
+        trickle.start(0)
+        assert 0 < trickle._random < PERIOD
 
 
 def test_moments_are_spread_evenly():
     trickle = timer(64, 64, seed=12345)
     counts = [0] * 32
-    for at, _ in moments(trickle, 0, 64 * 4000):
+    for at in moments(trickle, 64, 64 * 4000)[1:]:
         counts[at % 64 - 32] += 1
     assert all(75 <= count <= 180 for count in counts), counts
 

@@ -13,7 +13,7 @@ def test_a_new_timer_has_heard_nothing_and_its_attributes_are_all_there():
     made = set(vars(trickle))
     trickle.start(5)
     for now in range(5, 100):
-        trickle.consistent()
+        trickle.reset(now, False)
         trickle.poll(now)
     assert set(vars(trickle)) == made, "one made later takes memory then"
 
@@ -23,9 +23,10 @@ def test_every_moment_of_the_second_half_comes_and_no_other(interval_ms):
     trickle = Trickle(interval_ms, interval_ms, 2, 12345)
     trickle.start(0)
     half = interval_ms // 2
-    spoken = [now % interval_ms for now in range(interval_ms * 20 * (interval_ms - half)) if trickle.poll(now)]
+    intervals = 1 + 20 * (interval_ms - half)
+    _, *spoken = [now % interval_ms for now in range(interval_ms * intervals) if trickle.poll(now)]
     assert set(spoken) == set(range(half, interval_ms))
-    assert len(spoken) == 20 * (interval_ms - half), "one moment an interval"
+    assert len(spoken) == intervals - 1, "one moment an interval"
 
 
 def test_the_answers_are_truth_values():
@@ -34,9 +35,6 @@ def test_the_answers_are_truth_values():
     answers = [trickle.poll(now) for now in range(49)]
     assert all(isinstance(answer, bool) for answer in answers)
     assert answers.count(True) == 2
-    assert trickle.suppressed() is False
-    trickle.consistent()
-    assert trickle.suppressed() is True
 
 
 def test_a_timer_that_was_reset_ends_its_interval_from_there():
@@ -79,27 +77,17 @@ def test_an_interval_that_is_repeated_is_as_long_and_only_once(imin_ms):
     assert trickle.repeat is False
 
 
-def test_the_shortest_interval_grows_with_the_square_of_the_nodes_in_range_up_to_the_longest():
-    trickle = Trickle(16, 2048, 2, 3)
-    for met in range(1, 400):
-        trickle.meet(400)
-        assert trickle.imin_ms == min(max(16, met * met // 64), 2048), met
-    assert trickle.imin_ms == 2048
-
-
-def test_a_shortest_interval_that_is_longer_stays():
-    trickle = Trickle(300, 2048, 2, 3)
-    for _ in range(100):
-        trickle.meet(100)
-    assert trickle.imin_ms == 300
-    slow = Trickle(5000, 5000, 2, 3)
-    for _ in range(680):
-        slow.meet(680)
-    assert slow.imin_ms == 5000
+@pytest.mark.parametrize("imin_ms, imax_ms", ((20, 2048), (16, 2048), (70, 2048), (3, 50), (3000, 3000)))
+def test_the_shortest_interval_is_for_five_nodes_in_range_and_grows_as_their_number(imin_ms, imax_ms):
+    trickle = Trickle(imin_ms, imax_ms, 2, 3)
+    for met in range(1, 681):
+        trickle.meet(680)
+        assert trickle.imin_ms == max(imin_ms, min(imin_ms * met // 5, imax_ms)), met
+    assert trickle.imin_ms == imax_ms
 
 
 def test_no_more_nodes_are_met_than_there_are():
     trickle = Trickle(16, 2048, 2, 3)
     for _ in range(200):
         trickle.meet(80)
-    assert trickle.imin_ms == 100
+    assert trickle.imin_ms == 16 * 80 // 5

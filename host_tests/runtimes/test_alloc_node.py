@@ -110,7 +110,7 @@ BELIEVED = {
         KNOWN,
         "assert not n.first_sample.known",
     ),
-    "lacking": (series(lambda i: frame(i, **(EVERYTHING if not i else {}))), KNOWN, "assert n.echoes.count == 1"),
+    "lacking": (series(lambda i: frame(i, **(EVERYTHING if not i else {}))), KNOWN, "assert n.echoes.owed[0] == 2"),
     "an older generation": (
         series(lambda i: frame(i, generation=LAST if not i else 7)),
         KNOWN,
@@ -130,11 +130,18 @@ BELIEVED = {
     "echoes answered": (
         series(lambda i: frame(i, **EVERYTHING, echoes=[*ME, *((member, LAST) for member in range(3, 10))])),
         KNOWN + "def fill():\n"
-        "    for i in range(16):\n        n.echoes.members[i] = i + 1\n        n.echoes.sessions[i] = MAX_NUMBER\n"
-        "    n.echoes.count = 16\n",
-        "assert n.echoes.count < 10\nfill()",
+        "    for i in range(1, 17):\n        n.sessions.heard[3 * i] = MAX_NUMBER - (i == 1)\n        n.echoes.owe(i)\n"
+        "        n.echoes.need(i)\n"
+        "fill()\n",
+        "assert n.echoes.urgent[0] == 0 and n.echoes.urgent[1] == 0xFE\nfill()",
     ),
 }
+
+BELIEVED["sessions vouched for"] = (
+    series(lambda i: frame(i, heard=EVERYBODY, echoes=[*ME, *((3 + (7 * i + j) % 80, LAST, True) for j in range(7))])),
+    "",
+    "assert n.sessions.live[0] & 0xF8 and n.sessions.heard[6] == MAX_NUMBER",
+)
 
 
 for name, (frames, more, check) in BELIEVED.items():
@@ -260,30 +267,32 @@ case(
 def sending(echoes, swarm=SWARM):
     """(hot, more) of a poll that sends a frame of the largest numbers, and one that begins the next interval."""
     hot = f"""
-n.echoes.count = {echoes}
-n.trickle.reset(clock[0])
-clock[0] = ticks_add(clock[0], 16)
+for i in range(1, {echoes} + 1):
+    n.echoes.owe(i)
+    n.echoes.need(i)
+n.trickle.start(clock[0])
+clock[0] = ticks_add(clock[0], n.trickle.imin_ms)
 assert n.poll(clock[0], clock[0], b) == {24 + 2 * swarm.width + 6 * echoes + 8}
 assert not n.poll(clock[0], clock[0], b)
-assert n.echoes.count == 0
+assert not n.echoes.waited_for() and not n.echoes.owed[0] & 31
 """
     more = f"""
 {KNOWN}
-for i in range(8):
-    n.echoes.members[i] = i
-    n.echoes.sessions[i] = MAX_NUMBER
+for i in range(1, 9):
+    n.sessions.heard[3 * i] = MAX_NUMBER
+n.echoes.owed[0] = 0
 n.complete_local(NOW, NOW)
 n.sequence = MAX_NUMBER - 200
 """
     return hot, more
 
 
-for echoes in (0, 8):
+for echoes in (0, 1, 4):
     for offset_us in (None, LIMIT_US, -LIMIT_US):
         hot, more = sending(echoes)
         known = [frame(0, offset_us=offset_us, **EVERYTHING)]
         case(f"a poll that sends {echoes} echoes, instant {offset_us}", hot, known, more=more)
-hot, more = sending(8, LARGEST)
+hot, more = sending(4, LARGEST)
 everything = {"heard": LARGEST.members, "ready": LARGEST.members, "generation": LAST}
 frames = series(lambda i: frame(i, LARGEST, echoes=ME * 8, offset_us=-LIMIT_US, **everything))
 case("the largest frame sent and heard", hot + NEXT, frames, LARGEST, more)

@@ -5,7 +5,7 @@ import pytest
 from faction import description, names, node
 from faction.description import default_lead_ms
 from faction.node import Node
-from swarm_fixture import PARTS, Air, Board, Swarm
+from swarm_fixture import IMIN_MS, PARTS, Air, Board, Swarm
 
 SWARM = Swarm(range(1, 6), 3)
 A, SESSION = 3, 40
@@ -17,7 +17,7 @@ def made(**options):
 
 @pytest.mark.parametrize(
     "members, imin_ms, lead_ms",
-    ((1, 16, 500), (20, 16, 500), (21, 16, 520), (680, 16, 13_700), (5, 17, 510), (5, 70, 1040), (30, 70, 1240)),
+    ((1, 20, 500), (20, 20, 500), (21, 20, 520), (680, 20, 13_700), (5, 21, 510), (5, 70, 1000), (30, 70, 1200)),
 )
 def test_the_lead_by_members_and_link(members, imin_ms, lead_ms):
     assert default_lead_ms(members, imin_ms) == lead_ms
@@ -30,10 +30,10 @@ def test_a_lead_that_is_given_is_taken():
     assert made(lead_ms=777, imin_ms=70).first_sample.lead_ms == 777
 
 
-def test_numbers_end_at_2_to_the_30_less_1_and_imin_is_16_ms():
+def test_numbers_end_at_2_to_the_30_less_1_and_imin_is_20_ms():
     assert node.MAX_NUMBER == (1 << 30) - 1
-    assert description.IMIN_MS == default_lead_ms.__defaults__[0] == made().trickle.imin_ms == 16
-    assert names.COUNTERS.index("timeouts") == node.TIMEOUTS
+    assert description.IMIN_MS == default_lead_ms.__defaults__[0] == made().trickle.imin_ms == 20
+    assert names.COUNTERS.index("timeouts") == node._TIMEOUTS
     assert len(made().counters) == len(names.COUNTERS) == 15
 
 
@@ -56,10 +56,10 @@ def test_by_default_a_node_never_falls_silent():
         assert board.speak().bootstrapped
 
 
-@pytest.mark.parametrize("imin_ms, imax_ms", ((1, 2048), (16, 2048), (2048, 2048), (3000, 3000)))
+@pytest.mark.parametrize("imin_ms, imax_ms", ((1, 2048), (20, 2048), (2048, 2048), (3000, 3000)))
 def test_intervals_grow_to_2048_ms_or_imin(imin_ms, imax_ms):
     trickle = made(imin_ms=imin_ms).trickle
-    assert (trickle.imin_ms, trickle.imax_ms, trickle.redundancy) == (imin_ms, imax_ms, 2)
+    assert (trickle.imin_ms, trickle.imax_ms, trickle.redundancy) == (imin_ms, imax_ms, 1)
 
 
 def test_every_node_has_a_seed_that_the_timer_takes():
@@ -117,9 +117,8 @@ def test_a_node_takes_the_memory_that_its_members_need(members):
     assert len(board.node.knowledge.bitmaps) == 2 * width
     assert len(board.node.knowledge._doubted) == width
     heard, echoes = board.node.sessions.heard, board.node.echoes
-    assert len(heard) == 3 * members
-    assert len(echoes.members) == len(echoes.sessions) == min(16, members)
-    assert heard.itemsize >= 4 and echoes.sessions.itemsize >= 4 and echoes.members.itemsize == 2
+    assert len(heard) == 3 * members and heard.itemsize >= 4
+    assert len(board.node.sessions.live) == len(echoes.owed) == len(echoes.urgent) == width
 
 
 # Time
@@ -168,7 +167,8 @@ def test_the_deadline_is_waited_for_and_no_time_is_negative(before_ms, waits):
 def speaks_now(board):
     """The frame that a board sends when Trickle lets it speak at this moment."""
     trickle = board.node.trickle
-    trickle.due, trickle._waiting = board.now[0], True
+    trickle.due = board.now[0]
+    trickle._end = (trickle.due + IMIN_MS) % (1 << 30)
     return SWARM.fields(board.poll())
 
 
@@ -209,7 +209,7 @@ def test_a_follow_up_that_tells_nothing_does_not_say_again_what_the_frame_before
     board.true_us += 30_000
     frame = SWARM.frame(2, 5, 10, heard=SWARM.members, offset_us=400_000, flags=8)
     assert board.reaction(frame) == "consistent"
-    assert board.echoes == []
+    assert board.urgent == set()
 
 
 # Of 20 members, the one at place 10: its bits are at 10 and 34 of bitmaps of 3 bytes.
@@ -224,6 +224,7 @@ def test_whoever_knows_one_more_than_this_node_lacks_nothing(member, ready):
     sender = 100 if member != 100 else 101
     known = [m for m in WIDE.members if m != member]
     board.prove(sender, 5, heard=known, ready=[m for m in known if m != MIDDLE])
+    board.tell()
     news = {"heard": WIDE.members, "ready": [m for m in WIDE.members if m != MIDDLE and (ready or m != member)]}
     board.hear(WIDE.frame(sender, 5, 2, **news))
     assert board.echoes == []
@@ -237,6 +238,7 @@ def test_whoever_knows_one_less_than_this_node_lacks_it(member, ready):
     board = Board(WIDE, MIDDLE, SESSION)
     others = [m for m in WIDE.members if m != MIDDLE]
     board.prove(100, 5, heard=WIDE.members, ready=others)
+    board.tell()
     less = [m for m in others if m != member]
     heard = [m for m in WIDE.members if ready or m != member]
     board.hear(WIDE.frame(100, 5, 2, heard=heard, ready=less))
@@ -282,37 +284,6 @@ def test_own_bits_stay_in_their_places_in_a_new_generation():
     board.hear(WIDE.frame(100, 5, 2, generation=4))
     assert board.heard == {100, MIDDLE}
     assert board.ready == {MIDDLE}
-
-
-# Echoes
-
-
-def queued(board, sessions):
-    for member, session in sessions:
-        board.hear(WIDE.frame(member, session))
-    assert board.echoes == sessions
-
-
-@pytest.mark.parametrize("at", range(6))
-def test_an_echo_that_is_forgotten_leaves_the_others_as_they_are(at):
-    board = Board(WIDE, MIDDLE, SESSION)
-    board.complete()
-    sessions = [(100 + i, 50 + 7 * i) for i in range(6)]
-    queued(board, sessions)
-    member, session = sessions.pop(at)
-    board.prove(member, session, 2, heard=(MIDDLE,), ready=(MIDDLE,))
-    assert board.echoes == sessions
-
-
-@pytest.mark.parametrize("waiting", range(1, 17))
-def test_the_first_eight_echoes_are_sent_and_the_rest_keep_their_order(waiting):
-    board = Board(WIDE, MIDDLE, SESSION)
-    sessions = [(member, 50 + 7 * member) for member in WIDE.members if member != MIDDLE][:waiting]
-    queued(board, sessions)
-    board.node.trickle.due, board.node.trickle._waiting = board.now[0], True
-    sent = WIDE.fields(board.poll())
-    assert sent.echoes == sessions[:8]
-    assert board.echoes == sessions[8:]
 
 
 # Interrupts

@@ -34,9 +34,8 @@ def test_without_an_echo_of_the_current_session_nothing_in_the_frame_counts(boar
     after = memory(board.node)
     for saved in (before, after):
         del saved[2]  # Trickle may be reset
-        # What is noted of any sender: that it claims, and when it spoke.
-        del saved[0]["_asks"]
-        saved[4]["heard"] = saved[4]["heard"][::3]
+        # What is noted of any sender: that it claims, its session, and when it spoke; and that it is to be told so.
+        del saved[0]["_asks"], saved[4]["heard"], saved[5:]
     assert after == before
 
 
@@ -70,12 +69,12 @@ def test_unproved_and_lacking_queues_an_echo_and_resets_trickle(board):
 
 def test_unproved_and_claiming_resets_trickle_so_that_the_sender_can_prove_itself(board):
     assert board.reaction(SWARM.frame(2, 5, heard=(2, A))) == "reset"
-    assert board.echoes == []
+    assert (board.echoes, board.urgent) == ([(2, 5)], set())
 
 
 def test_unproved_of_a_newer_generation_claims(board):
     assert board.reaction(SWARM.frame(2, 5, generation=1)) == "reset"
-    assert board.echoes == []
+    assert board.urgent == set()
     assert board.node.knowledge.generation == 0
 
 
@@ -88,7 +87,7 @@ def test_unproved_of_an_older_generation_lacks(board):
 def test_unproved_with_the_same_bits_is_consistent(board):
     board.prove(4, heard=(2,))
     assert board.reaction(SWARM.frame(2, 5, heard=(2, A, 4))) == "consistent"
-    assert board.echoes == []
+    assert board.urgent == set()
 
 
 # Stored and equal
@@ -324,11 +323,12 @@ def test_in_a_large_swarm_only_the_reboot_of_who_was_ready_begins_a_generation(m
 def test_in_a_large_swarm_any_bit_can_be_the_one_that_a_frame_lacks(member):
     board = Board(LARGE, 1, SESSION)
     board.prove(50, heard=LARGE.members)
+    board.tell()
     board.hear(LARGE.frame(50, 1, 2, heard=[other for other in LARGE.members if other != member]))
     assert board.echoes == ([(50, 1)] if member != 50 else [])
 
 
 def test_only_the_frame_right_after_another_is_its_follow_up_while_nothing_is_proved(board):
-    for sequence, follows in ((5, False), (6, True), (6, False), (4, False), (5, True)):
+    for sequence, follows in ((5, False), (6, True), (6, False), (4, False), (5, False), (7, True)):
         hear(board, 2, 1, sequence, offset_us=1000, flags=8)
         assert (board.node.sessions.since_us is not None) == follows, sequence
