@@ -315,7 +315,7 @@ def test_numbers_in_the_text_are_the_constants():
         f"and at most {node._IMAX_MS} ms",
         f"speaks within Imin / {2**node._HASTE}",
         f"k is {node._REDUNDANCY}. A reset",
-        f"an instant is known and ahead, k is {node._AHEAD}",
+        f"less than {node._SOON_US // 1_000_000} s ahead, k is {node._AHEAD}",
         f"more than {first_sample._MOVED_US / 1000} ms earlier, and it was known",
         f"less than {first_sample._FOLLOW_UP_US // 1_000_000} s ago",
         f"a multiple of {first_sample._ITSELF} counts from itself",

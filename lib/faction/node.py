@@ -26,7 +26,8 @@ MAX_NUMBER = const(0x3FFFFFFF)  # sessions, sequences, generations and counters 
 
 _IMAX_MS = const(2048)
 _REDUNDANCY = const(1)
-_AHEAD = const(8)  # it while the first sample is ahead: each frame heard makes the instant more exact
+_AHEAD = const(8)  # it when the first sample is ahead by less than this: each frame heard makes the instant more exact
+_SOON_US = const(2_000_000)
 _HASTE = const(3)  # what others wait for is said in the first Imin / 2 to the power of this,
 _AT_ONCE = const(30)  # and what nobody else can say at the next call
 _SILENCES = const(8)  # so often a node that needs an echo holds its tongue for others; they cannot ask in its stead
@@ -157,7 +158,9 @@ class Node:
         self._enter(now, now_us)
         length = 0
         if not self.conflict and not self._silent and self.trickle.poll(now):
-            redundancy = max(self.trickle.redundancy, self.first_sample.ahead() * _AHEAD)
+            redundancy = self.trickle.redundancy
+            if self.first_sample.ahead() and self.first_sample.remaining_us(now_us) < _SOON_US:
+                redundancy = max(redundancy, _AHEAD)
             if self.trickle.heard >= redundancy and not self.echoes.waited_for() and self._asks < _SILENCES:
                 self._count(_SUPPRESSED)
                 if self._asks:
