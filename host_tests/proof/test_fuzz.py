@@ -70,6 +70,7 @@ def test_all_that_a_node_remembers_is_watched(monkeypatch):
         "lead_ms",
         "_session",
     }
+    settings |= {"_heard", "_live"}  # of the echoes: those of the sessions, which are watched
     settings |= {"peer_id", "required_count", "ids", "_ids", "outcomes", "outcome_count"}
     parts = swarm_fixture.memory(node)
     holders = (node, node.machine, *(getattr(node, part) for part in swarm_fixture.PARTS[2:]))
