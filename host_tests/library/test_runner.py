@@ -174,7 +174,7 @@ def test_nothing_is_sent_shortly_before_the_instant(alone, clock):
     for _ in range(LEAD_MS // 4):
         before = clock.us, len(alone.links[0].sent)
         alone.node.trickle.start(alone.node._now)
-        alone.node.trickle.due = alone.node._now  # it would speak at each tick
+        alone.node.trickle.due = alone._due = alone.node._now  # it would speak at each tick
         remaining_us = alone.node.first_sample.remaining_us(clock.us % WRAP)
         run(alone, clock, 4)
         spoke = len(alone.links[0].sent) > before[1]

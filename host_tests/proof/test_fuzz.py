@@ -58,7 +58,19 @@ def test_all_that_a_node_remembers_is_watched(monkeypatch):
     watched = set(zip(map(id, watch.holders), watch.names, strict=True))
     node = attacker.node
     # What no call changes is not worth a look at each frame.
-    settings = {"_retry", "_deadline_ms", "_linger_ms", "me", "_width", "imax_ms", "redundancy", "lead_ms", "_session"}
+    settings = {
+        "_retry",
+        "_deadline_ms",
+        "_linger_ms",
+        "me",
+        "_width",
+        "_least_ms",
+        "imax_ms",
+        "redundancy",
+        "lead_ms",
+        "_session",
+    }
+    settings |= {"_heard", "_live"}  # of the echoes: those of the sessions, which are watched
     settings |= {"peer_id", "required_count", "ids", "_ids", "outcomes", "outcome_count"}
     parts = swarm_fixture.memory(node)
     holders = (node, node.machine, *(getattr(node, part) for part in swarm_fixture.PARTS[2:]))

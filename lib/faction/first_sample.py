@@ -13,6 +13,7 @@ _INSTANT = const(2)
 _FOLLOW_UP = const(8)
 
 _LIMIT_US = const(500_000_000)  # ticks_us can tell instants apart that are less than 2^29 us = 536 s from now
+_FAR_US = const(0x1FFFFFFF)  # what ticks_add can add: a frame before that was heard minutes ago reckons beyond
 _EARLIER_US = const(200)  # take an instant that is more than this earlier: measuring noise must not make it creep
 _MOVED_US = const(800)  # an instant that has become so much earlier is passed on at once
 # Of two instants that are further apart than this, one node has not heard the better. A frame that counts from itself
@@ -103,7 +104,7 @@ class FirstSample:
     def offer(self, theirs_us, now_us):
         """Take the instant theirs_us from now if it is the better one, None: no. Returns what differs: 0 if it was not
         taken, 2 if it was, and 6 if that has made the instant so much earlier that others are to know it at once."""
-        if theirs_us is None:
+        if theirs_us is None or not -_FAR_US < theirs_us < _FAR_US:
             return 0
         earlier_us = self.remaining_us(now_us) - theirs_us if self.known else _EARLIER_US + 1
         if self.passed or earlier_us <= _EARLIER_US:

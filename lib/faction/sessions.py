@@ -76,7 +76,7 @@ class Sessions:
         self.since_us = sent_us
         if self._frame.flags & _FOLLOW_UP:
             self.since_us = None
-            if not newer and self._frame.sequence == self.heard[at + _SEQUENCE] + 1:
+            if not newer and 0 < self.heard[at + _SEQUENCE] == self._frame.sequence - 1:  # 0: none heard
                 self.since_us = self.heard[at + _STAMP]
         if not self.heard[at + _SEQUENCE]:
             self._trickle.meet(len(self._knowledge.machine.ids))
