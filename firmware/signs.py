@@ -26,7 +26,8 @@ _watchdog = None  # once it is there, it is fed whether a node runs or not
 
 _timer = None  # begun once a boot: on 1.28.0 an ESP32's clock stops at the 256th since it has power (micropython#19162)
 _function = None  # what it calls
-slow = False  # the node has nothing to hurry for: each second call is enough
+slow = False  # the node has nothing to hurry for: each second call is left out
+_left_out = False  # the last one was
 _beaten = ticks_ms()  # when it did last
 _least = _NEVER_MS  # bytes of stack when calm() has been called from the callback, at its shallowest
 
@@ -82,8 +83,9 @@ def _begin():
 
 
 def _beat(_):
-    global _beaten
-    if slow and ticks_ms() & faction.PERIOD_MS:
+    global _beaten, _left_out
+    _left_out = slow and not _left_out
+    if _left_out:
         return
     _beaten = ticks_ms()
     if _function:
