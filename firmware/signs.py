@@ -83,7 +83,7 @@ def _begin():
 
 def _beat(_):
     global _beaten
-    if slow and ticks_ms() & faction.PERIOD_MS:
+    if slow and ticks_ms() & faction.PERIOD_MS:  # type: ignore[operator]
         return
     _beaten = ticks_ms()
     if _function:
