@@ -183,7 +183,7 @@ def test_the_screen_of_a_node_that_has_sampled(monkeypatch):
 def test_a_sample_that_is_due():
     app = application()
     assert "sample     no instant agreed yet" in screen(app)
-    app.node.first_sample.propose(report.ticks_us())
+    app.node.first_sample.offer(500_000, report.ticks_us())
     row = next(row for row in screen(app) if row.startswith("sample"))
     assert row.startswith("sample     due in ") and 0 < int(row.split()[3]) <= 500
 

@@ -105,16 +105,6 @@ def test_an_instant_that_becomes_more_than_800_us_earlier_is_for_others_to_know_
     assert first.offer(500_000 - earlier_us, PERIOD - 1000) == differs
 
 
-@pytest.mark.parametrize("now_us", (0, PERIOD - 1000))
-def test_an_instant_is_ahead_from_when_it_is_known_until_it_has_passed(now_us):
-    first = FirstSample(500)
-    assert first.ahead() is False
-    first.offer(1000, now_us)
-    assert first.ahead() is True
-    first.advance((now_us + 1000) % PERIOD)
-    assert first.ahead() is False
-
-
 def test_who_knows_none_lacks_it_also_where_it_cannot_tell_when_theirs_is():
     frame = SimpleNamespace(offset_us=5000, flags=FOLLOW_UP_FLAG)
     first = FirstSample(500)

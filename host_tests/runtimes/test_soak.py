@@ -55,8 +55,8 @@ def test_there_was_traffic_all_the_time_and_the_clocks_wrapped(lived):
     seconds = lived["hours"] * 3600
     assert lived["wraps"] == 1 and lived["us_wraps"] >= seconds // 1074
     assert lived["polls"] > 2 * seconds  # more than one a second
-    # An interval of 2048 ms each, and nothing to keep two nodes silent.
-    assert lived["frames"] > 2 * 0.9 * seconds / 2.048
+    # Of two nodes with an interval of 2048 ms each, one at least speaks in it: the other's word keeps it silent.
+    assert lived["frames"] > 0.9 * seconds / 2.048
     assert 0.05 < lived["lost"] / lived["frames"] < 0.2
     assert lived["flooded"] > 375 * lived["hours"]
 

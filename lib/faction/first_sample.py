@@ -113,7 +113,3 @@ class FirstSample:
         self.known = True
         self.advance(now_us)
         return _CLAIMS | _MOVED if earlier_us > _MOVED_US else _CLAIMS
-
-    def ahead(self):
-        """Whether an instant is agreed and lies ahead."""
-        return self.known and not self.passed

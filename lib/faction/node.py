@@ -159,7 +159,7 @@ class Node:
         length = 0
         if not self.conflict and not self._silent and self.trickle.poll(now):
             redundancy = self.trickle.redundancy
-            if self.first_sample.ahead() and self.first_sample.remaining_us(now_us) < _SOON_US:
+            if self.first_sample.known and 0 < self.first_sample.remaining_us(now_us) < _SOON_US:
                 redundancy = max(redundancy, _AHEAD)
             if self.trickle.heard >= redundancy and not self.echoes.waited_for() and self._asks < _SILENCES:
                 self._count(_SUPPRESSED)
@@ -190,7 +190,7 @@ class Node:
         wait = _IMAX_MS if self._silent else ticks_diff(self.trickle.due, now)
         if not self._concluded:
             wait = min(wait, ticks_diff(self.deadline, now))
-        if self.first_sample.ahead():
+        if self.first_sample.known and not self.first_sample.passed:
             wait = min(wait, self.first_sample.remaining_us(now_us) // 1000)
         return max(wait, 0)
 
