@@ -113,6 +113,7 @@ class Medium:
     def _try(self, board, life: int, frame: bytes, payload: Any, given: int) -> None:
         if board.life != life:  # power was lost with the frame in the link
             self._pending.discard(board)
+            board.wake()  # it may have booted since, and wait for the link
             return
         free = self._free_at(board.place)
         if free:

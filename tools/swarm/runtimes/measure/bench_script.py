@@ -110,14 +110,11 @@ class ByHand:
 class Nothing:
     """Stands where a board has a link and an application, and has nothing to do: they are called, and give nothing."""
 
-    def nothing(self, _=None):
+    def nothing(self, _=None, length=0):
         """No frame has come, the sensor is not ready."""
         return 0
 
-    receive = pending = changed = on_receive = nothing
-
-    def send(self, buffer, length):
-        """As a link's: the node says once that it is ready."""
+    receive = pending = changed = on_receive = send = nothing
 
     def tick(self, now):
         """As an application's, which need not be called again for a while."""
@@ -178,8 +175,7 @@ def started(number):
     node.start(0, 0)
     node.complete_local(0, 0)
     node._build(bytearray(250))  # the first frame makes the cipher, which stays
-    if number != MEMBERS[0]:
-        node.sessions.heard[0] = 1000  # of the receiver
+    node.sessions.heard[0] = 1000 if number > 1 else 0  # of the receiver
     return node
 
 
@@ -222,10 +218,9 @@ def receive_all(node, frames):
 def build_all(node, count):
     """Have a node build that many frames, each with an echo, in its buffer `spare`."""
     buffer = node.spare
-    while count:
+    for _ in range(count):
         node.echoes.owe(0)
         node._build(buffer)
-        count -= 1
 
 
 def repeat(call, argument):
