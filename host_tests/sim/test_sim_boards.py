@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from swarm.device.library import COUNTERS
-from swarm.sim import baselines, campaign
+from swarm.sim import baselines, benchmark, campaign
 from swarm.sim.boards.honest import HonestBoard
 from swarm.sim.boards.profiles import ESP32, PROFILES, RP2040
 from swarm.sim.kernel import Clock, Kernel
@@ -247,7 +247,7 @@ def test_the_time_for_a_frame_that_an_option_gives_comes_on_top():
     assert slow > plain + 8 * 3000
 
 
-@pytest.mark.parametrize("protocol", ("faction", "published", "repeating", "heartbeat"))
+@pytest.mark.parametrize("protocol", benchmark.PROTOCOLS)
 @pytest.mark.parametrize("board, topology", (("esp32", "single"), ("rp2040", "bus")))
 def test_every_protocol_concludes_on_every_board(board, topology, protocol):
     options = Options(nodes=(5, 5), boot_spread_ms=300, board=board, topology=topology, protocol=protocol)

@@ -8,7 +8,7 @@ import pytest
 from swarm.cli import main
 from swarm.device.library import Cmac
 from swarm.output import svg
-from swarm.sim import campaign, plot, report
+from swarm.sim import baselines, campaign, plot, report
 from swarm.sim import swarm as swarm_module
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
@@ -78,7 +78,7 @@ def test_the_instant_does_not_creep_over_a_long_lead(ppm, early_us):
     assert found["skew_us"]["max"] <= 2500 and not sum(found["violations"].values())
 
 
-@pytest.mark.parametrize("protocol", ("published", "repeating", "heartbeat"))
+@pytest.mark.parametrize("protocol", tuple(baselines.CLASSES))
 def test_the_published_protocol_strands_where_ours_and_the_others_do_not(protocol):
     theirs = sums(Options(board="ideal", loss=0.3, protocol=protocol), 5)
     assert theirs["stranded"] == (5 if protocol == "published" else 0)

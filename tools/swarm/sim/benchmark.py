@@ -6,9 +6,10 @@ from typing import Any
 
 from swarm.output.progress import progress
 from swarm.sim import campaign
+from swarm.sim.baselines import CLASSES
 from swarm.sim.plan import Options
 
-PROTOCOLS = ("faction", "published", "repeating", "heartbeat")
+PROTOCOLS = ("faction", *CLASSES)
 SIZES = (5, 20, 50, 200)
 LOSSES = (0.0, 0.1, 0.3)
 SEEDS = {5: 40, 20: 20, 50: 8, 200: 2}  # of each case, by size

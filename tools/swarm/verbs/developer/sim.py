@@ -11,6 +11,7 @@ from swarm.output.arguments import count
 from swarm.output.progress import progress
 from swarm.output.streams import fail
 from swarm.sim import campaign, plot, report
+from swarm.sim.benchmark import PROTOCOLS
 from swarm.sim.boards.profiles import BOARDS
 from swarm.sim.plan import FAULTS, TOPOLOGIES, Options
 from swarm.sim.run import Run
@@ -100,7 +101,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--echoes", type=int, choices=range(1, 9), help="most echoes in a frame")
     parser.add_argument(
         "--protocol",
-        choices=("faction", "published", "repeating", "heartbeat"),
+        choices=PROTOCOLS,
         default="faction",
         help="the others are told of in `swarm bench --help` (default faction)",
     )
