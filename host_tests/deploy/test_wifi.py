@@ -143,7 +143,7 @@ def test_init_asks_for_the_password_and_keeps_it_to_itself(monkeypatch, tmp_path
         assert PASSWORD not in held
     assert "/swarm.wifi" in Path(".gitignore").read_text().splitlines()
     given = described.config_for(described.member(1))
-    assert (given["ssid"], given["udp_port"], given["lead_ms"]) == ("roof", 47017, 500 + 10 * (128 - 16))
+    assert (given["ssid"], given["udp_port"], given["lead_ms"]) == ("roof", 47017, 500 + 10 * (128 - 20))
 
 
 def test_without_a_terminal_init_says_where_the_password_goes(monkeypatch, tmp_path, capsys):

@@ -59,7 +59,7 @@ def test_a_right_swarm(capsys):
     assert lines == [
         f"swarm.toml: swarm greenhouse, digest {digest}",
         "locked: key in swarm.key",
-        "2 of 2 members must be ready; deadline 60000 ms, then halted; first sample 640 ms later; radio channel 1",
+        "2 of 2 members must be ready; deadline 60000 ms, then halted; first sample 600 ms later; radio channel 1",
         "node  board             at            hardware      links",
         "3     ESP32_GENERIC     /dev/ttyUSB0  -             espnow",
         "1     ESP32_GENERIC_C3  serial 0001   240ac4123456  uart, espnow",

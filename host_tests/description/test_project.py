@@ -111,7 +111,7 @@ def test_every_board_accepts_what_it_is_given(path):
         given = loaded.config_for(member)
         judged = device_config.check(dict(given), member.hardware)
         assert judged["node"] == member.id and judged["members"] == [3, 1, 700] and judged["required"] == 2
-        assert judged["links"] == member.links and judged["lead_ms"] == 640
+        assert judged["links"] == member.links and judged["lead_ms"] == 600
         # Who knows its hardware id needs no `node`, so that one file suits all such boards.
         assert ("node" in given) == (member.hardware is None)
 

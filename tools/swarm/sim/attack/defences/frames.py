@@ -123,7 +123,19 @@ class NoSubsetCheck(_Lenient):
 
 
 class NoOffsetRange(_Lenient):
-    """Takes any offset for an instant."""
+    """Takes any offset for an instant, also one that the clock cannot add."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        first = self.first_sample
+        offer = first.offer
+
+        def any_offer(theirs_us, now_us):
+            if theirs_us is not None and not -_LIMIT // 2 < theirs_us < _LIMIT // 2:
+                raise OverflowError("ticks interval overflow")  # as ticks_add does
+            return offer(theirs_us, now_us)
+
+        first.offer = any_offer
 
     def again(self, decode, buffer, length):
         """The offset as it stands there."""
