@@ -1,6 +1,6 @@
 """Frames on the air: encoded and decoded in place, sealed with a truncated AES-128-CMAC (RFC 4493).
 
-The layout is protocol.md's: little-endian, 24 bytes of header, the participation and the readiness bitmap, up to
+The layout is PROTOCOL.md's: little-endian, 24 bytes of header, the participation and the readiness bitmap, up to
 eight echoes of six bytes, a tag of eight.
 """
 

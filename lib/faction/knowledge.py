@@ -1,4 +1,4 @@
-"""What a node knows of its swarm: who takes part and who is ready, in the present generation (protocol.md).
+"""What a node knows of its swarm: who takes part and who is ready, in the present generation (PROTOCOL.md).
 
 Within a generation bits are only added, so that order, repetition and path do not matter. What a member's reboot has
 made wrong goes with a new generation, in which everybody says again what it knows of itself.

@@ -1,4 +1,4 @@
-"""The first sample as the nodes agree on it: step 5 of protocol.md's receiving, and the rules that end it."""
+"""The first sample as the nodes agree on it: step 5 of PROTOCOL.md's receiving, and the rules that end it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Step 3 of protocol.md's receiving: generations, and starting over."""
+"""Step 3 of PROTOCOL.md's receiving: generations, and starting over."""
 
 import pytest
 

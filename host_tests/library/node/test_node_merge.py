@@ -1,4 +1,4 @@
-"""Steps 4 and 6 of protocol.md's receiving, and the conclusion."""
+"""Steps 4 and 6 of PROTOCOL.md's receiving, and the conclusion."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Step 1 of protocol.md's receiving: which session of a member is live, and what its reboots mean."""
+"""Step 1 of PROTOCOL.md's receiving: which session of a member is live, and what its reboots mean."""
 
 import pytest
 

@@ -21,7 +21,7 @@ _LOOK_MS = const(250)  # between two looks at WiFi
 _JOIN_MS = const(15_000)  # between two attempts to join: one takes some seconds
 _PATIENCE_MS = const(180_000)  # after a power cut the access point takes longer than this board to come up
 _QUEUE = const(4)  # datagrams that an RP2040 holds (extmod/modlwip.c); an ESP32 holds six
-_SENDER = const(6)  # where a frame has its sender (protocol.md)
+_SENDER = const(6)  # where a frame has its sender (PROTOCOL.md)
 
 
 def read_password(path):
