@@ -26,9 +26,9 @@ _watchdog = None  # once it is there, it is fed whether a node runs or not
 
 _timer = None  # begun once a boot: on 1.28.0 an ESP32's clock stops at the 256th since it has power (micropython#19162)
 _function = None  # what it calls
+_beaten = ticks_ms()  # when it did last
 slow = False  # the node has nothing to hurry for: each second call is left out
 _left_out = False  # the last one was
-_beaten = ticks_ms()  # when it did last
 _least = _NEVER_MS  # bytes of stack when calm() has been called from the callback, at its shallowest
 
 
@@ -66,7 +66,8 @@ def watch(timeout):
 
 
 def beat(function):
-    """Have function() called by the timer every faction.PERIOD_MS, in place of what it called; None: nothing."""
+    """Have function() called by the timer every faction.PERIOD_MS, half as often while it is slow, in place of what it
+    called; None: nothing."""
     global _function, _least, slow
     slow = False
     _function = function

@@ -103,7 +103,7 @@ class Frame:
         if bitmaps < _BITMAPS + 2 or bitmaps & 1:
             return _MALFORMED
         if buffer.find(self.digest, 2, 6) < 0:
-            bitmaps = 4
+            bitmaps = 4  # of no use any more: another name, or a for, would take this function's frame from the heap
             while bitmaps:
                 bitmaps -= 1
                 self.foreign_digest[bitmaps] = buffer[2 + bitmaps]
