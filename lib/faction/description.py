@@ -6,18 +6,19 @@ from struct import pack
 from micropython import const
 
 IMIN_MS = const(20)  # of a swarm on ESP-NOW
-_VERSION = const(1)  # of frames
+_VERSION = const(2)  # of frames
 
 
-def digest(name, ids, required):
-    """The four bytes that stand for a swarm: name (str), member ids in ascending order, required count."""
+def digest(name, ids, required, period_ms=0):
+    """The four bytes that stand for a swarm: name (str), member ids in ascending order, required count,
+    milliseconds between two samples (0: one alone)."""
     encoded = name.encode()
     message = sha256(bytes((_VERSION, len(encoded))))
     message.update(encoded)
     message.update(pack("<H", len(ids)))
     for peer_id in ids:
         message.update(pack("<H", peer_id))
-    message.update(pack("<H", required))
+    message.update(pack("<HI", required, period_ms))
     return message.digest()[:4]
 
 

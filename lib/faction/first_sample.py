@@ -20,6 +20,7 @@ _MOVED_US = const(800)  # an instant that has become so much earlier is passed o
 # may have waited in a radio.
 _TOLERANCE_US = const(10_000)
 _EXACT_US = const(1_500)  # of a frame that counts from a transmission of which it is known when it left
+_SOON_US = const(2_000_000)
 _FOLLOW_UP_US = const(4_000_000)  # a transmission is not counted from for longer: more than the longest usual pause
 _ITSELF = const(4)  # every such frame's offset counts from itself, for those who have not heard the one before
 _LACKS = const(1)  # what differs by a frame, as in knowledge.py
@@ -62,6 +63,8 @@ class FirstSample:
             return -_LIMIT_US
         return ticks_diff(self._instant_us, now_us)
 
+    wait_us = remaining_us  # until advance() has something to do
+
     def left(self, sequence, left_us):
         """This node's frame of that sequence has begun to leave at left_us; of several calls the earliest counts, and
         None, where one is not known, before all.
@@ -76,13 +79,30 @@ class FirstSample:
 
     def put(self, frame, now_us):
         """Let this node's next frame, which has its flags and its sequence, tell the instant."""
+        frame.offset_us = self.remaining_us(self._since_us(frame, now_us))
+
+    def _since_us(self, frame, now_us):
+        """From when on that frame's offset counts; sets its flags."""
         frame.flags |= _INSTANT
         known = self._left_us is not None and self._left + 1 == frame.sequence and frame.sequence % _ITSELF
         # After half a turn of ticks_us the age is wrong; by then the instant is past, and held.
         if known and 0 <= ticks_diff(now_us, self._left_us) < _FOLLOW_UP_US:
             frame.flags |= _FOLLOW_UP
-            now_us = self._left_us
-        frame.offset_us = self.remaining_us(now_us)
+            return self._left_us
+        return now_us
+
+    def soon(self, now_us):
+        """Whether the instant is so near that each frame which is heard makes it more exact."""
+        return self.known and 0 < self.remaining_us(now_us) < _SOON_US
+
+    def propose(self, now_us):
+        """Name an instant, unless one is known."""
+        if not self.known:
+            self.offer(self.lead_ms * 1000, now_us)
+
+    def finish(self, now_us):
+        """The sample has been taken. Whether that was the last."""
+        return True
 
     def compare(self, frame, since_us, now_us):
         """Find out when the instant is that a decoded frame tells, whose offset counts from since_us (None: this node

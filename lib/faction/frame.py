@@ -32,8 +32,8 @@ _NON_MEMBER = const(4)  # the sender is not a member
 _IMPOSSIBLE = const(5)  # a number outside its range, or readiness without participation
 _FORGED = const(6)  # the tag is wrong: another key, or damage on the way
 
-_PING = const(0x11)
-_READY = const(0x12)
+_PING = const(0x21)
+_READY = const(0x22)
 _SHORTEST = const(34)  # a swarm of up to eight members, no echo
 _BITMAPS = const(24)
 _ECHO = const(6)

@@ -26,8 +26,7 @@ MAX_NUMBER = const(0x3FFFFFFF)  # sessions, sequences, generations and counters 
 
 _IMAX_MS = const(2048)
 _REDUNDANCY = const(1)
-_AHEAD = const(8)  # it when the first sample is ahead by less than this: each frame heard makes the instant more exact
-_SOON_US = const(2_000_000)
+_AHEAD = const(8)  # it when the first sample is near: each frame heard makes the instant more exact
 _HASTE = const(3)  # what others wait for is said in the first Imin / 2 to the power of this,
 _AT_ONCE = const(30)  # and what nobody else can say at the next call
 _SILENCES = const(8)  # so often a node that needs an echo holds its tongue for others; they cannot ask in its stead
@@ -74,7 +73,7 @@ class Node:
 
     def __init__(
         self, name, members, node_id, required, key, session,
-        deadline_ms=60_000, retry=True, lead_ms=None, linger_ms=0, imin_ms=20, observer=None,
+        deadline_ms=60_000, retry=True, lead_ms=None, linger_ms=0, imin_ms=20, observer=None, period_ms=0,
     ):  # fmt: skip
         if not 1 <= session <= MAX_NUMBER:
             raise ValueError("session %s: outside 1 ... 2^30 - 1" % session)
@@ -82,16 +81,24 @@ class Node:
 
         self.machine = Faction(node_id, members, required, observer)
         ids = self.machine.ids
-        self.frame = Frame(digest(name, ids, required), self.machine, key)
+        swarm_digest = digest(name, ids, required, period_ms)
+        lead_ms = lead_ms or default_lead_ms(len(ids), imin_ms)
         self.session = session
         self.sequence = 0
         # A Trickle seed, spread so that neighbouring ids and sessions do not draw alike.
         seed = 1 + (node_id * 15_485 + session % 65_521 * 15_271) % MAX_NUMBER
         self.trickle = Trickle(imin_ms, max(imin_ms, _IMAX_MS), _REDUNDANCY, seed)
+        if period_ms:
+            from faction.series import SeriesFrame, SwarmClock
+
+            self.frame = SeriesFrame(swarm_digest, self.machine, key)
+            self.first_sample = SwarmClock(lead_ms, self.frame, self.trickle, period_ms, 1 + seed % 65_535)
+        else:
+            self.frame = Frame(swarm_digest, self.machine, key)
+            self.first_sample = FirstSample(lead_ms)
         self.knowledge = Knowledge(self.machine, self.frame)
         self.sessions = Sessions(session, self.frame, self.knowledge, self.trickle)
         self.echoes = self.sessions.echoes
-        self.first_sample = FirstSample(lead_ms or default_lead_ms(len(ids), imin_ms))
         self.counters = array("I", bytes(4 * _COUNTERS))
         self.conflict = False
         self.sample_due = False
@@ -159,7 +166,7 @@ class Node:
         length = 0
         if not self.conflict and not self._silent and self.trickle.poll(now):
             redundancy = self.trickle.redundancy
-            if self.first_sample.known and 0 < self.first_sample.remaining_us(now_us) < _SOON_US:
+            if self.first_sample.soon(now_us):
                 redundancy = max(redundancy, _AHEAD)
             if self.trickle.heard >= redundancy and not self.echoes.waited_for() and self._asks < _SILENCES:
                 self._count(_SUPPRESSED)
@@ -191,7 +198,7 @@ class Node:
         if not self._concluded:
             wait = min(wait, ticks_diff(self.deadline, now))
         if self.first_sample.known and not self.first_sample.passed:
-            wait = min(wait, self.first_sample.remaining_us(now_us) // 1000)
+            wait = min(wait, self.first_sample.wait_us(now_us) // 1000)
         return max(wait, 0)
 
     def ready(self):
@@ -200,9 +207,10 @@ class Node:
 
     def take_sample(self, now_us):
         """Acknowledge sample_due; returns late_us, microseconds from the agreed instant to now_us."""
-        self._sampled = True
+        late_us = -self.first_sample.remaining_us(now_us)
+        self._sampled = self.first_sample.finish(now_us)
         self.sample_due = False
-        return -self.first_sample.remaining_us(now_us)
+        return late_us
 
     # Time
 
@@ -212,8 +220,8 @@ class Node:
         self._now_us = now_us
         if self.conflict:
             return
-        if self.first_sample.known:
-            self.first_sample.advance(now_us)
+        if self.first_sample.known and self.first_sample.advance(now_us):
+            self.trickle.reset(now, False)
         if self._busy:
             self._repair()
         self._busy = True
@@ -262,8 +270,7 @@ class Node:
                 self.trickle.start(self._now, _HASTE)
         if self.machine.state == _BOOTSTRAPPED:
             self._timed_out = False
-            if not self.first_sample.known:
-                self.first_sample.offer(self.first_sample.lead_ms * 1000, self._now_us)
+            self.first_sample.propose(self._now_us)
             self._fire(True)
 
     # Hearing

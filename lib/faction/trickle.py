@@ -17,7 +17,7 @@ class Trickle:
 
     imin_ms and imax_ms: the shortest and the longest interval; redundancy: how many consistent frames heard in an
     interval make this node keep silent (k of the RFC); seed: any int from 1 ... 2^30 - 1, another on each node.
-    heard: consistent frames in this interval; repeat, set to True, has the present interval followed by one as long.
+    heard: consistent frames in this interval; near: nodes heard at all; repeat, set to True, has the present interval followed by one as long.
     due is the tick at which poll() has something to do next.
     """
 
@@ -32,7 +32,7 @@ class Trickle:
         self._spoken = 0
         self.repeat = False
         self._random = seed
-        self._near = 0  # nodes heard at all: they share the channel
+        self.near = 0  # they share the channel
 
     def start(self, now, haste=0):
         """Begin with the shortest interval, and speak at a random moment of it, or of its first 2^-haste."""
@@ -52,9 +52,9 @@ class Trickle:
 
     def meet(self, most):
         """Count one more node in range, of at most so many: an interval has to hold a frame of each of them."""
-        if self._near < most:
-            self._near += 1
-            self.imin_ms = max(self.imin_ms, min(self._least_ms * self._near // _SHARE, self.imax_ms))
+        if self.near < most:
+            self.near += 1
+            self.imin_ms = max(self.imin_ms, min(self._least_ms * self.near // _SHARE, self.imax_ms))
 
     def poll(self, now):
         """Whether this is the moment to speak in this interval; the caller finds out whether it should."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from swarm.sim.kernel import Kernel
     from swarm.sim.plan import Plan
 
+BEATS = ("no_beat_twice", "beats_are_the_swarms", "time_never_moves_back", "no_beat_missed")
 FALSE_CONCLUSION = "no_false_conclusion"
 CONCLUSION_CHANGES = "conclusion_never_changes"
 COUNTS_FALL = "counts_never_fall"
@@ -27,7 +28,7 @@ SKEW = "samples_within_skew"
 GROWS = "nothing_grows"
 INVALID = "invalid_frames_change_nothing"
 EXCEPTION = "no_exception"
-NAMES = (FALSE_CONCLUSION, CONCLUSION_CHANGES, COUNTS_FALL, STRANDED, TOO_FAST, SKEW, GROWS, INVALID, EXCEPTION)
+NAMES = (*BEATS, FALSE_CONCLUSION, CONCLUSION_CHANGES, COUNTS_FALL, STRANDED, TOO_FAST, SKEW, GROWS, INVALID, EXCEPTION)
 
 _UNPROVED = COUNTERS.index("unproved")
 # sampled_late means something only with sample_due.
@@ -165,7 +166,7 @@ class Invariants:
         """It has taken its first sample."""
         known = self._known[board]
         node = board.node
-        if known.sampled:
+        if known.sampled and not self._plan.options.period_ms:
             self.fail(SKEW, board, "a second first sample")
         if node.machine.state != BOOTSTRAPPED:
             self.fail(SKEW, board, f"sampled in state {node.machine.state}")

@@ -62,6 +62,8 @@ class Options:
     redundancy: int | None = None
     echoes: int | None = None
     after_ms: int = 0
+    period_ms: int = 0
+    hours: float = 0.0
     protocol: str = "faction"
 
     def __post_init__(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from swarm.sim.beats import Series
+
 
 @dataclass
 class Result:
@@ -31,3 +33,4 @@ class Result:
     late: int = 0
     events: int = 0
     event_hash: str = ""
+    series: Series | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from swarm.device.library import COUNTERS, default_lead_ms
 from swarm.sim import interlopers
+from swarm.sim.beats import Beats
 from swarm.sim.boards.board import Board
 from swarm.sim.invariants import EXCEPTION, FALSE_CONCLUSION, SKEW, STRANDED, Invariants
 from swarm.sim.kernel import Clock
@@ -43,6 +44,7 @@ class Run(Swarm):
         self._shown: dict[Board, tuple] = {}
         self._standing: list[tuple] = []
         self._standing_expected: list[Board] = []
+        self.beats = Beats(self.kernel, self.plan, self.checks) if options.period_ms else None
         self._build()
 
     def _build(self) -> None:
@@ -103,12 +105,16 @@ class Run(Swarm):
         self.note(board, "samples", f"{late_us} us from the instant{', late' if board.sampled_late else ''}")
         if self.ours:
             self.checks.sampled(board, late_us)
+        if self.beats:
+            self.beats.sampled(board, board.node.sampled_late)
         self._finish_if_done()
 
     def changed(self, board: Board) -> None:
         """Something has happened to a board."""
         if self.ours:
             self.checks.changed(board)
+        if self.beats:
+            self.beats.changed(board)
         if board.concluded_at is not None and self._concluded.get(board) != board.life:
             self._concluded[board] = board.life
             self.note(board, "concludes")
@@ -184,7 +190,10 @@ class Run(Swarm):
     def _finish(self) -> None:
         if self._frames_done is None:
             self._frames_done = [board.frames for board in self.boards]
-            self.kernel.at(self.kernel.now + 1000 * self.options.after_ms, self.kernel.stop)
+            self.kernel.at(self.kernel.now + 1000 * self._watched_ms(), self.kernel.stop)
+
+    def _watched_ms(self) -> int:
+        return self.options.after_ms + round(self.options.hours * 3_600_000)
 
     def _look(self) -> None:
         """At the end of everything that befalls the swarm: stop if there is nothing left to wait for."""
@@ -198,7 +207,7 @@ class Run(Swarm):
 
     def run(self) -> Result:
         """Simulate to the end."""
-        end = self.plan.settled_us + self.bound_us + 1000 * ((self.options.lead_ms or 0) + self.options.after_ms)
+        end = self.plan.settled_us + self.bound_us + 1000 * ((self.options.lead_ms or 0) + self._watched_ms())
         self.kernel.at(self.plan.settled_us + 1, self._look)
         try:
             self.kernel.run(end)
@@ -230,6 +239,8 @@ class Run(Swarm):
         frames = [board.frames for board in self.boards]
         result.frames_sampled = self._frames_done or frames
         result.frames_after = [end - done for end, done in zip(frames, result.frames_sampled, strict=True)]
+        if self.beats:
+            result.series = self.beats.end(sum(result.frames_after), self._watched_ms() / 60_000, len(self.boards))
         self._check_skew(result)
         result.false_conclusions = checks.violations[FALSE_CONCLUSION]
         result.violations = checks.violations

@@ -105,6 +105,7 @@ class Swarm:
             deadline_ms=self.plan.deadline_ms,
             lead_ms=options.lead_ms,
             imin_ms=self.imin_ms,
+            period_ms=options.period_ms,
         )
         if self.ours:
             node.frame._cmac = SharedCmac(DEMONSTRATION_KEY, node.frame.max_length - _TAG, self._tags)

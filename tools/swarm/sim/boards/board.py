@@ -53,6 +53,11 @@ class Board:
         """How long it may just have been unable to look at the clock."""
         raise NotImplementedError
 
+    @property
+    def in_series(self) -> bool:
+        """Whether its swarm samples in series, and has begun."""
+        return bool(self.on and getattr(self.node.first_sample, "mark", 0))
+
     def boot(self, warmup_us: int | None) -> None:
         """Power on, if it is off; ready warmup_us later."""
         if self.on:
