@@ -76,6 +76,7 @@ def make_node(config, key, session, imin_ms, observer):
         linger_ms=config["linger_ms"],
         imin_ms=imin_ms,
         observer=observer,
+        period_ms=config["period_ms"],
     )
 
 

@@ -13,6 +13,8 @@ NUMBERS = {
     "deadline_ms": (100, 500_000_000, 60_000),
     "lead_ms": (50, 495_000, None),
     "linger_ms": (0, 500_000_000, 0),
+    "period_ms": (0, 2_592_000_000, 0),
+    "samples_kb": (8, 65_536, None),
     "channel": (1, 14, 1),
     "udp_port": (1024, 65535, 47_017),
     "baud": (9600, 3_000_000, 115_200),
@@ -23,6 +25,8 @@ LINKS = ("espnow", "uart", "udp")
 ON_TIMEOUT = ("retry", "halt")  # the first is the default
 _OTHERS = ("swarm", "members", "on_timeout", "links", "locked", "ssid")
 _NAME_BYTES = 32
+SAMPLES_KB = (8, 256)  # what samples may take of the flash by default: the first sample alone; a series
+_PERIOD_MS = 100  # at least, since a board has more to do than to sample
 _WATCHDOG_MS = 3000  # a radio without memory may hold its caller for 2.1 s (modespnow.c), and flash is written too
 _SHOWN = 60  # characters of a value in a message
 
@@ -125,6 +129,10 @@ def check(given, hardware=None):
     if config["required"] is None:
         config["required"] = len(ids)
     _whole("required", config["required"], 1, len(ids))
+    if 0 < config["period_ms"] < _PERIOD_MS:
+        _mistake("period_ms", config["period_ms"], "write 0 for the first sample alone, or at least %d" % _PERIOD_MS)
+    if config["samples_kb"] is None:
+        config["samples_kb"] = SAMPLES_KB[config["period_ms"] > 0]
     if 0 < config["watchdog_ms"] < _WATCHDOG_MS:
         _mistake("watchdog_ms", config["watchdog_ms"], "write 0 for none, or at least %d" % _WATCHDOG_MS)
     if config["on_timeout"] not in ON_TIMEOUT:

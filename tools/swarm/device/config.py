@@ -29,10 +29,11 @@ def _import_config():
 _config = _import_config()
 check = _config.check
 NUMBERS = _config.NUMBERS
+SAMPLES_KB = _config.SAMPLES_KB
 
 _UDP_IMIN_MS = 128  # longer than from one beacon of an access point to the next
 
-__all__ = ["DEMONSTRATION_KEY", "MAX_MEMBERS", "NUMBERS", "check", "default_lead_ms", "digest", "imin_ms"]
+__all__ = ["DEMONSTRATION_KEY", "MAX_MEMBERS", "NUMBERS", "SAMPLES_KB", "check", "default_lead_ms", "digest", "imin_ms"]
 
 
 def imin_ms(link: str, members: int, baud: int) -> int:

@@ -3,7 +3,7 @@
 python -m swarm.documents.configuration
 """
 
-from swarm.device.config import MAX_MEMBERS, NUMBERS, default_lead_ms, imin_ms
+from swarm.device.config import MAX_MEMBERS, NUMBERS, SAMPLES_KB, default_lead_ms, imin_ms
 
 _SMALL = 20  # members; up to so many the first sample's lead is the shortest
 
@@ -31,6 +31,16 @@ _KEYS = {
         f"beyond {_SMALL}; more on a slow `uart`, {default_lead_ms(_SMALL, imin_ms('udp', _SMALL, 0))} with `udp`",
     ),
     "linger_ms": ("time from this node's conclusion until it falls silent; 0: never",),
+    "period_ms": (
+        "time between two samples of a series, the same on all boards; 0: the first sample alone",
+        f"0, or 100 to {NUMBERS['period_ms'][1]} (30 days)",
+        "0",
+    ),
+    "samples_kb": (
+        "what samples may take of the flash, in KB; the oldest go first",
+        None,
+        f"{SAMPLES_KB[0]}, with a period {SAMPLES_KB[1]}",
+    ),
     "links": ("how the board talks", "list of `espnow`, `uart`, `udp`; not both radios", "as its `board.py` says"),
     "locked": ("whether the node starts with its `faction.key` only", "`true`, `false`", "`false`"),
     "channel": ("WiFi channel of `espnow`; a radio without a country refuses 12 and above",),
