@@ -149,7 +149,7 @@ class Scripted(Run):
     def arrive(self, medium, sender, hearer, sent):
         """READY frames and, unless they are to be heard, those after the reboot are kept from the first."""
         second = sender is self.boards[1]
-        if second and sent.frame[0] == 0x12:
+        if second and sent.frame[0] == 0x22:
             self.said.append(sent)
         elif not second or self.kernel.now < 300_000 or self.hears_back:
             self.weather.arrive(medium, sender, hearer, sent)

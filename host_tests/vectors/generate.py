@@ -138,15 +138,16 @@ def tags(rng):
 class Swarm:
     """A swarm of random ids, for frames; its frames are built field by field, so that any can be made wrong."""
 
-    def __init__(self, rng, size):
+    def __init__(self, rng, size, period_ms=0):
+        self.period_ms = period_ms
         self.name = rng.choice(("demo", "greenhouse 7", "Gewächshaus"))
         self.members = sorted(rng.sample(range(65536), size))
         self.required = rng.randint(1, size)
         self.key = rng.choice((bytes(16), rng.randbytes(16)))
         self.width = (size + 7) // 8
         name = self.name.encode()
-        hashed = struct.pack("<BB", 1, len(name)) + name + struct.pack("<H", size)
-        hashed += struct.pack(f"<{size}H", *self.members) + struct.pack("<H", self.required)
+        hashed = struct.pack("<BB", 2, len(name)) + name + struct.pack("<H", size)
+        hashed += struct.pack(f"<{size}H", *self.members) + struct.pack("<HI", self.required, period_ms)
         self.digest = hashlib.sha256(hashed).digest()[:4]
 
     def fields(self, rng, echoes=None):
@@ -158,6 +159,8 @@ class Swarm:
         readiness = sorted(rng.sample(participation, rng.randint(0, len(participation))))
         sender = rng.choice(participation)
         count = rng.randint(0, 8) if echoes is None else echoes
+        in_series = self.period_ms and offset_us is not None
+        mark = {"series": rng.randint(1, 65535), "mark": rng.choice((0, 1, (1 << 30) - 1, rng.randrange(1 << 30)))}
         return {
             "kind": "READY" if sender in readiness else "PING",
             "bootstrapped": rng.random() < 0.5,
@@ -171,6 +174,7 @@ class Swarm:
             "readiness": readiness,
             "follow_up": offset_us is not None and rng.random() < 0.5,
             "echoes": [[rng.choice(self.members), rng.randrange(1, 1 << 30), rng.random() < 0.5] for _ in range(count)],
+            **(mark if in_series else {}),
         }
 
     def bitmap(self, ids):
@@ -183,8 +187,8 @@ class Swarm:
         flags = fields["bootstrapped"] | (fields["offset_us"] is not None) << 1 | fields["timed_out"] << 2
         flags |= fields["follow_up"] << 3
         return {
-            "kind": bytes([0x12 if fields["kind"] == "READY" else 0x11]),
-            "flags": bytes([flags | len(fields["echoes"]) << 4]),
+            "kind": bytes([0x22 if fields["kind"] == "READY" else 0x21]),
+            "flags": bytes([flags | len(fields["echoes"]) + ("mark" in fields) << 4]),
             "digest": self.digest,
             "sender": struct.pack("<H", fields["sender"]),
             "session": struct.pack("<I", fields["session"]),
@@ -195,7 +199,8 @@ class Swarm:
             "readiness": self.bitmap(fields["readiness"]),
             "echoes": b"".join(
                 struct.pack("<HI", member, session | live << 30) for member, session, live in fields["echoes"]
-            ),
+            )
+            + (struct.pack("<HI", fields["series"], fields["mark"]) if "mark" in fields else b""),
         }
 
     def seal(self, parts):
@@ -207,7 +212,12 @@ class Swarm:
         """A frame vector of this swarm."""
         return {
             "name": name,
-            "swarm": {"name": self.name, "members": self.members, "required_count": self.required},
+            "swarm": {
+                "name": self.name,
+                "members": self.members,
+                "required_count": self.required,
+                **({"period_ms": self.period_ms} if self.period_ms else {}),
+            },
             "key": self.key.hex(),
             "frame": frame.hex(),
             "verdict": verdict,
@@ -226,6 +236,23 @@ def frames(rng):
             yield swarm.vector(label, swarm.seal(swarm.parts(fields)), "Accepted", fields)
     for size in (1, 5, 8, 20):
         yield from refused(rng, Swarm(rng, size))
+    yield from series(random.Random(f"{SEED} series"))
+
+
+def series(rng):
+    """Frames of swarms with a period."""
+    for size, period_ms in ((1, 100), (5, 60_000), (20, 1000), (LARGEST, 2_592_000_000)):
+        swarm = Swarm(rng, size, period_ms)
+        for echoes in range(8):
+            fields = swarm.fields(rng, echoes)
+            label = f"a period, {size} members, {echoes} echoes"
+            yield swarm.vector(label, swarm.seal(swarm.parts(fields)), "Accepted", fields)
+        fields = {**swarm.fields(rng, 0), "offset_us": 5, "series": 7, "mark": 9}
+        parts = swarm.parts(fields)
+        bare = {**parts, "flags": bytes([parts["flags"][0] & 15]), "echoes": b""}
+        yield swarm.vector(f"a period, {size} members: an instant without its mark", swarm.seal(bare), "Malformed")
+        beyond = {**parts, "echoes": struct.pack("<HI", 7, 1 << 30)}
+        yield swarm.vector(f"a period, {size} members: mark of 2^30", swarm.seal(beyond), "Impossible")
 
 
 def refused(rng, swarm):
@@ -238,8 +265,10 @@ def refused(rng, swarm):
         return swarm.vector(f"{size} members: {what}", seal({**parts, **changed}), verdict)
 
     good = swarm.seal(parts)
-    for kind in (0x01, 0x21, 0x10, 0x13, 0x1F, 0xFF):
+    for kind in (0x01, 0x20, 0x23, 0x2F, 0x31, 0xFF):
         yield wrong(f"kind {kind:#x}", "Malformed", kind=bytes([kind]))
+    for kind in (0x11, 0x12):
+        yield wrong(f"version 1, kind {kind:#x}", "Outdated", kind=bytes([kind]))
     flags = parts["flags"][0]
     yield wrong("follow-up without an instant", "Malformed", flags=bytes([flags & ~2 | 8]))
     yield wrong("nine echoes", "Malformed", flags=bytes([flags & 15 | 9 << 4]), echoes=bytes(54))

@@ -20,7 +20,7 @@ _MOVED_US = const(800)  # an instant that has become so much earlier is passed o
 # may have waited in a radio.
 _TOLERANCE_US = const(10_000)
 _EXACT_US = const(1_500)  # of a frame that counts from a transmission of which it is known when it left
-_SOON_US = const(2_000_000)
+_SOON_US = const(2_000_000)  # so near each frame that is heard makes the instant more exact
 _FOLLOW_UP_US = const(4_000_000)  # a transmission is not counted from for longer: more than the longest usual pause
 _ITSELF = const(4)  # every such frame's offset counts from itself, for those who have not heard the one before
 _LACKS = const(1)  # what differs by a frame, as in knowledge.py
@@ -32,7 +32,8 @@ _NAMES = const(8)  # it claims a better instant, which is news only if it is tak
 class FirstSample:
     """Agreement on one instant: the earliest that anybody has named, until it has passed.
 
-    known: an instant is agreed; passed: it lies behind, and is fixed; theirs_us: microseconds from now to the instant
+    known: an instant is agreed; passed: it lies behind, and is fixed; done, set by the node: its sample has been taken;
+    soon_us: when less than that is left the swarm speaks up; theirs_us: microseconds from now to the instant
     of the frame that has been compared, None when this node cannot tell. lead_ms: how far ahead of a conclusion the
     instant is proposed, at most 495,000: what a frame tells may count from 4 s earlier.
     """
@@ -40,7 +41,8 @@ class FirstSample:
     def __init__(self, lead_ms):
         self.lead_ms = lead_ms
         self.known = False
-        self.passed = False
+        self.passed = self.done = False
+        self.soon_us = _SOON_US
         self._old = False
         self._instant_us = 0
         self._left = 0  # sequence of this node's last frame that has left
@@ -79,30 +81,13 @@ class FirstSample:
 
     def put(self, frame, now_us):
         """Let this node's next frame, which has its flags and its sequence, tell the instant."""
-        frame.offset_us = self.remaining_us(self._since_us(frame, now_us))
-
-    def _since_us(self, frame, now_us):
-        """From when on that frame's offset counts; sets its flags."""
         frame.flags |= _INSTANT
         known = self._left_us is not None and self._left + 1 == frame.sequence and frame.sequence % _ITSELF
         # After half a turn of ticks_us the age is wrong; by then the instant is past, and held.
         if known and 0 <= ticks_diff(now_us, self._left_us) < _FOLLOW_UP_US:
             frame.flags |= _FOLLOW_UP
-            return self._left_us
-        return now_us
-
-    def soon(self, now_us):
-        """Whether the instant is so near that each frame which is heard makes it more exact."""
-        return self.known and 0 < self.remaining_us(now_us) < _SOON_US
-
-    def propose(self, now_us):
-        """Name an instant, unless one is known."""
-        if not self.known:
-            self.offer(self.lead_ms * 1000, now_us)
-
-    def finish(self, now_us):
-        """The sample has been taken. Whether that was the last."""
-        return True
+            now_us = self._left_us
+        frame.offset_us = self.remaining_us(now_us)
 
     def compare(self, frame, since_us, now_us):
         """Find out when the instant is that a decoded frame tells, whose offset counts from since_us (None: this node
@@ -121,9 +106,10 @@ class FirstSample:
             return _LACKS
         return _NAMES if mine_us > 0 and mine_us - self.theirs_us > tolerance_us else 0
 
-    def offer(self, theirs_us, now_us):
-        """Take the instant theirs_us from now if it is the better one, None: no. Returns what differs: 0 if it was not
-        taken, 2 if it was, and 6 if that has made the instant so much earlier that others are to know it at once."""
+    def offer(self, theirs_us, now_us, own=False):
+        """Take the instant theirs_us from now if it is the better one, None: no; own: it is not the frame's. Returns
+        what differs: 0 if it was not taken, 2 if it was, and 6 if that has made the instant so much earlier that others
+        are to know it at once."""
         if theirs_us is None or not -_FAR_US < theirs_us < _FAR_US:
             return 0
         earlier_us = self.remaining_us(now_us) - theirs_us if self.known else _EARLIER_US + 1

@@ -31,6 +31,7 @@ _MISFIT = const(3)  # bitmap length, padding bits
 _NON_MEMBER = const(4)  # the sender is not a member
 _IMPOSSIBLE = const(5)  # a number outside its range, or readiness without participation
 _FORGED = const(6)  # the tag is wrong: another key, or damage on the way
+_OUTDATED = const(15)  # of an older version of the protocol
 
 _PING = const(0x21)
 _READY = const(0x22)
@@ -95,7 +96,7 @@ class Frame:
         self.flags = flags & 15
         self.echo_count = flags >> 4
         if not self.ready and buffer[0] != _PING or flags >> 4 > MAX_ECHOES:
-            return _MALFORMED
+            return _OUTDATED if buffer[0] >> 4 == 1 else _MALFORMED
         if flags & (FOLLOW_UP_FLAG | INSTANT_FLAG) == FOLLOW_UP_FLAG:
             return _MALFORMED
         length -= _TAG

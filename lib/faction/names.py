@@ -46,6 +46,7 @@ COUNTERS = (
     "suppressed",
     "restarts",
     "timeouts",
+    "outdated",
 )
 
 

@@ -31,13 +31,14 @@ _HASTE = const(3)  # what others wait for is said in the first Imin / 2 to the p
 _AT_ONCE = const(30)  # and what nobody else can say at the next call
 _SILENCES = const(8)  # so often a node that needs an echo holds its tongue for others; they cannot ask in its stead
 
-# Counters, named in names.py; those that are not here are verdicts of Frame.decode() or Sessions.prove().
+# Counters, named in names.py; those that are not here are verdicts of Frame.decode()
+# or Sessions.prove().
 _UNPROVED = const(9)
 _OWN = const(10)  # an old frame of this node's own
 _SENT = const(11)
 _SUPPRESSED = const(12)  # Trickle kept silent: enough others had said the same
 _TIMEOUTS = const(14)  # deadlines expired
-_COUNTERS = const(15)
+_COUNTERS = const(16)
 
 # Of core.py: states and a command.
 _BOOTSTRAPPED = const(3)
@@ -62,7 +63,8 @@ class Node:
     session: this boot's number, above every earlier boot's, 1 ... 2^30 - 1. deadline_ms: time from start to
     DeadlineExpired, then once more (retry) or no more (halt); lead_ms: from the first conclusion to the first sample,
     by default by the swarm's size; linger_ms: from this node's conclusion to its silence, 0 for never; imin_ms: at
-    least four frame times of the slowest link, and raised where many members are in range; observer: the machine's.
+    least four frame times of the slowest link, and raised where many members are in range; observer: the machine's;
+    period_ms: between two samples, 0 for the first alone.
 
     Attributes to read: machine, knowledge (with bitmaps and generation), first_sample, frame (with foreign_digest),
     session, sequence, counters (names in names.COUNTERS), deadline (a tick), conflict (a second board carries this id:
@@ -88,14 +90,14 @@ class Node:
         # A Trickle seed, spread so that neighbouring ids and sessions do not draw alike.
         seed = 1 + (node_id * 15_485 + session % 65_521 * 15_271) % MAX_NUMBER
         self.trickle = Trickle(imin_ms, max(imin_ms, _IMAX_MS), _REDUNDANCY, seed)
-        if period_ms:
+        if not period_ms:
+            self.frame = Frame(swarm_digest, self.machine, key)
+            self.first_sample = FirstSample(lead_ms)
+        else:
             from faction.series import SeriesFrame, SwarmClock
 
             self.frame = SeriesFrame(swarm_digest, self.machine, key)
             self.first_sample = SwarmClock(lead_ms, self.frame, self.trickle, period_ms, 1 + seed % 65_535)
-        else:
-            self.frame = Frame(swarm_digest, self.machine, key)
-            self.first_sample = FirstSample(lead_ms)
         self.knowledge = Knowledge(self.machine, self.frame)
         self.sessions = Sessions(session, self.frame, self.knowledge, self.trickle)
         self.echoes = self.sessions.echoes
@@ -113,7 +115,6 @@ class Node:
         self._linger_end = 0
         self._concluded = False
         self._silent = False
-        self._sampled = False
         self._asks = 0  # 1 and the silences since an unproved sender claimed something, 0: none has, or it was told
         self._now = self._now_us = 0
 
@@ -166,7 +167,7 @@ class Node:
         length = 0
         if not self.conflict and not self._silent and self.trickle.poll(now):
             redundancy = self.trickle.redundancy
-            if self.first_sample.soon(now_us):
+            if self.first_sample.known and 0 < self.first_sample.remaining_us(now_us) < self.first_sample.soon_us:
                 redundancy = max(redundancy, _AHEAD)
             if self.trickle.heard >= redundancy and not self.echoes.waited_for() and self._asks < _SILENCES:
                 self._count(_SUPPRESSED)
@@ -207,10 +208,9 @@ class Node:
 
     def take_sample(self, now_us):
         """Acknowledge sample_due; returns late_us, microseconds from the agreed instant to now_us."""
-        late_us = -self.first_sample.remaining_us(now_us)
-        self._sampled = self.first_sample.finish(now_us)
+        self.first_sample.done = True
         self.sample_due = False
-        return late_us
+        return -self.first_sample.remaining_us(now_us)
 
     # Time
 
@@ -254,14 +254,14 @@ class Node:
 
     def _fire(self, late):
         """Make the sample due if its instant has passed; late: noticed only after it had passed."""
-        if self.sample_due or self._sampled or self.machine.state != _BOOTSTRAPPED:
+        if self.sample_due or self.first_sample.done or self.machine.state != _BOOTSTRAPPED:
             return
         self.sampled_late = late
         self.sample_due = self.first_sample.passed
 
     def _settle(self):
         """Draw the conclusions' consequences, once all that a frame says has been taken in."""
-        if self.machine.state < _BOOTSTRAPPED or self._sampled:
+        if self.machine.state < _BOOTSTRAPPED or self.first_sample.done:
             return
         if not self._concluded:
             self._linger_end = ticks_add(self._now, self._linger_ms)
@@ -270,7 +270,8 @@ class Node:
                 self.trickle.start(self._now, _HASTE)
         if self.machine.state == _BOOTSTRAPPED:
             self._timed_out = False
-            self.first_sample.propose(self._now_us)
+            if not self.first_sample.known:
+                self.first_sample.offer(self.first_sample.lead_ms * 1000, self._now_us, True)
             self._fire(True)
 
     # Hearing

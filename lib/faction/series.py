@@ -18,6 +18,7 @@ _LAST = const(0x3FFFFFFF)  # mark: the series ends there
 
 # Flags of a frame, verdicts of decode(), and what differs by a frame.
 _INSTANT = const(2)
+_FOLLOW_UP = const(8)
 _MALFORMED = const(1)
 _IMPOSSIBLE = const(5)
 _LACKS = const(1)
@@ -35,6 +36,7 @@ _EARLIER_US = const(200)  # as in first_sample.py  # as in first_sample.py
 _MOVED_US = const(800)
 _TOLERANCE_US = const(10_000)
 _TOLD_US = const(5_000)  # a move by more than that is told of
+_SOON_US = const(2_000_000)  # as in first_sample.py
 _AHEAD_US = const(1_500_000)  # so long before a beat the swarm speaks up,
 _PAUSE_US = const(30_000_000)  # but no more often than that
 _DRIFT = const(2_500)  # two clocks drift apart by at most one in so many: each is 200 ppm off at most,
@@ -76,7 +78,7 @@ class SwarmClock(FirstSample):
     """Agreement on a series of instants: that of the swarm's earliest T0, by its fastest clock.
 
     As FirstSample it is about one instant at a time: the next beat's, then that of the beat whose sample is due
-    (passed), until finish(). frame: the codec; trickle: knows how many are in range; period_ms: between two beats,
+    (passed), until it is done. frame: the codec; trickle: knows how many are in range; period_ms: between two beats,
     100 ... 2,592,000,000; number: tells a series that this node begins from others, 1 ... 65535.
 
     Attributes to read: series; mark (number of the next one) and mark_us (between two); beat (number of the last one
@@ -104,7 +106,6 @@ class SwarmClock(FirstSample):
         self._taken_us = 0  # when a clock was last followed, not longer ago than credit is given for
         self._spoke_us = 0
         self._may_speak = True
-        self._speaks = False
         self._witness = -1  # whose word wants another's,
         self._witness_us = 0  # how much earlier that is,
         self._told = 0  # and how often it was said
@@ -117,8 +118,10 @@ class SwarmClock(FirstSample):
 
     def advance(self, now_us):
         """Note the passing of time; call it at least every 500 s. Whether the swarm is to speak up now."""
-        if not self.known:
-            return False
+        if self.done:  # with the sample of the beat that is due, or of the next one
+            self._last = self.beat = self.due()
+            self.passed = self._old = self.done = False
+            self.sampled += 1
         self._catch_up(now_us)
         if ticks_diff(now_us, self._taken_us) > _DRIFT_MAX_US:
             self._taken_us = ticks_add(now_us, -_DRIFT_MAX_US)
@@ -127,7 +130,7 @@ class SwarmClock(FirstSample):
         if self.passed or not self._may_speak or not self.mark or self.remaining_us(now_us) > _AHEAD_US:
             return False
         self._may_speak = False
-        self._speaks = True
+        self.soon_us = _SOON_US
         self._spoke_us = now_us
         return True
 
@@ -144,7 +147,7 @@ class SwarmClock(FirstSample):
 
     def _pass_beat(self, now_us):
         """The next mark is a beat, and lies behind."""
-        self._speaks = False
+        self.soon_us = 0
         if self.sampled:
             if self.passed:
                 self.missed += 1
@@ -184,30 +187,14 @@ class SwarmClock(FirstSample):
         """Number of the beat whose sample is due, or will be next."""
         return self.beat if self.passed else self._next() >> self.shift
 
-    def finish(self, now_us):
-        """The sample of the beat that is due, or of the next one, has been taken. Whether it was the last: never."""
-        self._last = self.beat = self.due()
-        self.passed = self._old = False
-        self.sampled += 1
-        return False
-
-    def soon(self, now_us):
-        """Whether a beat is near before which the swarm speaks up."""
-        return (self._speaks or not self.mark) and FirstSample.soon(self, now_us)
-
     # The agreement
-
-    def propose(self, now_us):
-        """Begin a series, unless there is one."""
-        if not self.known:
-            self.series = self._number
-            self._begin(0, self.lead_ms * 1000, now_us)
 
     def put(self, frame, now_us):
         """Let this node's next frame, which has its flags and its sequence, tell the next mark."""
+        FirstSample.put(self, frame, now_us)
         frame.series = self.series
         frame.mark = self.mark
-        frame.offset_us = ticks_diff(self._instant_us, self._since_us(frame, now_us))
+        frame.offset_us = ticks_diff(self._instant_us, self._left_us if frame.flags & _FOLLOW_UP else now_us)
 
     def compare(self, frame, since_us, now_us):
         """As FirstSample.compare(); of two marks the T0s are compared that they come from, before T0 and after."""
@@ -229,11 +216,15 @@ class SwarmClock(FirstSample):
             return _LACKS
         return _NAMES if self._lead_us > _TOLERANCE_US else 0
 
-    def offer(self, theirs_us, now_us):
+    def offer(self, theirs_us, now_us, own=False):
         """Follow the frame that has just been compared, if that is called for. Returns as FirstSample.offer()."""
         if theirs_us is None:
             return 0
         frame = self._frame
+        if own:
+            self.series = self._number
+            self._begin(0, theirs_us, now_us)
+            return _CLAIMS
         if not self.known:
             self.series = frame.series
             self._begin(frame.mark, theirs_us, now_us)

@@ -17,8 +17,8 @@ class Trickle:
 
     imin_ms and imax_ms: the shortest and the longest interval; redundancy: how many consistent frames heard in an
     interval make this node keep silent (k of the RFC); seed: any int from 1 ... 2^30 - 1, another on each node.
-    heard: consistent frames in this interval; near: nodes heard at all; repeat, set to True, has the present interval followed by one as long.
-    due is the tick at which poll() has something to do next.
+    heard: consistent frames in this interval; near: nodes heard at all; repeat, set to True, has the present interval
+    followed by one as long. due is the tick at which poll() has something to do next.
     """
 
     def __init__(self, imin_ms, imax_ms, redundancy, seed):

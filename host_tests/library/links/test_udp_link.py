@@ -20,7 +20,7 @@ LINK = paths.LIB / "faction" / "links" / "udp.py"
 SSID, PASSWORD = "roof", "secret99"
 EMPTY, FOREIGN, LONG = b"", bytes((9, 9, 9)), bytes(300)
 SIZE = 83  # a datagram of up to eight members: their longest frame has 82 bytes
-FRAME = bytes((0x11, 0, 1, 2, 3, 4, 2, 0)) + bytes(26)  # of member 2
+FRAME = bytes((0x21, 0, 1, 2, 3, 4, 2, 0)) + bytes(26)  # of member 2
 
 
 class Socket:

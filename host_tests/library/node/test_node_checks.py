@@ -17,7 +17,7 @@ SWARM = Swarm((3, 9, 12, 40, 77), 3)
 PARTS = SWARM.parts(9, 5, 6, ready=(9, 12), offset_us=1000, echoes=[(3, 7)])
 # Counter and a part of the frame that lets the check fail, in the order of the checks.
 FAULTS = {
-    "malformed": ("kind", b"\x22"),
+    "malformed": ("kind", b"\x23"),
     "foreign": ("digest", b"\x01\x02\x03\x04"),
     "misfit": ("participation", b"\xff"),
     "non_member": ("sender", b"\x04\x00"),
@@ -115,7 +115,7 @@ def test_sealed_nonsense_of_a_key_holder_never_raises(seed):
     board = board_of(linger_ms=rng.choice((0, 50)), retry=rng.random() < 0.5, deadline_ms=100)
     for _ in range(12):
         parts = SWARM.parts(rng.choice(SWARM.members), 1, echoes=[(rng.choice((3, 9)), rng.choice((6, 7)))] * 8)
-        parts["kind"] = rng.choice((b"\x11", b"\x12"))
+        parts["kind"] = rng.choice((b"\x21", b"\x22"))
         parts["flags"] = bytes([0x80 | rng.randrange(8)])
         for part in ("session", "sequence", "generation"):
             parts[part] = struct.pack("<I", rng.choice((1, 2, 7, MAX_NUMBER, rng.getrandbits(30))))

@@ -39,7 +39,7 @@ def test_halt_stays_timed_out_and_does_not_become_ready(ms):
     board.pass_ms(10_000)
     assert board.counter("timeouts") == 1
     sent = board.speak()
-    assert (sent.kind, sent.timed_out, sent.bootstrapped) == (0x11, True, False)
+    assert (sent.kind, sent.timed_out, sent.bootstrapped) == (0x21, True, False)
     assert board.samples == []
 
 
@@ -68,7 +68,7 @@ def test_halt_goes_on_relaying_also_as_one_that_was_ready():
     assert board.reaction(SWARM.frame(2, 5, ready=(2, 4), heard=(A,), echoes=[(A, SESSION)])) == "reset"
     assert board.state == "TimedOut"
     sent = board.speak(IMIN_MS)
-    assert (sent.kind, sent.timed_out, sent.ready) == (0x12, True, {A, 2, 4})
+    assert (sent.kind, sent.timed_out, sent.ready) == (0x22, True, {A, 2, 4})
 
 
 def test_halt_keeps_its_machine_in_a_new_generation():

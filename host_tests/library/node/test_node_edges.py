@@ -34,7 +34,7 @@ def test_numbers_end_at_2_to_the_30_less_1_and_imin_is_20_ms():
     assert node.MAX_NUMBER == (1 << 30) - 1
     assert description.IMIN_MS == default_lead_ms.__defaults__[0] == made().trickle.imin_ms == 20
     assert names.COUNTERS.index("timeouts") == node._TIMEOUTS
-    assert len(made().counters) == len(names.COUNTERS) == 15
+    assert len(made().counters) == len(names.COUNTERS) == 16
 
 
 def test_by_default_a_deadline_comes_after_a_minute_and_then_again():

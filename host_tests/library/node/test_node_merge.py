@@ -156,15 +156,15 @@ def test_completing_twice_is_completing_once(board):
 
 def test_what_a_node_says_of_itself(board):
     first = board.speak()
-    assert (first.kind, first.sender, first.session, first.sequence, first.generation) == (0x11, A, SESSION, 1, 0)
+    assert (first.kind, first.sender, first.session, first.sequence, first.generation) == (0x21, A, SESSION, 1, 0)
     assert (first.bootstrapped, first.timed_out, first.offset_us) == (False, False, None)
     assert (first.heard, first.ready, first.echoes) == ({A}, set(), [])
     board.complete()
     second = board.speak()
-    assert (second.kind, second.sequence, second.ready, second.bootstrapped) == (0x12, 2, {A}, False)
+    assert (second.kind, second.sequence, second.ready, second.bootstrapped) == (0x22, 2, {A}, False)
     board.prove(2, 5, ready=(2, 7))
     third = board.speak()
-    assert (third.kind, third.sequence, third.ready, third.bootstrapped) == (0x12, 3, {A, 2, 7}, True)
+    assert (third.kind, third.sequence, third.ready, third.bootstrapped) == (0x22, 3, {A, 2, 7}, True)
     assert board.counter("sent") == 3
 
 

@@ -17,7 +17,7 @@ from faction.core import ACCEPTED, Faction
 _PART = 32  # lines between two collections
 _BLOCK = 8192  # characters read at a time
 _PRINTED = 100  # mismatches printed; all are counted
-_VERDICTS = ("Accepted", "Malformed", "Foreign", "Misfit", "NonMember", "Impossible", "Forged")
+_VERDICTS = ("Accepted", "Malformed", "Foreign", "Misfit", "NonMember", "Impossible", "Forged", *8 * ("",), "Outdated")
 
 _file = open(sys.argv[1])  # noqa: SIM115 - stays open between the calls of more()
 _read = ""
@@ -151,7 +151,12 @@ def _replay_frame(entry):
 
 def _codec(frame, swarm, key):
     machine = Faction(swarm["members"][0], swarm["members"], swarm["required_count"])
-    swarm_digest = description.digest(swarm["name"], machine.ids, swarm["required_count"])
+    period_ms = swarm.get("period_ms", 0)
+    swarm_digest = description.digest(swarm["name"], machine.ids, swarm["required_count"], period_ms)
+    if period_ms:
+        from faction.series import SeriesFrame
+
+        return machine, SeriesFrame(swarm_digest, machine, _bytes(key))
     return machine, frame.Frame(swarm_digest, machine, _bytes(key))
 
 
@@ -174,6 +179,9 @@ def _decoded(frame, codec, machine, data):
         "readiness": names.members(machine.ids, data[middle : codec.echoes]),
         "echoes": [_echo(codec, data, i) for i in range(codec.echo_count)],
     }
+    if hasattr(codec, "mark") and codec.flags & frame.INSTANT_FLAG:
+        fields["series"] = codec.series
+        fields["mark"] = codec.mark
     return {"verdict": _VERDICTS[verdict], "fields": fields}
 
 
@@ -194,6 +202,9 @@ def _encoded(frame, codec, machine, fields):
     codec.session = fields["session"]
     codec.sequence = fields["sequence"]
     codec.generation = fields["generation"]
+    if "mark" in fields:
+        codec.series = fields["series"]
+        codec.mark = fields["mark"]
     codec.echo_count = 0
     buffer = bytearray(codec.max_length)
     for member, session, live in fields["echoes"]:

@@ -19,7 +19,7 @@ from swarm.sim.boards.board import Board
 from swarm.sim.invariants import Damaged
 from swarm.sim.swarm import Swarm
 
-_READY = 0x12
+_READY = 0x22
 _PAUSES_US = ((2_000, 10_000), (5_000, 30_000), (20_000, 80_000))
 _HOLDS_US = ((1_000, 15_000), (10_000, 120_000), (100_000, 600_000))
 _POLICY_US = (40_000, 400_000)

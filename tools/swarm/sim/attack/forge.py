@@ -92,7 +92,7 @@ class Forger:
 
     def _kind(self, frame: bytearray, other: bytes) -> bytearray:
         if len(frame) >= 2:
-            frame[0] ^= self._chance.choice((3, 3, 0x10))
+            frame[0] ^= self._chance.choice((3, 3, 0x10, 0x30))
             frame[1] ^= self._chance.choice((0, 1, 2, 4, 8, 0x10))
         return frame
 
@@ -146,7 +146,7 @@ class Liar:
         session = sessions.get(sender, 1000)
         generation = target.node.knowledge.generation
         values = {
-            "kind": chance.choice((0x11, 0x12)),
+            "kind": chance.choice((0x21, 0x22)),
             "flags": chance.choice((0, 1, 2, 2, 3, 7, 10, 11)),
             "digest": self._digest,
             "sender": sender,
@@ -172,7 +172,7 @@ class Liar:
         """A frame of a boot that nobody has heard of, which knows of nobody: its hearers owe it an echo."""
         place = self._chance.choice([i for i, number in enumerate(self._ids) if number != target.number])
         values = {
-            "kind": 0x11, "flags": 0, "digest": self._digest, "sender": self._ids[place],
+            "kind": 0x21, "flags": 0, "digest": self._digest, "sender": self._ids[place],
             "session": self._chance.randrange(1, 1 << 20), "sequence": 1, "generation": 0, "offset": 0,
             "participation": 1 << place, "readiness": 0,
         }  # fmt: skip
