@@ -1,11 +1,9 @@
 """The application around a board's node: sensor, serial line, LED, samples, watchdog.
 
-It says each change on the serial line, and each sample there as one line of JSON. An error of the sensor or of a link
-is said once, kept for the status and shown by the LED; the node goes on.
+It says each change on the serial line. An error of the sensor or of a link is said once, kept for the status and shown
+by the LED; the node goes on.
 """
 
-import json
-import os
 import sys
 from time import ticks_diff, ticks_ms
 
@@ -18,11 +16,8 @@ from faction.runner import Runner
 _BOOTSTRAPPED = const(3)  # of core.py: a state
 _TIMEOUTS = const(14)  # of node.py: a counter
 
-SAMPLES_FILE = "samples.jsonl"
-_SAMPLES_BYTES = const(4096)  # of samples on flash; the file before that is kept as well
 _NAMED = const(20)  # missing members named on the serial line, which is slow; the status names more
 _ERRORS = const(3)  # last errors kept for the status
-_HELD_MS = const(60_000)  # a line that is to be written waits that long for a calm moment
 _STOLEN_MS = const(10_000)  # no call takes that long: the watchdog ends it before
 _HANGS_MS = const(500)  # a call of the sensor that an interrupt ends after so long did hang
 _INTERRUPTS = const(3)  # of its calls, one after the other: it raises them itself
@@ -43,17 +38,16 @@ class App:
         self.links = links
         self.trace = trace
         self.runner = Runner(node, list(links.values()), self)
-        self.sample = None  # the first sample's record, once it is taken
-        self._line = None  # it as text, until it is on flash
-        self._line_ms = ticks_ms()  # since when
+        self.sample = None  # the last sample's record, once one is taken
+        self.samples = None  # who takes and keeps them, as long as there are some to come: samples.py or beats.py
+        self.take_sample = None  # how, for the runner
+        self.series = None  # beats.py, where there is a period
         self.errors = []
         self._link_error = None  # the last one that was kept
         self.beside = None  # the user's application on asyncio: faction.aio's Swarm, while it runs
-        self._sensor = sensor
+        self.sensor = sensor
         self._signs = signs.Signs()
         self._warm = self._warming = False
-        self._late_us = 0
-        self._late = False
         self._told_ready = False
         self._told_timeouts = 0
         self._interrupts = 0
@@ -69,57 +63,13 @@ class App:
 
     def warm_up(self):
         """Whether the sensor is ready."""
-        if not self._warm and not self._warming and self._sensor:
-            self._warming = self.call("warm_up()", self._sensor.warm_up, self._warmed)
+        if not self._warm and not self._warming and self.sensor:
+            self._warming = self.call("warm_up()", self.sensor.warm_up, self._warmed)
         return self._warm
 
     def _warmed(self, value):
         self._warming = False
         self._warm = bool(value)
-
-    def take_sample(self, late_us, late):
-        """Take the first sample, late_us after the agreed instant; late: the node noticed it only when it was past."""
-        self._late_us = late_us
-        self._late = late
-        if self._sensor:
-            self.call("sample()", self._sensor.sample, self._sampled)
-        else:
-            self._sampled(None)
-
-    def _sampled(self, value):
-        try:
-            check_json(value)
-        except Exception as error:
-            self.note("sample()", error)
-            value = None
-        record = {
-            "node": self.config["node"],
-            "session": self.node.session,
-            "late_us": self._late_us,
-            "value": value,
-            "late": self._late,
-        }
-        self._line = json.dumps(record)
-        self._line_ms = ticks_ms()
-        self.sample = record
-
-    def _save(self):
-        """Write the sample to flash, and say it: what was said is there if the power goes now.
-
-        Not while a frame comes or goes on a line, since an RP2040 is deaf and dumb for tens of milliseconds while it
-        writes, nor within a file operation of the foreground; but for ever neither.
-        """
-        uart = self.links.get("uart")
-        calm = signs.calm() and (uart is None or uart.free())
-        line = self._line
-        if line is None or not calm and ticks_diff(ticks_ms(), self._line_ms) < _HELD_MS:
-            return
-        try:
-            append_bounded(SAMPLES_FILE, line)
-        except (OSError, ValueError) as error:
-            self.note(SAMPLES_FILE, error)
-        self._line = None
-        print(line)
 
     def changed(self):
         """Say what has changed, and show it."""
@@ -147,7 +97,8 @@ class App:
         wait_ms = self._signs.tick(now)
         signs.slow = self.sample is not None
         self.look(_STOLEN_MS)
-        self._save()
+        if self.samples:
+            wait_ms = min(wait_ms, self.samples.tick(now))
         for name in self.links:
             error = self.links[name].error
             if error is not None and error is not self._link_error:
@@ -209,56 +160,15 @@ class App:
                 self._interrupts += 1
                 if self._interrupts < _INTERRUPTS and ticks_diff(ticks_ms(), began) < _HANGS_MS:
                     raise  # it has met a call by chance, which is done again
-                self._sensor = None
+                self.sensor = None
                 error = RuntimeError("it hangs: not called before a restart")
             try:
                 self.note(where, error)
             except BaseException:  # no memory is left, or its text is the user's code as well
-                self._sensor = None
+                self.sensor = None
                 sys.modules.pop("sensor", None)
                 self.errors.append(_UNTOLD)
             done(None)
         finally:
             signs.watch(0)
         return False
-
-
-def check_json(value):
-    """Raise TypeError for what JSON cannot hold: MicroPython's json writes something for it all the same."""
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            check_json(item)
-    elif isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str):
-                raise TypeError("key %r: JSON cannot hold it: make it text" % (key,))
-            check_json(value[key])
-    elif isinstance(value, float):
-        if value - value:  # not a number, or infinite
-            raise TypeError("%r: JSON cannot hold it: return a finite number" % value)
-    elif not (value is None or isinstance(value, (bool, int, str))):
-        raise TypeError("%s: JSON cannot hold it: return numbers, text, lists or dicts" % type(value).__name__)
-
-
-def append_bounded(path, line):
-    """Append a line to a file on flash; a full file takes the place of the one before it. A line that a power cut has
-    cut short stays by itself.
-
-    Raises OSError when the file system does not take it, ValueError for a line that is no shorter than a full file.
-    """
-    data = (line + "\n").encode()
-    if len(data) > _SAMPLES_BYTES:
-        raise ValueError("%d bytes: more than the %d that this file holds" % (len(data), _SAMPLES_BYTES))
-    try:
-        size = os.stat(path)[6]
-    except OSError:
-        size = 0  # there is none yet
-    if size and size + len(data) >= _SAMPLES_BYTES:
-        os.rename(path, path + ".old")
-        size = 0
-    with open(path, "a+b") as file:
-        if size:
-            file.seek(size - 1)
-            if file.read(1) != b"\n":
-                data = b"\n" + data
-        file.write(data)

@@ -40,6 +40,7 @@ def make():
         kept = {key: config[key] for key in _KEPT}
         is_open = key == DEMONSTRATION_KEY
         app = faction.app = App(kept, is_open, node, links, trace, sensor)  # type: ignore[assignment]
+        keep_samples(app, config["samples_kb"], config["period_ms"])
         if config["watchdog_ms"]:
             signs.watch(config["watchdog_ms"])
         trust = "open" if is_open else "locked"
@@ -47,6 +48,18 @@ def make():
     finally:
         faction.let_go(("assembly", "config", "store", "raised", "faction.description"))
     return faction.app
+
+
+def keep_samples(app, kb, period_ms):
+    """Have that app take and keep its samples; what more than one needs is loaded only for a series."""
+    if period_ms:
+        from beats import Beats
+
+        Beats(app, kb, period_ms)
+    else:
+        from samples import Samples
+
+        Samples(app, kb)
 
 
 def open_link(name, config):

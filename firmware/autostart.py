@@ -85,8 +85,10 @@ def stop():
     signs.beat(None)
     if faction.app:
         app = faction.app
-        faction.app = None
         app.runner.stop()
+        if app.samples:
+            app.samples.write()  # no callback comes any more, and nobody else is at work
+        faction.app = None
 
 
 def _fail(error, function):

@@ -44,6 +44,7 @@ def facts(app, failure):
         "deadline_in_ms": ticks_diff(node.deadline, ticks_ms()) if node.machine.state < BOOTSTRAPPED else None,
         "instant_in_us": first.remaining_us(ticks_us()) if first.known else None,
         "sample": app.sample,
+        "series": app.series and app.series.facts(),
         "counters": counters,
         "links": {name: _told(name, link) for name, link in app.links.items()},
         "errors": list(app.errors),
@@ -77,10 +78,10 @@ def json_line(app, failure):
 def rehearse(app, failure):
     """Have the sensor take a sample that counts for nothing: what goes wrong is kept as an error. Then the facts, as
     one line of JSON; a coroutine has only begun by then."""
-    from app import check_json
+    from samples import check_json
 
-    if app._sensor:
-        app.call("sample()", app._sensor.sample, check_json)
+    if app.sensor:
+        app.call("sample()", app.sensor.sample, check_json)
     return json_line(app, failure)
 
 
@@ -93,18 +94,25 @@ def keep(app, failure):
     return json_line(app, failure)
 
 
-def samples(_app, _failure):
-    """The samples on flash as lines of JSON, oldest first: each with its number, and at the end how many there are."""
+def samples(app, _failure):
+    """The samples on flash and, of a series, those that are still to be written, as lines of JSON, oldest first: each
+    with its number, and at the end how many there are."""
     count = 0
+    for line in _lines(app):
+        yield json.dumps(("sample", count, "".join(chr(byte) for byte in line.strip())))
+        count += 1
+    yield json.dumps(("samples", count))
+
+
+def _lines(app):
     for name in ("samples.jsonl.old", "samples.jsonl"):
         try:
             with open(name, "rb") as file:
-                for line in file:
-                    yield json.dumps(("sample", count, "".join(chr(byte) for byte in line.strip())))
-                    count += 1
+                yield from file
         except OSError:
             pass  # there is none yet
-    yield json.dumps(("samples", count))
+    if app and app.series:
+        yield from list(app.series.unwritten())
 
 
 def _ids(ids):
@@ -185,8 +193,10 @@ def _screen(app, f):
         _row("sample    ", _sample(f).split(" ")),
         "generation %d, time-outs %d" % (f["generation"], f["timeouts"])
         + (", application " + f["application"] if f["application"] else ""),
-        _row("frames    ", _counts(f["counters"]), 4),
+        _row("frames    ", _counts(f["counters"]), 3),
     ]
+    if f["series"] and not f["conflict"]:
+        lines.insert(6, _row("series    ", _series(f["series"]).split(" "), 1))
     for name, counters in f["links"].items():
         if counters.get("unheard", 0) >= _UNHEARD:
             counters["WiFi"] += ", nobody is heard: others off, or clients kept apart?"
@@ -198,6 +208,8 @@ def _screen(app, f):
     if f["counters"]["foreign"]:
         digest = _hex(app.node.frame.foreign_digest)
         lines.append("foreign    another swarm, or a node provisioned otherwise: digest " + digest)
+    if f["counters"]["outdated"]:
+        lines.append("outdated   frames of older firmware are heard: deploy all boards")
     if f["counters"]["stale"]:
         lines.append("stale      recordings, or a board whose session number was lost: swarm deploy it")
     for text in f["errors"]:
@@ -213,12 +225,23 @@ def _place(library):
 def _sample(f):
     if f["sample"]:
         s = f["sample"]
-        return "%s, %d us after the agreed instant%s" % (s["value"], s["late_us"], " (late)" if s["late"] else "")
+        instant = "beat %d" % s["n"] if f["series"] else "the agreed instant"
+        return "%s, %d us after %s%s" % (s["value"], s["late_us"], instant, " (late)" if s["late"] else "")
     if f["instant_in_us"] is None:
         return "no instant agreed yet"
     if f["instant_in_us"] > 0:
         return "due in %d ms" % (f["instant_in_us"] // 1000)
     return "none; the swarm's instant was %d s ago" % (-f["instant_in_us"] // 1_000_000)
+
+
+def _series(s):
+    if s["beat_in_us"] is None:
+        return "not begun"
+    text = "%d sampled, %d missed, beat %d " % (s["sampled"], s["missed"], s["beat"])
+    text += "in %d ms" % (s["beat_in_us"] // 1000) if s["beat_in_us"] > 0 else "is due"
+    if s["moves"]:
+        text += ", %d moves, last %d us" % (s["moves"], s["moved_us"])
+    return text
 
 
 def trace(app, failure):

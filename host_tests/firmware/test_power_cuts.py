@@ -399,7 +399,7 @@ def test_on_littlefs_a_cut_at_any_write_or_erase_leaves_old_or_new():
     require("unix")
     folders = [paths.SHIMS / "device", BOARD, FIRMWARE, paths.LIB, Path(deployment.__file__).parent]
     told = json.loads(runtimes.run("unix", SCRIPT.with_name("littlefs_cut.py"), paths=folders))
-    assert set(told) == {"first session", "session", "deploy", "first sample", "sample", "full"}
+    assert set(told) == {"first session", "session", "deploy", "first sample", "sample", "batch", "full"}
     for step, states in told.items():
         read = samples_in if isinstance(states["after"], list) else str
         old, new = read(states["before"]), read(states["after"])

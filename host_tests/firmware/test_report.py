@@ -24,7 +24,7 @@ ROWS, COLUMNS = 24, 80
 KEYS = {
     *("swarm", "node", "open", "session", "state", "heard", "ready", "missing", "required", "generation", "restarts"),
     *("timeouts", "conflict", "deadline_in_ms", "sample", "instant_in_us", "counters", "links", "errors"),
-    *("digest", "application", "version", "runs_from"),
+    *("digest", "application", "version", "runs_from", "series"),
 }
 SCATTERED = [101 + 3221 * i for i in range(20)]
 
@@ -38,6 +38,11 @@ def chip(monkeypatch):
     """The chip's own module, without which there is no radio."""
     told = SimpleNamespace(HEAP_DATA=4, idf_heap_info=lambda capability: IDF_HEAPS if capability == 4 else [])
     monkeypatch.setitem(sys.modules, "esp32", told)
+
+
+# As the module of a series tells it.
+SERIES = {"id": 65535, "period_ms": 2_592_000_000, "beat": 1234567, "beat_in_us": 500_000_000}
+SERIES |= {"sampled": 1234567, "missed": 123456, "moves": 12345, "moved_us": -499_999_999}
 
 
 class Link:
@@ -57,13 +62,13 @@ def application(members=(1, 2, 3, 4, 5), heard=(), ready=(), **attributes):
         for peer in ids:
             at = start + node.machine.index(peer)
             node.knowledge.bitmaps[at >> 3] |= 1 << (at & 7)
-    facts = {"open": True, "sample": None, "errors": [], "look": lambda ms: None}
+    facts = {"open": True, "sample": None, "series": None, "errors": [], "look": lambda ms: None}
     facts["links"] = {"espnow": Link(sent=5, received=0)}
     return SimpleNamespace(config={"swarm": "demo"}, node=node, **{**facts, **attributes})
 
 
 def worst(members):
-    """An application with something to say in every row."""
+    """An application with something to say in every row but that of a series, which ends where a node is stopped."""
     chance = random.Random(5)
     half = chance.sample(members, len(members) // 2)
     app = application(
@@ -103,8 +108,15 @@ def line(app):
 @pytest.mark.parametrize("members", (SCATTERED, list(range(1, 21)), list(range(0, 680 * 96, 96)), list(range(680))))
 def test_everything_at_once_is_one_screen(members, monkeypatch):
     monkeypatch.setattr(faction, "application", "was not started")
-    rows = screen(worst(members))
-    assert len(rows) <= ROWS and max(map(len, rows)) <= COLUMNS, "\n".join(rows)
+    stopped = worst(members)
+    app = worst(members)
+    app.series = SimpleNamespace(facts=lambda: SERIES)
+    app.node.conflict = False
+    both = screen(stopped), screen(app)
+    for rows in both:
+        assert len(rows) <= ROWS and max(map(len, rows)) <= COLUMNS, "\n".join(rows)
+    assert sum(row.startswith("series") for row in both[1]) == 1
+    rows = both[0]
     text = "\n".join(rows)
     for word in (
         "swarm demo (open)",
@@ -178,6 +190,26 @@ def test_the_screen_of_a_node_that_has_sampled(monkeypatch):
     assert "sample     24.5, 12 us after the agreed instant (late)" in rows
     assert not any(row.startswith(("open", "stopped", "foreign", "error")) for row in rows)
     assert line(app) == "demo node 1: Bootstrapped, heard 5, ready 5 of 5, missing none\n"
+
+
+def test_the_screen_of_a_series():
+    told = {**SERIES, "beat": 7, "sampled": 6, "missed": 1, "moves": 0}
+    app = application(series=SimpleNamespace(facts=lambda: told))
+    app.sample = {"node": 1, "n": 6, "late_us": 12, "value": 24.5, "late": False}
+    told["beat_in_us"] = None
+    assert "series     not begun" in screen(app)
+    told["beat_in_us"] = 8_200_900
+    rows = screen(app)
+    assert "sample     24.5, 12 us after beat 6" in rows
+    assert "series     6 sampled, 1 missed, beat 7 in 8200 ms" in rows
+    told.update(beat_in_us=-3, moves=2, moved_us=-12_345)
+    assert "series     6 sampled, 1 missed, beat 7 is due, 2 moves, last -12345 us" in screen(app)
+
+
+def test_older_firmware_is_told():
+    app = application()
+    app.node.counters[names.COUNTERS.index("outdated")] = 1
+    assert "outdated   frames of older firmware are heard: deploy all boards" in screen(app)
 
 
 def test_a_sample_that_is_due():

@@ -141,7 +141,7 @@ def app(chip, monkeypatch):
     app = module.App.__new__(module.App)
     app.config, app.beside, app.errors, app.links = {"node": 1}, None, [], {}
     app.now = app._interrupts = 0
-    app._sensor, app._signs, app.done, app.made = SimpleNamespace(), SimpleNamespace(), [], kept.made
+    app.sensor, app._signs, app.done, app.made = SimpleNamespace(), SimpleNamespace(), [], kept.made
     return app
 
 
@@ -157,7 +157,7 @@ def raising(error, app=None, took_ms=0):
 @pytest.mark.parametrize("error", [ValueError(1), SystemExit(), GeneratorExit(), MemoryError(), BaseException("x")])
 def test_whatever_is_raised_is_an_error_and_the_node_goes_on(app, error):
     assert app.call("sample()", raising(error), app.done.append) is False
-    assert app.done == [None] and app._sensor
+    assert app.done == [None] and app.sensor
     assert app.errors[0].startswith(f"sample(): {type(error).__name__}: ")
     assert app.made == [8000, NEVER_MS]
 
@@ -168,7 +168,7 @@ def test_an_interrupt_that_meets_a_call_by_chance_has_it_called_again(app):
             with pytest.raises(KeyboardInterrupt):
                 app.call("sample()", raising(KeyboardInterrupt, app, 499), app.done.append)
         app.call("sample()", lambda: 1, app.done.append)
-    assert app.done == [1] * 9 and app.errors == [] and app._sensor
+    assert app.done == [1] * 9 and app.errors == [] and app.sensor
     assert app.made[-1] == NEVER_MS
 
 
@@ -180,13 +180,13 @@ def test_an_interrupt_ends_one_that_hangs_for_good(app, times, took_ms):
             app.call("warm_up()", raising(KeyboardInterrupt, app, took_ms), app.done.append)
         except KeyboardInterrupt:
             assert left > 1
-    assert app.done == [None] and app._sensor is None
+    assert app.done == [None] and app.sensor is None
     assert app.errors[0].startswith("warm_up(): RuntimeError: it hangs: not called before a restart")
 
 
 def test_an_error_that_cannot_be_told_is_said_to_be_one(app):
     app.call("sample()", raising(Untold()), app.done.append)
-    assert app.done == [None] and app._sensor is None
+    assert app.done == [None] and app.sensor is None
     assert app.errors == ["sensor: its error cannot be told: not called before a restart"]
 
 
@@ -217,12 +217,14 @@ def test_a_sample_waits_for_what_is_on_a_line_and_for_no_network(
 ):
     """A write cuts what comes and goes on a line; a board that has lost its network may not get it back."""
     monkeypatch.setitem(sys.modules, "signs", chip(WATCHDOG=0).signs)
-    monkeypatch.delitem(sys.modules, "app", raising=False)
-    app = importlib.import_module("app")
-    monkeypatch.delitem(sys.modules, "app")
+    monkeypatch.delitem(sys.modules, "samples", raising=False)
+    samples = importlib.import_module("samples")
     monkeypatch.chdir(tmp_path)
-    links = {link: SimpleNamespace(free=lambda: free)}
-    node = SimpleNamespace(links=links, _line="{}", _line_ms=app.ticks_ms())
-    app.App._save(node)
-    assert (tmp_path / app.SAMPLES_FILE).exists() == bool(saved) == (node._line is None)
+    app = SimpleNamespace(links={link: SimpleNamespace(free=lambda: free)})
+    kept = samples.Samples(app, 8)
+    kept.put("{}")
+    kept.tick(samples.ticks_ms())
+    assert (tmp_path / samples.FILE).exists() == bool(saved) == (app.samples is None)
+    assert ("samples" in sys.modules) == (not saved), "it is let go"
+    monkeypatch.delitem(sys.modules, "samples", raising=False)
     assert capsys.readouterr().out == "{}\n" * saved

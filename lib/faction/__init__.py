@@ -1,9 +1,9 @@
 """faction: sensor nodes agree when enough of them are ready, and take their first sample together.
 
 At a board's REPL: faction.status() prints one screen about its node, faction.status_line() one line, faction.trace()
-the last transitions of its machine; faction.status_dict() returns what status() shows, for programs;
-faction.restart() starts the node again with what faction.json says now, faction.run() the application beside it once it
-was stopped.
+the last transitions of its machine; faction.status_dict() returns what status() shows, for programs, and
+faction.swarm_time() the time in a series; faction.restart() starts the node again with what faction.json says now,
+faction.run() the application beside it once it was stopped.
 """
 
 import sys
@@ -54,6 +54,16 @@ def tell(what):
         return getattr(report, what)(app, failure)
     finally:
         let_go(_REPORT)
+
+
+def swarm_time():
+    """Microseconds since the first beat by the clock that the swarm shares in a series; never less than before.
+
+    Raises RuntimeError, which says why, when there is none.
+    """
+    if not app or not app.series:
+        raise RuntimeError("no series: give the swarm a period_ms, and deploy" if app else failure)
+    return app.series.time_us()
 
 
 def let_go(modules):

@@ -36,6 +36,7 @@ class Runner:
             node.trickle.redundancy = _TALKATIVE
         self._rx = [link.receive_buffer() for link in links]
         self._tx = bytearray(node.frame.max_length)
+        self.lead_us = 0  # so long before its instant a sample begins
         self._told = -1
         self._warming = True
         self._held = 0  # ticks for which not all links were free
@@ -141,16 +142,16 @@ class Runner:
             return self.node.sample_due
         if not first.known or self.node.machine.state != _BOOTSTRAPPED:
             return False
-        return first.remaining_us(ticks_us()) < us
+        return first.remaining_us(ticks_us()) - self.lead_us < us
 
     def _sample(self):
         """Have the first sample taken: on its microsecond, neither at the next tick nor after a burst of frames."""
         first = self.node.first_sample
-        remaining_us = first.remaining_us(ticks_us())
+        remaining_us = first.remaining_us(ticks_us()) - self.lead_us
         while remaining_us > 0:
             if remaining_us > _SPIN_US:
                 sleep_us(min(remaining_us - _SPIN_US, _SLEEP_US))
-            remaining_us = first.remaining_us(ticks_us())
+            remaining_us = first.remaining_us(ticks_us()) - self.lead_us
         first.advance(ticks_us())  # from here on it is due, whatever an interrupt cuts short
         try:
             self._app.take_sample(-remaining_us, self.node.sample_due and self.node.sampled_late)

@@ -14,7 +14,6 @@ _BURST = const(24)  # frames that may come between two calls of receive() in a l
 # At 1 Mbit/s: long preamble, then 43 bytes of headers and checksum around the frame, a microsecond a bit.
 _AIR_US = const(192 + 43 * 8)
 _REPORT_US = const(250)  # what the radio's report that a frame has left mostly comes late at most
-_BELIEVED_US = const(2_000)  # so long it may have waited, and no longer, whatever the report says
 _SURE_US = const(3_250)  # and if it may have waited longer, it is not known well enough when it left
 _MS_MASK = const(0x3FFFFFFF)  # of ticks_ms
 _WAITED_MS = const(500_000)  # about as far back as ticks_us can tell
@@ -68,6 +67,7 @@ class EspNowLink:
         self._begun_ms = self._heard_ms = ticks_add(ticks_ms(), -_DEAF_MS)
         self._silence_ms = _SILENCE_MS
         self._reports = True
+        self.believed_us = 2_000  # so long a frame may have waited, and no longer, whatever the report says
         self._views = {}
         self.sent_us = ticks_us()
         self.sent = self.received = self.send_errors = self.receive_errors = self.deaf = 0
@@ -115,7 +115,7 @@ class EspNowLink:
         waited_us = ticks_diff(ticks_us(), given_us) - _AIR_US - 8 * length
         if waited_us >= _SURE_US:
             return None
-        return ticks_add(given_us, min(max(waited_us - _REPORT_US, 0), _BELIEVED_US))
+        return ticks_add(given_us, min(max(waited_us - _REPORT_US, 0), self.believed_us))
 
     def receive(self, buffer):
         """Take the next frame that has come into buffer; returns its length, or 0 when there is none.

@@ -26,7 +26,7 @@ BOARDS = {"espnow": "ESP32_GENERIC", "uart": "RPI_PICO", "udp": "RPI_PICO_W"}  #
 _SHIMS = [paths.SHIMS / "heap", paths.SHIMS / "wasm"]
 _ON_A_BOARD = "/faction.a"
 _NOT_IMPORTED = ("main", "boot")  # main.py is run, and boot.py is empty
-_LET_GO = ("assembly", "config", "store", "hindrance", "raised", "faction.description")  # at the end of a start
+_LET_GO = ("assembly", "config", "store", "hindrance", "raised", "samples", "faction.description")  # after a start
 
 # Tables of names double (py/qstr.c): the first is twice that of the firmware's own, MICROPY_ALLOC_QSTR_ENTRIES_INIT.
 _FIRST_TABLE = 20

@@ -1,0 +1,160 @@
+"""A series on virtual boards: samples at every beat, on flash once, whatever restarts, stalls or takes its time."""
+
+import json
+
+import pytest
+
+from requirements import require
+from rig_fixture import Table, lay_boards
+from swarm.serial.prompt import raw_repl
+from swarm.serial.status import read_status
+
+SEED = 14
+MEMBERS = [1, 2, 3]
+PERIOD_MS = 400
+
+# A sensor that counts, and tells by the board's clock when it was asked.
+SENSOR = """
+from time import ticks_ms
+
+calls = []
+
+def warm_up():
+    return True
+
+def sample():
+    calls.append(ticks_ms())
+    return len(calls)
+"""
+
+
+def records(lines):
+    """The records among what a board has said, or has on flash."""
+    found = []
+    for line in lines:
+        try:
+            record = json.loads(line.removeprefix(">>> "))
+        except ValueError:
+            continue
+        if isinstance(record, dict) and "n" in record:
+            found.append(record)
+    return found
+
+
+def said(table, node):
+    return records(table.run.nodes[node].output)
+
+
+def kept(home):
+    return records(
+        line
+        for name in ("samples.jsonl.old", "samples.jsonl")
+        if (home / name).exists()
+        for line in (home / name).read_text().splitlines()
+    )
+
+
+def execute(table, node, code):
+    with raw_repl(table.ports[node]) as transport:
+        return transport.exec("import faction\n" + code).decode()
+
+
+def status(table, node):
+    with raw_repl(table.ports[node]) as transport:
+        return read_status(transport, table.ports[node])
+
+
+def wait_beats(table, node, count, more=lambda record: True):
+    """Wait until a board has said so many records more."""
+    since = len(said(table, node))
+    table.wait(lambda: len([one for one in said(table, node)[since:] if more(one)]) >= count, what=f"{count} beats")
+
+
+def lay(directory, members=MEMBERS, sensor=SENSOR, **changes):
+    homes = lay_boards(directory, members, on_timeout="retry", period_ms=PERIOD_MS, **changes)
+    for home in homes.values():
+        (home / "sensor.py").write_text(sensor)
+    return homes
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A swarm of three in its series."""
+    require("unix")
+    homes = lay(tmp_path_factory.mktemp("series"))
+    with Table(homes, SEED) as table:
+        table.homes = homes
+        table.start(*MEMBERS)
+        wait_beats(table, 1, 3)
+        yield table
+
+
+def test_each_board_samples_each_beat_once(table):
+    wait_beats(table, 3, 3)
+    taken = said(table, 1)  # nobody restarts it
+    numbers = [record["n"] for record in taken]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert [record["value"] for record in taken] == list(range(1, 1 + len(taken)))
+    assert sorted(taken[0]) == sorted(("node", "session", "series", "n", "late_us", "value", "late"))
+    for node in MEMBERS:
+        assert {record["series"] for record in said(table, node)} == {taken[0]["series"]}
+        assert any(record["n"] == taken[0]["n"] for record in said(table, node)), "all begin with the same beat"
+
+
+def test_the_status_tells_of_the_series(table):
+    now = status(table, 1)
+    series = now["series"]
+    assert set(series) == {"id", "period_ms", "beat", "beat_in_us", "sampled", "missed", "moves", "moved_us"}
+    assert (series["period_ms"], series["id"]) == (PERIOD_MS, said(table, 1)[0]["series"])
+    assert series["beat"] > now["sample"]["n"] and series["sampled"] >= 3 and now["errors"] == []
+    assert "series     " in execute(table, 1, "faction.status()")
+
+
+def test_the_swarms_time_never_goes_back_and_agrees(table):
+    wait_beats(table, 2, 1)
+    code = "print([faction.swarm_time() for _ in range(50)], faction.status_dict()['series'])"
+    times, _, series = execute(table, 2, code).partition("] ")
+    times = json.loads(times + "]")
+    assert times == sorted(times)
+    # Half a period for a host that is busy: the dict is made behind the last look.
+    series = eval(series)
+    behind_us = series["beat"] * PERIOD_MS * 1000 - series["beat_in_us"] - times[-1]
+    assert 0 <= behind_us < PERIOD_MS * 500, (times[-1], series)
+
+
+def test_a_restart_loses_no_sample(table):
+    wait_beats(table, 2, 2)
+    before = {(one["session"], one["n"]) for one in said(table, 2)}
+    assert len(kept(table.homes[2])) < len(before), "some wait for their batch"
+    execute(table, 2, "faction.restart()")
+    wait_beats(table, 2, 2, lambda record: not record["late"])
+    execute(table, 2, "faction.restart()")
+    on_flash = [(one["session"], one["n"]) for one in kept(table.homes[2])]
+    assert before <= set(on_flash) and len(set(on_flash)) == len(on_flash)
+    again = [one for one in said(table, 2) if one["session"] == max(before)[0] + 1]
+    assert len(again) > 1 and not any(one["late"] for one in again[1:]), again
+
+
+def test_a_stalled_board_has_missed_beats_and_samples_the_next(table):
+    wait_beats(table, 3, 1)
+    before = status(table, 3)["series"]
+    execute(table, 3, f"import micropython, time\nmicropython.schedule(time.sleep_ms, {3 * PERIOD_MS})")
+    wait_beats(table, 3, 2)
+    now = status(table, 3)["series"]
+    assert now["missed"] > before["missed"]
+    numbers = [record["n"] for record in said(table, 3)]
+    assert len(set(numbers)) == len(numbers), "none is taken twice"
+
+
+def test_no_series_says_what_to_do(tmp_path):
+    require("unix")
+    with Table(lay_boards(tmp_path, [1]), SEED) as table:
+        table.start(1)
+        table.wait_line(1, '"late_us"')
+        code = "try:\n    faction.swarm_time()\nexcept RuntimeError as error:\n    print(error)"
+        assert execute(table, 1, code).strip() == "no series: give the swarm a period_ms, and deploy"
+        assert status(table, 1)["series"] is None
+        assert execute(table, 1, "import sys; print('samples' in sys.modules, faction.app.samples)").split() == [
+            "False",
+            "None",
+        ]
