@@ -77,7 +77,7 @@ def test_defaults_are_the_boards_own(tmp_path):
     (tmp_path / "swarm.toml").write_text('name = "s"\n[[member]]\nid = 0\nboard = "RPI_PICO"\n')
     loaded = project.load(tmp_path / "swarm.toml")
     judged = device_config.check({"swarm": "s", "members": [0], "node": 0})
-    for key in ("deadline_ms", "linger_ms", "channel", "baud", "trace", "watchdog_ms", "on_timeout"):
+    for key in ("deadline_ms", "linger_ms", "period_ms", "channel", "baud", "trace", "watchdog_ms", "on_timeout"):
         assert getattr(loaded, key) == judged[key]
     assert loaded.required == judged["required"] == 1
 
@@ -103,6 +103,20 @@ def test_all_wait_as_long_for_the_first_sample_as_the_slowest_link_asks_for(path
     assert loaded.agreed_lead_ms == slow
     loaded.lead_ms = 900
     assert {loaded.config_for(member)["lead_ms"] for member in loaded.members} == {900}
+
+
+def test_a_period_is_the_boards_and_part_of_the_digest(path):
+    loaded = project.load(path)
+    alone = loaded.digest()
+    assert {loaded.config_for(member)["period_ms"] for member in loaded.members} == {0}
+    path.write_text("period_ms = 60000\nsamples_kb = 64\n" + path.read_text())
+    loaded = project.load(path)
+    given = [loaded.config_for(member) for member in loaded.members]
+    assert {(one["period_ms"], one["samples_kb"]) for one in given} == {(60_000, 64)}
+    assert loaded.digest() == device_config.digest("greenhouse", [1, 3, 700], 2, 60_000).hex() != alone
+    path.write_text(path.read_text().replace("60000", "50").replace("64", "7"))
+    with pytest.raises(ProjectError, match=r":1: period_ms: 50: write 0 .*\n.*:2: samples_kb: 7: write a whole number"):
+        project.load(path)
 
 
 def test_every_board_accepts_what_it_is_given(path):

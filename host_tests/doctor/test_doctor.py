@@ -511,6 +511,23 @@ def test_what_links_bring_that_is_no_frame_is_told_as_long_as_it_goes_on(tmp_pat
     assert all(str(described.path) in one.remedy for one in found)
 
 
+def test_boards_of_older_firmware_are_told_by_those_that_hear_them(tmp_path):
+    assert cli.main(["init", str(tmp_path), "--board", "VIRTUAL", "--ports", "a", "b", "--open"]) == 0
+    described = project.load(tmp_path / "swarm.toml")
+
+    def status(outdated):
+        return {"node": 1, "missing": [2], "counters": {"forged": 0, "foreign": 0, "stale": 0, "outdated": outdated}}
+
+    look = {"status": status(3), "digest": described.digest()}
+    board = examination.Board("a", None, None, facts={"hardware": "00"}, look=look)
+    of_swarm = findings._OfSwarm(described, [board], None)
+    heard = of_swarm.unexplained(set())
+    (one,) = of_swarm.of_strangers(heard, {"a": status(5)})
+    assert one.fault == "older firmware" and one.what.startswith("2 frames of an older version"), one
+    assert "with the one with the older firmware" in one.remedy, one
+    assert not of_swarm.unexplained({"digest"}), "a board that was looked at is the reason"
+
+
 def test_what_is_said_of_a_sensor_that_fails(box, told, capsys):
     """What to type is not a reset, which would repeat it."""
     own, lib = box.file.parent / "sensor.py", box.file.parent / "lib"

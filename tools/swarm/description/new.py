@@ -19,6 +19,7 @@ _MEANINGS = (
     ("deadline_ms", "milliseconds from a board's start until it gives up"),
     ("on_timeout", '"retry", or "halt"'),
     ("lead_ms", "milliseconds from the conclusion to the first sample; left out: by size and links"),
+    ("period_ms", "milliseconds between two samples of a series; 0: the first sample alone"),
     ("channel", "of the radio, 1 ... 14, the same for all"),
 )
 

@@ -71,6 +71,8 @@ class Project:
     deadline_ms: int = rules.default("deadline_ms")
     lead_ms: int | None = None  # None: by the members. agreed_lead_ms gives the number
     linger_ms: int = rules.default("linger_ms")
+    period_ms: int = rules.default("period_ms")  # between two samples of a series; 0: the first sample alone
+    samples_kb: int | None = None  # of flash for samples; None: by the period, as firmware/config.py has it
     on_timeout: str = "retry"  # or halt
     channel: int = rules.default("channel")  # of ESP-NOW, 1 ... 14
     baud: int = rules.default("baud")  # of the uart link
@@ -139,8 +141,8 @@ class Project:
             self.wifi()
 
     def digest(self) -> str:
-        """Eight digits for name, members and quorum; nodes with different ones do not hear each other."""
-        return device_config.digest(self.name, self.ids, self.required).hex()
+        """Eight digits for name, members, quorum and period; nodes with different ones do not hear each other."""
+        return device_config.digest(self.name, self.ids, self.required, self.period_ms).hex()
 
     def config_for(self, member: Member) -> dict[str, Any]:
         """What a member's faction.json holds.
@@ -153,8 +155,10 @@ class Project:
         if member.hardware is None:
             made["node"] = member.id
         made["required"] = self.required
-        for key in ("deadline_ms", "linger_ms", "on_timeout", "channel", "baud", "trace", "watchdog_ms"):
+        for key in ("deadline_ms", "linger_ms", "period_ms", "on_timeout", "channel", "baud", "trace", "watchdog_ms"):
             made[key] = getattr(self, key)
+        if self.samples_kb is not None:
+            made["samples_kb"] = self.samples_kb
         made["lead_ms"] = self.agreed_lead_ms
         if member.links is not None:
             made["links"] = member.links

@@ -16,7 +16,19 @@ from swarm.device import config as device_config
 
 # Names of swarm.toml where a board's faction.json has others.
 _ON_BOARD = {"name": "swarm", "quorum": "required"}
-NUMBERS = ("quorum", "deadline_ms", "lead_ms", "linger_ms", "channel", "baud", "udp_port", "trace", "watchdog_ms")
+NUMBERS = (
+    "quorum",
+    "deadline_ms",
+    "lead_ms",
+    "linger_ms",
+    "period_ms",
+    "samples_kb",
+    "channel",
+    "baud",
+    "udp_port",
+    "trace",
+    "watchdog_ms",
+)
 KEYS = ("name", *NUMBERS, "on_timeout", "ssid", "open", "member")
 MEMBER_KEYS = ("id", "board", "port", "serial", "hardware", "links")
 _KEY = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)

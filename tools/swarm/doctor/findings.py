@@ -17,7 +17,12 @@ from swarm.doctor.findings_board import OfBoard
 from swarm.doctor.findings_rubbish import OfRubbish
 
 # Counters of frames that were not taken, and the faults of a board here that are a reason for them.
-_REASONS = {"forged": {"key", "open", "locked"}, "foreign": {"digest"}, "stale": {"storage", "twice"}}
+_REASONS = {
+    "forged": {"key", "open", "locked"},
+    "foreign": {"digest"},
+    "stale": {"storage", "twice"},
+    "outdated": {"digest"},
+}
 
 
 def find(
@@ -99,7 +104,7 @@ class _OfSwarm(OfRubbish):
         for board in self.looked:
             if board.status is not None and board.status["missing"] and board.runs_in(self.swarm) is not None:
                 counts = board.status["counters"]
-                names = [name for name, faults in _REASONS.items() if counts[name] and not explained & faults]
+                names = [name for name, faults in _REASONS.items() if counts.get(name) and not explained & faults]
                 if names:
                     heard.append((board, names))
         return heard
@@ -113,7 +118,7 @@ class _OfSwarm(OfRubbish):
             later = status.get(board.port, {}).get("counters", {})
             missing = listed(board.status["missing"])
             for name in names:
-                more = later.get(name, 0) - board.status["counters"][name]
+                more = later.get(name, 0) - board.status["counters"].get(name, 0)
                 if more <= 0:
                     continue
                 fault, what, why, who = {
@@ -126,8 +131,14 @@ class _OfSwarm(OfRubbish):
                     "foreign": (
                         "digest",
                         f"{_foreign(board)} is heard, and {missing} is not ready",
-                        f"the swarm's is {self.swarm.digest()}: other names, members or quorums do not mix",
+                        f"the swarm's is {self.swarm.digest()}: other names, members, quorums or periods do not mix",
                         "the one with that digest",
+                    ),
+                    "outdated": (
+                        "older firmware",
+                        f"{more} frames of an older version were heard just now, and {missing} is not ready",
+                        "nodes of another protocol version do not take part: a new version is for all boards at once",
+                        "the one with the older firmware",
                     ),
                     "stale": (
                         "storage",

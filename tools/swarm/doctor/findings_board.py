@@ -146,14 +146,15 @@ class OfBoard(OfOwnCode, OfPrecedence, OfRadio, OfWifi):
                     ("name", status["swarm"], described.name),
                     ("members", ids(look["ids"]), ids(described.ids)),
                     ("quorum", look["required"], described.required),
+                    ("period_ms", (status.get("series") or {"period_ms": 0})["period_ms"], described.period_ms),
                 )
                 if theirs != ours
             ]
             yield self.at(
                 board,
                 "digest",
-                f"its digest is {look['digest']}, the swarm's is {described.digest()}: {'; '.join(differs)}",
-                "nodes with different names, members or quorums ignore each other",
+                f"its digest is {look['digest']}, the swarm's is {described.digest()}: {'; '.join(differs) or 'older firmware'}",
+                "nodes with different names, members, quorums or periods ignore each other",
                 self.deploy_board(board),
             )
         if look["channel"] != described.channel:

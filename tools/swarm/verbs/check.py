@@ -49,12 +49,13 @@ def summary(described: project.Project) -> list[str]:
     trust = "open: no key, anyone may take part" if described.open else f"locked: key in {described.key_path}"
     then = "then a new attempt" if described.on_timeout == "retry" else "then halted"
     wifi = [f"WiFi network {described.ssid}: password in {described.wifi_path}"] if described.uses_wifi else []
+    series = f", then one each {described.period_ms} ms" if described.period_ms else ""
     return [
         f"{described.path}: swarm {described.name}, digest {described.digest()}",
         trust,
         *wifi,
         f"{described.required} of {len(described.members)} members must be ready; "
-        f"deadline {described.deadline_ms} ms, {then}; first sample {described.agreed_lead_ms} ms later; "
+        f"deadline {described.deadline_ms} ms, {then}; first sample {described.agreed_lead_ms} ms later{series}; "
         f"radio channel {described.channel}",
     ]
 

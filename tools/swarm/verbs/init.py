@@ -25,6 +25,7 @@ _EXAMPLES = """examples:
   swarm init greenhouse --nodes 5 --quorum 4 --board ESP32_GENERIC_C3 --ports /dev/ttyACM*
   swarm init --members 10,11,20 --board ESP32_GENERIC --board ESP32_GENERIC --board RPI_PICO --link uart
   swarm init --nodes 5 --board RPI_PICO_W --link udp --ssid roof        over the WiFi network of that name
+  swarm init --nodes 5 --board RPI_PICO --period 60000                  a sample a minute, all boards at once
   swarm init bench --nodes 3 --board VIRTUAL --open       no key: anyone may take part
 """
 
@@ -55,6 +56,7 @@ def register(subparsers) -> None:
     parser.add_argument("--quorum", type=int, metavar="N", help="how many must be ready (default: all)")
     parser.add_argument("--deadline", type=int, metavar="MS", help="when nodes give up")
     parser.add_argument("--lead", type=int, metavar="MS", help="from the conclusion to the first sample")
+    parser.add_argument("--period", type=int, metavar="MS", help="between two samples (default: the first one alone)")
     parser.add_argument("--on-timeout", default="retry", metavar="WHAT", help="retry or halt (default: %(default)s)")
     parser.add_argument("--channel", type=int, metavar="N", help="of the radio, 1 ... 14")
     parser.add_argument("--ssid", metavar="NAME", help="the WiFi network of --link udp; its password is asked for")
@@ -72,6 +74,7 @@ def _run(options: argparse.Namespace) -> int:
                 "quorum": options.quorum,
                 "deadline_ms": options.deadline,
                 "lead_ms": options.lead,
+                "period_ms": options.period,
                 "on_timeout": options.on_timeout,
                 "channel": options.channel,
                 "ssid": options.ssid and _text(options.ssid),

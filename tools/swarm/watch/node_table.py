@@ -212,7 +212,12 @@ def errors(status: dict) -> list[str]:
     """What a node says is wrong."""
     found = ["a second board has this id: give it another, then restart both"] if status["conflict"] else []
     if status["counters"]["foreign"]:
-        found.append(f"heard another swarm, or a node provisioned otherwise ({status['counters']['foreign']} frames)")
+        found.append(
+            "heard another swarm, or a node with another quorum, period or list of members "
+            f"({status['counters']['foreign']} frames)"
+        )
+    if outdated := status["counters"].get("outdated"):
+        found.append(f"heard older firmware ({outdated} frames): deploy all boards")
     if status.get("application") == "was not started":
         found.append("application.py was not started, since its node started late: reset the board")
     return found + status["errors"]
