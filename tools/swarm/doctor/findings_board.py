@@ -153,7 +153,8 @@ class OfBoard(OfOwnCode, OfPrecedence, OfRadio, OfWifi):
             yield self.at(
                 board,
                 "digest",
-                f"its digest is {look['digest']}, the swarm's is {described.digest()}: {'; '.join(differs) or 'older firmware'}",
+                f"its digest is {look['digest']}, the swarm's is {described.digest()}: "
+                + ("; ".join(differs) or "older firmware"),
                 "nodes with different names, members, quorums or periods ignore each other",
                 self.deploy_board(board),
             )
