@@ -10,32 +10,27 @@ import signs
 from micropython import const
 from samples import Samples
 
+import faction
+
 _BATCH_MS = const(60_000)  # samples that come more often are written that long after the first of them,
 _BATCH_BYTES = const(4096)  # or when they are so many
+_LOOK_MS = const(500)  # the swarm's clock may be corrected while an application waits
 _HELD_MS = const(60_000)  # and then wait that long for a calm moment
 _GUARD_US = const(1_000_000)  # before a beat nothing is written, or a quarter of the period
 _SLOW_US = const(2_000_000)  # in which the swarm speaks up before a beat
-_AWAIT_MS = const(10)  # as in runner.py
-_LEAD_MAX_MS = const(60_000)
 _RECENT = const(16)  # records kept for an application
 _FIRST_US = const(500_000_000)  # before T0 nobody knows of it
-_NEVER_MS = const(1_000_000)
 
 
 class Beats(Samples):
     """Takes, says and keeps the samples of an app's series.
 
-    kb: how much of the flash samples may take; period_ms: between two beats. The sensor's lead_ms is how long before
-    its beat a sample begins. count: of samples that are done; recent: records of the last ones, while an application
-    is there to take them. Raises ValueError for a lead that a sensor cannot have.
+    kb: as for Samples; period_ms: between two beats. count: of samples that are done; recent: records of the last
+    ones, while an application is there to take them.
     """
 
     def __init__(self, app, kb, period_ms):
         Samples.__init__(self, app, kb)
-        lead_ms = getattr(app.sensor, "lead_ms", 0)
-        if not isinstance(lead_ms, int) or not 0 <= lead_ms <= _LEAD_MAX_MS:
-            raise ValueError("sensor.py: lead_ms: %r: write a whole number from 0 to %d" % (lead_ms, _LEAD_MAX_MS))
-        app.runner.lead_us = lead_ms * 1000
         app.series = self
         self.period_ms = period_ms
         self._batch_ms = _BATCH_MS if period_ms < _BATCH_MS else 0
@@ -101,15 +96,14 @@ class Beats(Samples):
         calm = self._is_calm()
         clock = self._clock
         if not clock.known:
-            return _NEVER_MS
+            return self._wait_ms()
         if clock.moves != self._moves:
             self._moves = clock.moves
             self._tell_move()
         if clock.mark:
             for name in self._app.links:
                 self._app.links[name].believed_us = 0  # a report that came late would make the clock creep
-        lead_us = self._app.runner.lead_us
-        remaining_us = clock.remaining_us(ticks_us()) - lead_us
+        remaining_us = clock.remaining_us(ticks_us()) - self._app.runner.lead_us
         signs.slow = signs.slow and remaining_us > _SLOW_US
         if self._lines:
             held_ms = ticks_diff(now, self._line_ms) - self._batch_ms
@@ -117,9 +111,7 @@ class Beats(Samples):
             allowed = remaining_us > self._guard_us and (calm or held_ms >= _HELD_MS)
             if due and allowed or self._size >= 2 * _BATCH_BYTES:  # else no moment is good
                 self.write()
-        if lead_us and not clock.passed:
-            return max(remaining_us // 1000 - _AWAIT_MS, 0)
-        return _NEVER_MS
+        return self._wait_ms()
 
     def _tell_move(self):
         """Keep that the clock was moved, with the beat before."""
@@ -158,6 +150,22 @@ class Beats(Samples):
             "moved_us": clock.moved_us,
         }
 
+    def records(self, swarm):
+        """The records from now on, for an application: aio's Swarm has it."""
+        return Records(swarm)
+
+    async def until(self, swarm, n):
+        """Have an application wait for beat n. Raises RuntimeError, which says why, when it will not come."""
+        from asyncio import sleep_ms
+
+        left_us = 1
+        while left_us > 0:
+            await swarm.wait()
+            clock = swarm.app.node.first_sample  # a restart makes another
+            if clock.known:
+                left_us = (n << clock.shift) * clock.mark_us - faction.swarm_time()
+                await sleep_ms(max(min(left_us // 1000 - faction.PERIOD_MS, _LOOK_MS), 0))
+
     def time_us(self):
         """Microseconds since T0 by the swarm's clock; never less than before. Negative before T0.
 
@@ -172,3 +180,41 @@ class Beats(Samples):
             ahead_us = ticks_diff(clock._instant_us, ticks_us()) + clock._aim_us
         self._time_us = max(mark * clock.mark_us - ahead_us, self._time_us)
         return self._time_us
+
+
+class Records:
+    """The records of a board's samples, in their order, from now on: a dict each, with node, session, series, n (the
+    beat's number), late_us, value and late.
+
+    The last 16 are kept for an application that takes them more slowly than they come. dropped: how many it has not
+    taken in time; each time that is said on the serial line.
+    """
+
+    def __init__(self, swarm):
+        self._swarm = swarm
+        self._series = faction.in_series()
+        self._next = self._series.count
+        self.dropped = 0
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        while True:
+            series = faction.in_series()
+            if series is not self._series:  # a restart has made another
+                self._series = series
+                self._next = 0
+            count = series.count
+            if self._next == count:
+                await self._swarm.wait()
+                continue
+            lost = max(count - self._next - len(series.recent), 0)
+            record = series.recent[self._next + lost - count]
+            if count == series.count:  # else another has come meanwhile, in a callback
+                break
+        self._next += lost + 1
+        if lost:
+            self.dropped += lost
+            self._swarm.app.say("dropped %d samples: the application takes them too slowly" % lost)
+        return record

@@ -5,7 +5,7 @@ Let go once the first sample is written, and its memory with it, where no more a
 
 import json
 import os
-from time import ticks_diff, ticks_ms
+from time import ticks_diff, ticks_ms, ticks_us
 
 import signs
 from micropython import const
@@ -16,16 +16,23 @@ FILE = "samples.jsonl"
 OLD = FILE + ".old"  # the file before that one
 _ENOSPC = const(28)  # which errno does not have everywhere; LittleFS says it on every board
 _HELD_MS = const(60_000)  # a line that is to be written waits that long for a calm moment
+_LEAD_MAX_MS = const(60_000)
+_AWAIT_MS = const(10)  # as in runner.py
 _NEVER_MS = const(1_000_000)
 
 
 class Samples:
     """Takes an app's first sample, writes it to flash, and then says it: what was said is there if the power goes.
 
-    kb: how much of the flash samples may take, in KB.
+    kb: how much of the flash samples may take, in KB. The sensor's lead_ms, if it has one, is how long before its
+    instant a sample begins. Raises ValueError for a lead that a sensor cannot have.
     """
 
     def __init__(self, app, kb):
+        lead_ms = getattr(app.sensor, "lead_ms", 0)
+        if not isinstance(lead_ms, int) or not 0 <= lead_ms <= _LEAD_MAX_MS:
+            raise ValueError("sensor.py: lead_ms: %r: write a whole number from 0 to %d" % (lead_ms, _LEAD_MAX_MS))
+        app.runner.lead_us = lead_ms * 1000
         self._app = app
         self._bytes = kb * 512  # in each of two files
         self._lines = []  # that are to be written,
@@ -91,7 +98,15 @@ class Samples:
         calm = self._is_calm()
         if self._text and (calm or ticks_diff(now, self._line_ms) >= _HELD_MS):
             self.write()
-        return _NEVER_MS
+        return self._wait_ms()
+
+    def _wait_ms(self):
+        """Milliseconds until a sample with a lead is to begin; of one without the node knows."""
+        first = self._app.node.first_sample
+        lead_us = self._app.runner.lead_us
+        if not lead_us or not first.known or first.passed or first.done:
+            return _NEVER_MS
+        return max((first.remaining_us(ticks_us()) - lead_us) // 1000 - _AWAIT_MS, 0)
 
     def _is_calm(self):
         """Whether writing does no harm now, as far as links and files go.

@@ -308,3 +308,121 @@ r.start()
 
 def test_a_tick_takes_no_memory(micropython):
     assert allocation.per_call(micropython, SETUP, "r.tick()", calls=500) == 0
+
+
+# A clock of its own, which begins 200 beats before both ticks wrap.
+SERIES_SETUP = (
+    SETUP.replace("imin_ms=1)", "imin_ms=20, period_ms=400)")
+    + """
+from array import array
+from time import ticks_add
+import faction.runner
+
+now = array("I", [(1 << 30) - 80_000_000, (1 << 30) - 80_000])
+
+def move(us):
+    now[0] = ticks_add(now[0], us)
+    now[1] = ticks_add(now[1], us // 1000)
+
+faction.runner.ticks_us = lambda: now[0]
+faction.runner.ticks_ms = lambda: now[1]
+faction.runner.sleep_us = lambda us: move(1000)
+taken = array("I", [0, 0])
+
+def take(late_us, late):
+    taken[0] += 1
+    taken[1] += late_us
+
+r._app.take_sample = take
+node = r.node = Node("alone", [1, 2], 1, 1, bytes(16), 1, imin_ms=20, period_ms=400)
+r.start()
+
+def beat():
+    before = taken[0]
+    while taken[0] == before:
+        move(5000)
+        r.tick()
+
+for _ in range(5):
+    beat()
+taken[1] = 0
+"""
+)
+
+
+def test_a_beat_takes_no_memory_and_no_wrap_moves_it():
+    """On 32 bits: elsewhere ticks wrap later."""
+    hot = "beat()\nassert taken[1] == 0 and node.first_sample.missed == 0, taken"
+    assert allocation.per_call("wasm", SERIES_SETUP, hot, calls=300) == 0
+
+
+@pytest.fixture
+def series(clock):
+    """A runner of a swarm of one with a sample a second."""
+    links = [Link(clock)]
+    made = Runner(Node("alone", [1], 1, 1, bytes(16), 1, lead_ms=LEAD_MS, period_ms=1000), links, App())
+    made.app = made._app
+    made.start()
+    return made
+
+
+def test_each_beat_has_the_care_of_the_first_sample(series, clock):
+    """On its microsecond in a flood of frames, in silence before it, and no matter how long the one before took."""
+    run(series, clock, 8)
+    for n in range(5):
+        series.links[0].flood = n % 2
+        before = clock.us
+        while len(series.app.of("take_sample")) == n:
+            sent = len(series.links[0].sent)
+            series.node.trickle.start(series.node._now)
+            series.node.trickle.due = series._due = series.node._now  # it would speak at each tick
+            remaining_us = series.node.first_sample.remaining_us(clock.us % WRAP)
+            run(series, clock, 4)
+            spoke = len(series.links[0].sent) > sent
+            assert not spoke or remaining_us > 30_000 or remaining_us < 10_000, remaining_us
+        assert clock.us - before > 400_000
+    assert all(0 <= late_us <= FRAME_US and not late for late_us, late in series.app.of("take_sample"))
+
+
+@pytest.mark.parametrize("lead_ms", (0, 200, 750, 2500))
+def test_a_sample_with_a_lead_begins_that_long_before_each_beat(lead_ms, series, clock):
+    begun = []
+    series.lead_us = 1000 * lead_ms
+    series._app.tick = lambda now: 0  # the firmware's says when the lead begins
+
+    def take(late_us, late):
+        begun.append((series.node.first_sample.due(), clock.us, late_us))
+        clock.us += 150_000  # what the sensor's call takes
+
+    series._app.take_sample = take
+    t0_us = clock.us + 2 + 1000 * LEAD_MS
+    run(series, clock, 6000)
+    in_time = begun[3:]  # a long lead may have begun before there was an instant
+    assert len(in_time) >= 2 and [n for n, _, _ in begun] == list(range(len(begun)))
+    for n, at_us, late_us in in_time:
+        assert abs(at_us - (t0_us + 1_000_000 * n - 1000 * lead_ms)) <= 100 and 0 <= late_us <= 20, n
+    assert series.node.first_sample.missed == 0
+
+
+def test_a_first_sample_with_a_lead_is_taken_once(alone, clock):
+    alone.lead_us = 100_000
+    run(alone, clock, LEAD_MS + 500)
+    assert len(alone.app.of("take_sample")) == 1
+
+
+def test_an_interrupt_behind_a_sample_with_a_lead_brings_no_other(series, clock):
+    series.lead_us = 300_000
+    run(series, clock, 2000)
+    taken = len(series.app.of("take_sample"))
+    acknowledge = series.node.take_sample
+
+    def interrupted(now_us):
+        acknowledge(now_us)
+        series.node.take_sample = acknowledge
+        raise Interrupted
+
+    series.node.take_sample = interrupted
+    with pytest.raises(Interrupted):
+        run(series, clock, 2000)
+    run(series, clock, 500)
+    assert len(series.app.of("take_sample")) == taken + 1

@@ -61,9 +61,14 @@ def swarm_time():
 
     Raises RuntimeError, which says why, when there is none.
     """
+    return in_series().time_us()
+
+
+def in_series():
+    """The series of this board's node, of beats.py. Raises RuntimeError, which says why, when there is none."""
     if not app or not app.series:
         raise RuntimeError("no series: give the swarm a period_ms, and deploy" if app else failure)
-    return app.series.time_us()
+    return app.series
 
 
 def let_go(modules):

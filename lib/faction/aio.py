@@ -34,7 +34,7 @@ class Swarm:
 
     def adopt(self, app):
         """Be about that app from now on; faction.restart() has made it."""
-        self._app = app
+        self.app = app
         app.beside = self
 
     def tick(self):
@@ -43,7 +43,7 @@ class Swarm:
 
     def release(self):
         """Let go of the node: its loop has ended, and with it the sensor's coroutines. May be called again."""
-        app = self._app
+        app = self.app
         for beside in (self, None):  # answering as long as a coroutine may hang
             app.beside = beside
             for coroutines in (self._begun, self._due):
@@ -56,32 +56,48 @@ class Swarm:
 
     async def bootstrapped(self):
         """Wait until the node has concluded Bootstrapped. RuntimeError, which says why, when it never will."""
-        while self._app.node.machine.state != BOOTSTRAPPED:
-            await self._wait()
+        while self.app.node.machine.state != BOOTSTRAPPED:
+            await self.wait()
 
     async def first_sample(self):
-        """Wait for the first sample; returns its record, a dict with node, session, late_us, value and late.
+        """Wait for the first sample; returns its record, a dict with node, session, late_us, value and late; in a
+        series that of the last one.
 
         RuntimeError, which says why, when there will be none.
         """
-        while not self._app.sample:
-            await self._wait()
-        return self._app.sample
+        while not self.app.sample:
+            await self.wait()
+        return self.app.sample
 
-    async def _wait(self):
-        """Wait a little for a node that can still conclude and sample."""
-        node = self._app.node
+    def samples(self):
+        """The records of a series' samples from now on, for `async for record in swarm.samples()`; beats.py has it.
+
+        As until() and time_us() it raises RuntimeError, which says what to do, where there is no period.
+        """
+        return faction.in_series().records(self)
+
+    async def until(self, n):
+        """Wait for beat n of a series; at once when it has been. At its instant within a tick of the loop."""
+        await faction.in_series().until(self, n)
+
+    def time_us(self):
+        """Microseconds since the first beat of a series; as faction.swarm_time()."""
+        return faction.swarm_time()
+
+    async def wait(self):
+        """Wait a little for a node that can still conclude and sample. RuntimeError, which says why, when it cannot."""
+        node = self.app.node
         if node.conflict:
             raise RuntimeError("a second board carries this id")
         if node.machine.state == TIMED_OUT:  # as on_timeout says, for good
             raise RuntimeError("TimedOut")
-        if not self._app.runner.links:
+        if not self.app.runner.links:
             raise RuntimeError("stopped")
         await asyncio.sleep_ms(faction.PERIOD_MS)
 
     def stop(self):
         """Stop the node and its links for good."""
-        self._app.runner.stop()
+        self.app.runner.stop()
 
     async def serve(self, main):
         """Run main(self) and what it starts, and the sensor's coroutines, until a tool asks for the end."""
@@ -92,7 +108,7 @@ class Swarm:
                 job = self._due.pop(0)
                 self._begun.append(job)
                 asyncio.create_task(self._finish(job))
-            if not self._app.runner.links:
+            if not self.app.runner.links:
                 self.tick()  # a node that is stopped does not
             await asyncio.sleep_ms(faction.PERIOD_MS)
         task.cancel()
@@ -114,7 +130,7 @@ class Swarm:
         """Say an error of the application, with where it was raised, and keep it for the status."""
         if not isinstance(error, KeyboardInterrupt):
             sys.print_exception(error)  # type: ignore[attr-defined]
-        self._app.note("application", error)
+        self.app.note("application", error)
 
     def _unheard(self, _loop, context):
         """What a task of the application has raised, which nobody awaits."""
@@ -132,10 +148,10 @@ class Swarm:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # sys.exit() as well: it ends neither the loop nor the node
-            self._app.note(where, error)
+            self.app.note(where, error)
         if job in self._begun:
             self._begun.remove(job)
-            self._app.call(where, lambda: value, done)
+            self.app.call(where, lambda: value, done)
 
 
 def run(app):
@@ -154,7 +170,7 @@ def run(app):
 
 
 def _run(swarm):
-    app = swarm._app
+    app = swarm.app
     app.errors[:] = [text for text in app.errors if not text.startswith("application: ")]  # of a run before
     app.say("runs application.py")
     faction.application = "runs"
@@ -193,4 +209,4 @@ def _end(swarm, failure):
     if failure:
         swarm.note(failure)
     else:
-        swarm._app.say("application.py was asked to stop: faction.run() or a reset starts it again")
+        swarm.app.say("application.py was asked to stop: faction.run() or a reset starts it again")

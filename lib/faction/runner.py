@@ -138,6 +138,8 @@ class Runner:
     def _is_near(self, us):
         """Whether the first sample's instant has come, or is less than that many microseconds ahead."""
         first = self.node.first_sample
+        if first.done:
+            return False
         if first.passed:
             return self.node.sample_due
         if not first.known or self.node.machine.state != _BOOTSTRAPPED:
