@@ -9,7 +9,9 @@ import pytest
 from requirements import require
 from rig_fixture import Table, lay_boards
 from swarm import cli
-from swarm.watch import plot, samples
+from swarm.watch import collection, plot, samples
+from swarm.watch.collection import Collection
+from swarm.watch.instants import Bounds
 from swarm.watch.samples import Sample, SamplesError
 
 SEED = 31
@@ -20,11 +22,19 @@ def record(late_us=5, value=20.5, node=1, late=False):
     return {"node": node, "late_us": late_us, "value": value, "late": late}
 
 
+def load(path):
+    return collection.load(path).samples
+
+
+def save(path, table):
+    collection.save(path, Collection(table))
+
+
 def answer(*records, session=1, **changes):
     """What a board answers that keeps those records, and sampled the last of them in this session."""
     lines = [one if isinstance(one, str) else json.dumps(one) for one in records]
-    said = {"node": 1, "session": session, "sample": records[-1] if records else None, "instant_in_us": -2_000_000}
-    return {**said, "lines": lines, "read_s": 1_800_000_000.0, **changes}
+    said = {"node": 1, "session": session, "sample": records[-1] if records else None, "clock_s": 1_800_000_000.0}
+    return {**said, "lines": lines, "instant": Bounds(-2_010_000, -1_990_000), **changes}
 
 
 def test_a_boards_lines_become_samples():
@@ -36,18 +46,17 @@ def test_a_boards_lines_become_samples():
         (9, "[1, true]", None),
         (10, "2", 1),
     ]
-    assert found[-1].agreed == "2027-01-15T07:59:58.000Z", "two seconds before the status was read"
+    assert (found[-1].utc, found[-1].within_s) == ("2027-01-15T07:59:58.000Z", 0.01), "two seconds before it was read"
 
 
-@pytest.mark.parametrize("instant_in_us", [None, -500_000_000])
-def test_an_instant_that_is_not_told_stays_empty(instant_in_us):
-    ((sample,), _) = samples.parse(answer(record(), instant_in_us=instant_in_us))
-    assert sample.agreed == "" and sample.session == 1
+def test_an_instant_that_is_not_told_stays_empty():
+    ((sample,), _) = samples.parse(answer(record(), instant=None))
+    assert sample.utc == "" and sample.session == 1
 
 
 def test_a_sample_of_an_earlier_boot_has_no_session():
     ((sample,), _) = samples.parse(answer(record(), sample=None))
-    assert (sample.session, sample.agreed) == (None, "")
+    assert (sample.session, sample.utc) == (None, "")
 
 
 def test_a_line_tells_its_session():
@@ -55,7 +64,7 @@ def test_a_line_tells_its_session():
     table = []
     assert samples.merge(table, samples.parse(answer(*lines, session=9))[0]) == 2
     assert samples.merge(table, samples.parse(answer(*lines[1:], session=10, sample=None))[0]) == 0
-    assert [(one.session, bool(one.agreed)) for one in table] == [(7, False), (9, True)]
+    assert [(one.session, bool(one.utc)) for one in table] == [(7, False), (9, True)]
     assert samples.parse(answer(json.dumps({**record(5), "session": "9"}), sample=None)) == ([], 1)
 
 
@@ -91,26 +100,26 @@ def test_the_same_sample_is_kept_once_and_equal_ones_of_two_boots_twice():
 def test_what_becomes_known_later_is_filled_in():
     table = [Sample(1, None, 5, "20.5", False)]
     assert samples.merge(table, samples.parse(answer(record(5), session=4))[0]) == 0
-    assert (table[0].session, table[0].agreed) == (4, "2027-01-15T07:59:58.000Z")
+    assert (table[0].session, table[0].utc) == (4, "2027-01-15T07:59:58.000Z")
 
 
 def test_readings_of_one_instant_are_one_axis():
     table = []
     samples.merge(table, samples.parse(answer(record(5)))[0])
-    samples.merge(table, samples.parse(answer(record(6, node=2), read_s=1_800_000_000.4))[0])
-    samples.merge(table, samples.parse(answer(record(7, node=3), read_s=1_800_000_009.0))[0])
-    assert [one.agreed[17:] for one in table] == ["58.000Z", "58.000Z", "07.000Z"]
+    samples.merge(table, samples.parse(answer(record(6, node=2), clock_s=1_800_000_000.4))[0])
+    samples.merge(table, samples.parse(answer(record(7, node=3), clock_s=1_800_000_009.0))[0])
+    assert [one.utc[17:] for one in table] == ["58.000Z", "58.000Z", "07.000Z"]
 
 
 def test_a_file_comes_back_as_it_was_written(tmp_path):
     table = [
-        Sample(1, 217_671_580, -12, "20.5", False, "2027-01-15T07:59:58.000Z"),
+        Sample(1, 217_671_580, -12, "20.5", False, "2027-01-15T07:59:58.000Z", within_s=0.25, series=7, n=12),
         Sample(65535, None, 5_000_000, 'say "wet",\nor dry', True),
         Sample(2, 3, 0, "", False),
     ]
-    samples.save(tmp_path / "a.csv", table)
-    assert samples.load(tmp_path / "a.csv") == table
-    assert samples.load(tmp_path / "none.csv") == []
+    save(tmp_path / "a.csv", table)
+    assert load(tmp_path / "a.csv") == table
+    assert load(tmp_path / "none.csv") == []
 
 
 @pytest.mark.parametrize(
@@ -126,7 +135,7 @@ def test_another_file_is_not_overwritten(text, says, tmp_path, capsys):
     path = tmp_path / "a.csv"
     path.write_text(text)
     with pytest.raises(SamplesError, match=says):
-        samples.load(path)
+        load(path)
     assert cli.main(["collect", "--port", "/dev/none", "--out", str(path)]) == 2
     assert "name another file with --out" in capsys.readouterr().err and path.read_text() == text
 
@@ -150,7 +159,7 @@ def test_a_picture_has_every_number_on_the_common_axis():
 
 def dict_answer(node, session, value, agreed_s):
     one = {**record(node * 100, value, node), "session": session}
-    return answer(one, node=node, session=session, read_s=agreed_s)
+    return answer(one, node=node, session=session, clock_s=agreed_s)
 
 
 def test_a_dict_has_a_column_for_each_of_its_keys(tmp_path):
@@ -160,27 +169,30 @@ def test_a_dict_has_a_column_for_each_of_its_keys(tmp_path):
     first = {"temperature_C": 21.5, "air": {"hPa": 1013, "state": "ok"}, "list": [1, 2], "none": None, "empty": {}}
     assert samples.merge(table, samples.parse(dict_answer(1, 7, first, 1_800_000_000))[0]) == 1
     assert samples.merge(table, samples.parse(dict_answer(2, 7, 40, 1_800_000_000))[0]) == 1
-    samples.save(path, table)
+    save(path, table)
     more = {"humidity_%": 40, "temperature_C": "n/a"}
-    table = samples.load(path)
+    table = load(path)
     assert samples.merge(table, samples.parse(dict_answer(1, 7, first, 1_800_000_000))[0]) == 0, "it is known"
     assert samples.merge(table, samples.parse(dict_answer(3, 7, more, 1_800_000_000))[0]) == 1
-    samples.save(path, table)
+    save(path, table)
     assert path.read_text().splitlines() == [
         ",".join(samples.FIELDS) + ",value.temperature_C,value.air.hPa,value.air.state,value.list,value.empty,"
         "value.humidity_%",
-        '1,7,100,,0,2027-01-15T07:59:58.000Z,21.5,1013,ok,"[1, 2]",{},',
-        "2,7,200,40,0,2027-01-15T07:59:58.000Z,,,,,,",
-        "3,7,300,,0,2027-01-15T07:59:58.000Z,n/a,,,,,40",
+        '1,7,,,2027-01-15T07:59:58.000Z,0.01,100,,0,21.5,1013,ok,"[1, 2]",{},',
+        "2,7,,,2027-01-15T07:59:58.000Z,0.01,200,40,0,,,,,,",
+        "3,7,,,2027-01-15T07:59:58.000Z,0.01,300,,0,n/a,,,,,40",
     ]
-    assert samples.load(path) == table
+    assert load(path) == table
     # A file of before has a dict in one cell.
-    path.write_text(",".join(samples.FIELDS) + '\n1,7,100,"{""t"": 1}",0,\n')
-    assert samples.load(path)[0].parts == {"value.t": "1"}
+    path.write_text(
+        'node,session,late_us,value,late,agreed\n1,7,100,"{""t"": 1}",0,\n1,8,100,20,0,2027-01-15T07:59:58.000Z\n'
+    )
+    one, two = load(path)
+    assert one.parts == {"value.t": "1"} and (two.utc, two.within_s) == ("2027-01-15T07:59:58.000Z", None)
     for header in (",other", ",value.a,value.a"):
         path.write_text(",".join(samples.FIELDS) + header + "\n")
         with pytest.raises(SamplesError, match="its first line is not"):
-            samples.load(path)
+            load(path)
 
 
 def test_a_picture_has_a_row_a_key_and_a_colour_a_run():
@@ -232,7 +244,7 @@ def test_from_boards_into_one_file_and_again_after_a_reboot(table, tmp_path, cap
     for row in (one, two):
         sample = table.run.nodes[int(row["node"])].sample
         assert (int(row["late_us"]), float(row["value"])) == (sample["late_us"], sample["value"])
-    assert one["agreed"] == two["agreed"] and one["agreed"].endswith("Z"), "one instant for both"
+    assert one["utc"] == two["utc"] and one["utc"].endswith("Z"), "one instant for both"
     assert len(elements((tmp_path / "a.svg").read_text(), "circle")) == 2
     before = (tmp_path / "samples.csv").read_bytes()
     assert cli.main(["collect", *ports]) == 0

@@ -41,7 +41,7 @@ def test_a_sample_was_within_its_bounds_and_so_is_the_skew(table):
     for node, port in table.ports.items():
         with open_port(port) as transport, prompt(transport, port):
             status = read_status(transport, port)
-            found[node] = instants.read(transport, port, status)["sampled"]
+            found[node] = instants.read(transport, port, status)["instant"].later(status["sample"]["late_us"])
             # The prompt is as free as it was, and nothing is left there.
             assert transport.eval("'_swarm_ask' in globals()") is False
             ticks = transport.eval("__import__('faction').app.node.first_sample._instant_us")
@@ -55,23 +55,22 @@ def test_what_cannot_be_told_is_not(table, monkeypatch):
     port = table.ports[1]
     with raw_repl(port) as transport:
         status = read_status(transport, port)
-        for changes in ({"sample": None}, {"instant_in_us": None}, {"instant_in_us": -400_000_000}):
-            assert instants.read(transport, port, {**status, **changes}) == {"sampled": None}
+        for changes in ({"sample": None}, {"instant_in_us": None}, {"instant_in_us": -499_500_000}):
+            assert instants.read(transport, port, {**status, **changes}) == {"instant": None}
         with monkeypatch.context() as patch:
             patch.setattr(instants, "_ASK", "print('<<<{1} nothing >>>')")
-            assert instants.read(transport, port, status) == {"sampled": None}
+            assert instants.read(transport, port, status) == {"instant": None}
     with raw_repl(port) as transport:
-        assert instants.read(transport, port, status)["sampled"], "the prompt is found again"
+        assert instants.read(transport, port, status)["instant"], "the prompt is found again"
 
 
-def test_a_sample_is_as_late_as_its_node_says(monkeypatch):
-    """Before an instant that is past, by what it was late."""
+def test_an_instant_is_so_long_ago_as_its_node_says(monkeypatch):
     answer = io.BytesIO(b"a line of the node's\r\n<<< -2000000 >>>\r\n")
     port = SimpleNamespace(write=lambda _: None, read=answer.read)
     times = iter([10.0, 10.0, 10.5, 10.5, 10.5])
     monkeypatch.setattr(instants, "time", SimpleNamespace(monotonic=lambda: next(times, 10.5)))
-    found = instants._ask(port, 300_000, b"?", b"<<< ", b">>>")
-    assert found == Bounds(8.3e6 - 120, 8.8e6 + 120), "asked at 10 s and answered at 10.5; and 60 ppm of two seconds"
+    found = instants._ask(port, b"?", b"<<< ", b">>>", False)
+    assert found == Bounds(8e6 - 120, 8.5e6 + 120), "asked at 10 s and answered at 10.5; and 60 ppm of two seconds"
 
 
 def test_bounds_and_what_follows_from_them():

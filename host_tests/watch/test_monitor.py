@@ -164,14 +164,14 @@ def test_first_samples_and_their_skew():
     watch.take(two, status(2, sample=record(2, 1200), **done), 1)
     assert told(watch)[-1] == "node 2 samples 20.5, +1.2 ms"
     assert watch.first_samples() == "first samples: 2, skew not known: it was too long ago, or not watched"
-    watch.take(three, status(3, sample=record(3, 5_000_000, True), sampled=Bounds(9e6, 9e6), **done), 1)
+    watch.take(three, status(3, sample=record(3, 5_000_000, True), instant=Bounds(4e6, 4e6), **done), 1)
     assert told(watch)[-1] == "node 3 samples 20.5, +5.0 s late" and watch.skew() == "", "it was late"
-    watch.take(one, status(1, sample=record(1, -20), sampled=Bounds(1000, 3000), **done), 2)
-    watch.take(two, status(2, sample=record(2, 1200), sampled=Bounds(2500, 4000), **done), 2)
+    watch.take(one, status(1, sample=record(1, -20), instant=Bounds(1020, 3020), **done), 2)
+    watch.take(two, status(2, sample=record(2, 1200), instant=Bounds(1300, 2800), **done), 2)
     assert watch.first_samples() == "first samples: 3, 1 late, skew at most 3.0 ms"
-    watch.take(one, status(1, sample=record(1, -20), sampled=Bounds(500, 2000), **done), 3)
+    watch.take(one, status(1, sample=record(1, -20), instant=Bounds(520, 2020), **done), 3)
     assert watch.skew() == "skew 500 us to 3.0 ms", "each look may tell more, and takes nothing back"
-    watch.take(one, status(1, sample=record(1, -20), sampled=None, **done), 4)
+    watch.take(one, status(1, sample=record(1, -20), instant=None, **done), 4)
     assert watch.skew() == "skew 500 us to 3.0 ms"
     watch.take(one, status(1, session=2, sample=record(1, 0), **done), 5)
     assert watch.skew() == "", "it has sampled anew"

@@ -19,7 +19,7 @@ _ALWAYS = {"swarm", "node", "session", "state", "counters"}  # in a status; an a
 _PROMPT_S = 0.3  # time for a free prompt to show itself
 _ANSWER_S = 1.5  # time for an application's node to answer, or for a busy board's prompt
 _LONGER_S = 3.0  # after which whoever still speaks is not listened to any more
-_SAMPLES_S = 10.0  # for all samples that a node keeps
+_SAMPLES_S = 120.0  # for all samples that a node keeps, of a series at a slow line
 _END_S = 2.0  # for an application to end when it is asked to, and then when it is interrupted
 _RESTART_S = 12.0  # for a node to give the application up and to restart the board without it
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import serial
@@ -79,10 +79,21 @@ def enter(transport: SerialTransport, patience_s: float = ANSWER_S) -> None:
     transport.serial.timeout = ANSWER_S
 
 
-def run(transport: SerialTransport, port: str, code: str) -> str:
-    """What code prints at the board's raw REPL, and the node meanwhile; BoardError when that fails."""
+def run(transport: SerialTransport, port: str, code: str, told: Callable[[bytes], None] | None = None) -> str:
+    """What code prints at the board's raw REPL, and the node meanwhile; BoardError when that fails.
+
+    told: called with what comes, as it comes.
+    """
+    said = bytearray()  # to add to bytes would copy all that has come with each
+
+    def take(data: bytes) -> None:
+        said.extend(data)
+        if told is not None:
+            told(data)
+
     try:
-        return transport.exec(code).decode("utf-8", "replace")
+        transport.exec(code, take)
+        return said.removesuffix(b"\x04").decode("utf-8", "replace")
     except TransportExecError as error:
         said = error.error_output.strip().splitlines() or ["an error without words"]
         raise BoardError(f"{port}: the board reports: {said[-1][:SHOWN]}") from error

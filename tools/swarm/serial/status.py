@@ -34,6 +34,13 @@ _TOLD = {
     "conflict": bool,
     "instant_in_us": (int, None),
     "sample": ({"node": int, "late_us": int, "value": object, "late": bool}, None),
+    "series": (
+        {
+            **dict.fromkeys(("id", "period_ms", "beat", "sampled", "missed", "moves", "moved_us"), int),
+            "beat_in_us": (int, None),
+        },
+        None,
+    ),
     "counters": {"foreign": int, "forged": int},
     "errors": [str],
 }

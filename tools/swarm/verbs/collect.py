@@ -1,41 +1,57 @@
-"""Fetch the samples that nodes keep on their flash into one CSV file, and draw them on the common time axis.
+"""Fetch the samples that nodes keep on their flash into one file, and draw them.
 
-A node's late_us is relative to the instant that the swarm agreed on, so that it is the same axis for every node. The
-file may be there already: what it holds stays, and only samples that it does not hold yet are added. Without NODE,
---all and --port: the boards of `swarm demo --keep` or of `swarm board --background`, or the members of swarm.toml.
+A node's late_us is relative to the instant that the swarm agreed on, of a series to the beat's, so that it is the same
+axis for every node. The file may be there already: what it holds stays, and only samples that it does not hold yet are
+added, those of earlier boots too; of a series only what is newer is read. Without NODE, --all and --port: the boards of
+`swarm demo --keep` or of `swarm board --background`, or the members of swarm.toml.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from swarm.description.project import ProjectError
 from swarm.output import svg, writable
+from swarm.output.progress import meter
 from swarm.output.streams import fail
 from swarm.serial import targets
+from swarm.serial.targets import Target
 from swarm.verbs.options import add_targets
-from swarm.watch import plot, samples
-from swarm.watch.fetch import fetch, fetch_by_line
+from swarm.watch import collection, dating, plot, samples
+from swarm.watch.collection import Collection
+from swarm.watch.fetch import Fetch
 from swarm.watch.samples import SamplesError
 
+_EVERY_S = 2.0  # between two looks of --follow at most so often
+_SHARE = 10  # a file that takes long to write is written less often, so that at most a tenth of the time goes there
 _EXAMPLES = """examples:
   swarm collect                                  the boards of `swarm demo --keep`, into samples.csv
   swarm collect --all --out greenhouse.csv       every member of swarm.toml
+  swarm collect --all --out greenhouse.db        into an SQLite database; .jsonl: a line of JSON a sample
+  swarm collect --all --wide beats.csv           and a row a beat, with a column for each node
   swarm collect --all --plot samples.svg         and a picture of all that the file then holds
+  swarm collect --all --follow                   go on, and print samples as they come, until Ctrl-C
   swarm collect --port /dev/ttyUSB0
 
 columns:
   node, session      session: number of the node's boot in which the sample was taken; each is above those before it
-  late_us            lateness: microseconds from the agreed instant, as this node has it, to the sample, by its clock;
+  series, n          of samples in series: a number that tells a series from others, and that of the beat, from 0
+  utc, within_s      the agreed instant or the beat by this computer's clock, and to how many seconds that is known, by
+                     what nodes told while they ran; each collect makes it as exact as it can, and less so of long ago
+  late_us            lateness: microseconds from that instant, as this node has it, to the sample, by its clock;
                      what two nodes' differ by is not the swarm's skew, which `swarm monitor` measures
   value              a number or text as it is, a list as JSON; empty when the sensor failed, and for a dict
   value.KEY ...      of samples that are dicts: a column for each key, after the others; those of a dict within as
                      value.KEY.KEY. A picture has a row of axes for each, labelled with it: temperature_C tells its unit
   late               1 when the node bootstrapped, or heard of the instant, only after it
-  agreed             the agreed instant by this computer's clock (UTC), where the node still tells it
 
-exit status: 0 every node's samples were fetched, 1 a node did not answer, 2 used wrongly
+A node whose clock was moved by more than 5 ms in a series has said so: that is in samples.moves.csv, or in the
+database's table moves, with the last beat before it.
+
+exit status: 0 every node's samples were fetched, 1 a node did not answer (with --follow: at the end), 2 used wrongly
 """
 
 
@@ -43,16 +59,23 @@ def register(subparsers) -> None:
     """Add `collect` to the command line."""
     parser = subparsers.add_parser(
         "collect",
-        help="fetch nodes' samples into a CSV file, and plot them",
+        help="fetch nodes' samples into a file, and plot them",
         description=__doc__,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_targets(parser)
     parser.add_argument(
-        "--out", type=Path, default=Path("samples.csv"), metavar="FILE", help="CSV to add to (default: %(default)s)"
+        "--out",
+        "--output",
+        type=Path,
+        default=Path("samples.csv"),
+        metavar="FILE",
+        help="file to add to: .csv, .jsonl or .db (default: %(default)s)",
     )
-    parser.add_argument("--plot", metavar="FILE", help="draw what the CSV then holds, as SVG")
+    parser.add_argument("--wide", type=Path, metavar="FILE", help="write a row a beat with a column a node, as --out")
+    parser.add_argument("--plot", metavar="FILE", help="draw what the file then holds, as SVG")
+    parser.add_argument("--follow", action="store_true", help="go on, and print each sample, until Ctrl-C")
     parser.set_defaults(run=_run)
 
 
@@ -60,28 +83,101 @@ def _run(options: argparse.Namespace) -> int:
     try:
         svg.check(options.plot)
         writable.check(options.out)
+        if options.wide:
+            writable.check(options.wide)
         chosen = targets.choose(options.node, options.all, options.port, options.swarm)
-        table = samples.load(options.out)
+        held = collection.load(options.out)
     except (targets.WrongUse, ProjectError, SamplesError, ValueError) as error:
         return fail("collect", error, 2)
-    asked = targets.ask_all(chosen, fetch, fetch_by_line)
-    answered = [answer for _, answer in asked if "error" not in answer]
+    if options.follow:
+        return _follow(options, chosen, held)
+    with meter("reading") as told:
+        asked = _ask(chosen, held, told)
     for target, answer in asked:
         if "error" in answer:
-            why = answer["error"].removeprefix(f"{target.port}: ")
-            fail("collect", f"{target.key}: {why}", 1)
+            fail("collect", _words(target, answer), 1)
+    answered = [answer for _, answer in asked if "error" not in answer]
     if not answered:
         return 1
-    added = 0
-    for answer in answered:
-        found, spoilt = samples.parse(answer)
-        new = samples.merge(table, found)
-        added += new
-        told = f"; {spoilt} spoilt lines passed over" if spoilt else ""
-        print(f"node {answer['node']}: {samples.counted(len(found))}, {new} new{told}")
-    samples.save(options.out, table)
-    print(f"{options.out}: {samples.counted(len(table))}, {added} new")
+    before = len(held.samples)
+    for answer, found, new, spoilt in _take(held, answered):
+        told_spoilt = f"; {spoilt} spoilt lines passed over" if spoilt else ""
+        print(f"node {answer['node']}: {samples.counted(found)}, {new} new{told_spoilt}")
+    _save(options, held)
+    print(f"{options.out}: {samples.counted(len(held.samples))}, {len(held.samples) - before} new")
     if options.plot:
-        svg.save(options.plot, plot.picture(table, options.out.name))
         print(options.plot)
     return 0 if len(answered) == len(asked) else 1
+
+
+def _words(target: Target, answer: dict) -> str:
+    """Why a board did not answer."""
+    return f"{target.key}: {answer['error'].removeprefix(f'{target.port}: ')}"
+
+
+def _ask(chosen: list[Target], held: Collection, told: Callable[[int, int, int], None] | None = None):
+    fetch = Fetch(samples.newest(held.samples), told)
+    return targets.ask_all(chosen, fetch.prompt, fetch.by_line)
+
+
+def _take(held: Collection, answered: list[dict]) -> list[tuple[dict, int, int, int]]:
+    """Add what boards have answered, and date all; of each board's samples how many were read, new and spoilt."""
+    counts = []
+    for answer in answered:
+        found, spoilt = samples.parse(answer)
+        counts.append((answer, len(found), samples.merge(held.samples, found), spoilt))
+        held.moves += [move for move in samples.moves(answer) if move not in held.moves]
+    readings = [reading for answer in answered if (reading := dating.reading(answer))]
+    dating.date(held.samples, held.moves, readings)
+    return counts
+
+
+def _save(options: argparse.Namespace, held: Collection) -> None:
+    collection.save(options.out, held)
+    if options.wide:
+        collection.save_wide(options.wide, held)
+    if options.plot:
+        svg.save(options.plot, plot.picture(held.samples, options.out.name))
+
+
+def _follow(options: argparse.Namespace, chosen: list[Target], held: Collection) -> int:
+    """Ask again and again, and print what is new; the exit status."""
+    silent: dict[str, bool] = {}
+    unsaved, save_s = 0, 0.0
+    try:
+        while True:
+            begun_s = time.monotonic()
+            asked = _ask(chosen, held)
+            every_s = _EVERY_S
+            for target, answer in asked:
+                was_silent, silent[target.key] = silent.get(target.key, False), "error" in answer
+                if "error" in answer and not was_silent:
+                    fail("collect", _words(target, answer), 1)
+                elif was_silent and "error" not in answer:
+                    print(f"{target.key}: answers again", flush=True)
+                if series := answer.get("series"):
+                    every_s = max(every_s, series["period_ms"] / 1000)
+            before = len(held.samples)
+            _take(held, [answer for _, answer in asked if "error" not in answer])
+            for one in sorted(held.samples[before:], key=lambda one: (one.n or 0, one.node)):
+                print(_line(one), flush=True)
+            unsaved += len(held.samples) - before
+            if unsaved and time.monotonic() >= save_s:
+                begun_save_s = time.monotonic()
+                _save(options, held)
+                unsaved = 0
+                save_s = time.monotonic() + _SHARE * (time.monotonic() - begun_save_s)
+            time.sleep(max(0.0, begun_s + every_s - time.monotonic()))
+    except KeyboardInterrupt:
+        if unsaved:
+            _save(options, held)
+    print(f"{options.out}: {samples.counted(len(held.samples))}")
+    return 1 if any(silent.values()) or not silent else 0
+
+
+def _line(one: samples.Sample) -> str:
+    """A sample that has come, in a line."""
+    beat = "" if one.n is None else f", beat {one.n}"
+    value = one.value or " ".join(f"{key.removeprefix(samples.PART)} {text}" for key, text in one.parts.items())
+    late = " late" if one.late else ""
+    return f"{one.utc or '-'}  node {one.node}{beat}: {value}, {one.late_us:+d} us{late}"

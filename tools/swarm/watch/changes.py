@@ -13,7 +13,9 @@ EVENTS_MAX = 1000
 # Nobody is asked from that long before the agreed instant to that long after it: a board that prints its answer over a
 # slow serial line would take its first sample late.
 _BEFORE_S, _AFTER_S = 0.5, 0.2
+_CALM_MS = 5_000  # a series with a shorter period leaves no time for that
 _ANSWERS = ("foreign", "no node", "other version", "other node")  # kinds of errors that a board has answered with
+_DRIFT_US_PER_S = 100  # of two clocks
 _SPOKEN = {"Bootstrapped": "good", "TimedOut": "bad"}
 
 
@@ -38,7 +40,8 @@ class Watch:
         self._instant_s: float | None = None  # the agreed one, while it was ahead at the last look
         self._answers: dict[Target, dict | None] = dict.fromkeys(targets)
         self._last: dict[Target, dict] = {}  # the last status of each, also of one that answers no more
-        self._sampled_at: dict[tuple[Target, int], Bounds] = {}  # by board and session
+        # When the agreed instant was, by board, session and series, and when that was told.
+        self._instant_of: dict[tuple[Target, int, int], tuple[Bounds, float]] = {}
 
     @property
     def rows(self) -> list[tuple[Target, dict | None]]:
@@ -60,9 +63,11 @@ class Watch:
             return
         last = self._last.get(target)
         self._last[target] = answer
-        if sampled := answer.get("sampled"):
-            run = (target, answer["session"])
-            self._sampled_at[run] = sampled.and_also(self._sampled_at.get(run))
+        if instant := answer.get("instant"):
+            run = _run(target, answer)
+            # The clock of a series goes on to be corrected: only its last word counts.
+            before_that = None if answer.get("series") else self._instant_of.get(run)
+            self._instant_of[run] = (instant.and_also(before_that[0] if before_that else None), at_s)
         if last is None:
             self._tell(at_s, target, f"is {answer['state']}, session {answer['session']}")
         elif before is not None and "error" in before:
@@ -72,9 +77,12 @@ class Watch:
             last = None
         for text, mood in _changes(last or {}, answer):
             self._tell(at_s, target, text, mood)
+        if (moved := answer.get("series")) and last and moved["moves"] > (last.get("series") or moved)["moves"]:
+            self._tell(at_s, target, f"has moved its clock by {node_table.duration(moved['moved_us'])}", "bad")
         if answer["sample"] is not None and (last is None or last["sample"] is None):
             self._tell(at_s, target, self._sampled(answer["sample"]), "bad" if answer["sample"]["late"] else "good")
-        if (answer["instant_in_us"] or 0) > 0:
+        series = answer.get("series")
+        if (answer["instant_in_us"] or 0) > 0 and (series is None or series["period_ms"] >= _CALM_MS):
             self._instant_s = at_s + answer["instant_in_us"] / 1e6
 
     def quiet(self, now_s: float) -> bool:
@@ -92,15 +100,30 @@ class Watch:
         return text if record["late"] or not skew else f"{text}; {skew}"
 
     def first_samples(self) -> str:
-        """How many first samples there are, how many of them late, and their skew."""
+        """How many first samples there are, how many of them late, and their skew; of a series its beats."""
+        if beats := [status["series"] for status in self._known() if status.get("series")]:
+            return self._beats(beats)
         taken = [status["sample"]["late"] for status in self._known() if status["sample"]]
         late = f", {sum(taken)} late" if any(taken) else ""
         in_time = len(taken) - sum(taken)
         skew = self.skew() or ("skew not known: it was too long ago, or not watched" if in_time > 1 else "")
         return f"first samples: {len(taken)}{late}{', ' * bool(skew)}{skew}"
 
+    def _beats(self, told: list[dict]) -> str:
+        """How far a series is: the last beat, the next one, their spread and what was missed."""
+        begun = [series for series in told if series["beat_in_us"] is not None]
+        if not begun:
+            return "series: not begun"
+        text = f"series: beat {max(series['beat'] for series in begun)} next"
+        if len({series["id"] for series in begun}) > 1:
+            text += f", {len({series['id'] for series in begun})} series apart"
+        text += f", {sum(series['missed'] for series in begun)} missed"
+        skew = self.skew()
+        return f"{text}, {skew}" if skew else text
+
     def skew(self) -> str:
-        """The time between the earliest and the latest first sample in time, by this computer's clock.
+        """The time between the earliest and the latest first sample in time, by this computer's clock; of a series
+        between those of a beat, by the instants that boards have now and their last samples' lateness.
 
         Empty when it is not known.
         """
@@ -110,11 +133,13 @@ class Watch:
             if status is None or "error" in status or not status["sample"] or status["sample"]["late"]:
                 continue
             in_time += 1
-            if known := self._sampled_at.get((target, status["session"])):
-                sampled.append(known)
+            if known := self._instant_of.get(_run(target, status)):
+                sampled.append((known[0].later(status["sample"]["late_us"]), known[1], status.get("series")))
         if len(sampled) < 2:
             return ""
-        least, most = instants.skew(sampled)
+        last_s = max(at_s for _, at_s, _ in sampled)
+        bounds = [known.later(0, (last_s - at_s) * _DRIFT_US_PER_S if series else 0) for known, at_s, series in sampled]
+        least, most = instants.skew(bounds)
         few = f" of {len(sampled)}" if len(sampled) < in_time else ""
         return f"skew{few} {node_table.span(round(least), round(most))}"
 
@@ -147,6 +172,11 @@ class Watch:
 
     def _known(self) -> list[dict]:
         return [status for status in self._answers.values() if status is not None and "error" not in status]
+
+
+def _run(target: Target, status: dict) -> tuple[Target, int, int]:
+    """What a node's agreed instant belongs to."""
+    return target, status["session"], status["series"]["id"] if status.get("series") else 0
 
 
 def _changes(last: dict, status: dict) -> list[tuple[str, str]]:

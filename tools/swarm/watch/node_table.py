@@ -177,12 +177,24 @@ def waits_for(status: dict) -> str:
 
 
 def sample(status: dict) -> str:
-    """A node's first sample, or when it is due."""
+    """A node's first sample, or when it is due; of a series the last one, and when the next beat is."""
     if status["sample"] is not None:
-        return sample_text(status["sample"])
+        return sample_text(status["sample"]) + beat_text(status)
     if (status["instant_in_us"] or 0) > 0 and status["state"] == "Bootstrapped":
         return f"due in {duration(status['instant_in_us'])}"
     return ""
+
+
+def beat_text(status: dict) -> str:
+    """The last sample's beat and when the next one is, how many were missed and moves of the clock; empty without."""
+    series = status.get("series")
+    if not series:
+        return ""
+    text = f", beat {status['sample'].get('n', '?')}"
+    if (left_us := series["beat_in_us"]) is not None and left_us > 0:
+        text += f", next in {duration(left_us)}"
+    text += f", {series['missed']} missed" if series["missed"] else ""
+    return text + (f", moved {series['moves']} times" if series["moves"] else "")
 
 
 def sample_text(record: dict) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from swarm.output.svg import COLOURS, Canvas, steps
+from swarm.watch import plot_series
+from swarm.watch.plot_series import number
 from swarm.watch.samples import Sample, columns, counted
 
 _RULE = "#888888"
@@ -28,18 +29,20 @@ class _Dot:
 def picture(table: Iterable[Sample], title: str) -> str:
     """An SVG picture: values against the time from the agreed instant, those in time and the late ones apart.
 
-    Samples of different instants have different colours.
+    Samples of different instants have different colours. Where there is a series, its own picture.
     """
     table = list(table)
-    names = [name for name in ("value", *columns(table)) if any(_number(one, name) is not None for one in table)]
+    if any(one.n is not None for one in table):
+        return plot_series.picture(table, title)
+    names = [name for name in ("value", *columns(table)) if any(number(one, name) is not None for one in table)]
     shown = names[:_ROWS] or ["value"]
     colours = _colours(table)
     high = _ONE_HIGH if len(shown) == 1 else _HIGH
     bottom = _TOP + len(shown) * (high + _BELOW)
-    drawn = {id(one) for one in table for name in shown if _number(one, name) is not None}
+    drawn = {id(one) for one in table for name in shown if number(one, name) is not None}
     canvas = Canvas(_WIDTH, bottom + 14 * min(len(colours), _LEGEND + 1), f"{title}: {counted(len(drawn))}")
     for row, name in enumerate(shown):
-        dots = [_Dot(one, value, colours[_run(one)]) for one in table if (value := _number(one, name)) is not None]
+        dots = [_Dot(one, value, colours[_run(one)]) for one in table if (value := number(one, name)) is not None]
         _row(canvas, _TOP + row * (high + _BELOW), high, dots, name.partition(".")[2] or name)
     words = (
         "time from the agreed instant, as each node has it, to its sample; each dot is a sample, its number the node"
@@ -58,27 +61,16 @@ def picture(table: Iterable[Sample], title: str) -> str:
     return canvas.svg()
 
 
-def _number(one: Sample, name: str) -> float | None:
-    """What is drawn of a sample in a row; None for what is no number."""
-    try:
-        number = float(one.value if name == "value" else one.parts.get(name, ""))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
 def _run(one: Sample) -> str:
     """The swarm's run that a sample is of, in words: by the agreed instant, or the session where that is not known."""
-    if one.agreed:
-        return f"agreed for {one.agreed}"
+    if one.utc:
+        return f"agreed for {one.utc}"
     return "of a session that is not known" if one.session is None else f"session {one.session}"
 
 
 def _colours(table: list[Sample]) -> dict[str, str]:
     """A colour for each run, the latest that is known first."""
-    runs = dict.fromkeys(
-        _run(one) for one in sorted(table, key=lambda one: (one.agreed, one.session or 0), reverse=True)
-    )
+    runs = dict.fromkeys(_run(one) for one in sorted(table, key=lambda one: (one.utc, one.session or 0), reverse=True))
     return {run: COLOURS[place % len(COLOURS)] for place, run in enumerate(runs)}
 
 
