@@ -39,11 +39,11 @@ _TOLD_US = const(5_000)  # a move by more than that is told of
 _SOON_US = const(2_000_000)  # as in first_sample.py
 _AHEAD_US = const(1_500_000)  # so long before a beat the swarm speaks up,
 _PAUSE_US = const(30_000_000)  # but no more often than that
-_DRIFT = const(2_500)  # two clocks drift apart by at most one in so many: each is 200 ppm off at most,
-_DRIFT_MAX_US = const(12_500_000)  # and for more than of that time nobody is given credit
+_DRIFT = const(4_000)  # two clocks drift apart by at most one in so many,
+_DRIFT_MAX_US = const(20_000_000)  # and for more than of that time nobody is given credit
 _PERSISTENT = const(64)  # frames of one member that say what drift cannot explain, and nobody else does,
 _PAIR = const(4)  # or where there is nobody else
-AVG = 16
+_MEAN_OF = const(16)  # frames, in which the others' clocks are heard in the mean
 _ALONE = const(16)  # frames that are all later than this node's clock: it is the one that is wrong
 
 
@@ -96,7 +96,7 @@ class SwarmClock(FirstSample):
             self.shift += 1
         self.mark_us = period_ms * 1000 >> self.shift
         self._half_us = min(period_ms * 500, _LIMIT_US // 2)
-        self._near = _NEAR_US // self.mark_us
+        self._reach = _NEAR_US // self.mark_us
         self.series = self.mark = 0
         self.beat = self._last = -1
         self._beat_us = 0
@@ -110,8 +110,8 @@ class SwarmClock(FirstSample):
         self._witness_us = 0  # how much earlier that is,
         self._told = 0  # and how often it was said
         self._alone = 0
-        self._mean = 0  # 16 times how much later the others' clocks are heard than this node's, in the mean
-        self._heard = 0
+        self._mean = 0  # _MEAN_OF times how much later the others' clocks are heard than this node's, in the mean,
+        self._heard = 0  # of so many frames
         self._aim_us = 0
 
     # The beats
@@ -167,7 +167,7 @@ class SwarmClock(FirstSample):
         if self.passed:
             return -_LIMIT_US if self._old else ticks_diff(self._beat_us, now_us)
         ahead = self._next() - self.mark
-        if ahead > self._near:
+        if ahead > self._reach:
             return _LIMIT_US
         return min(ticks_diff(self._instant_us, now_us) + self._aim_us + ahead * self.mark_us, _LIMIT_US)
 
@@ -208,7 +208,7 @@ class SwarmClock(FirstSample):
         if self.theirs_us is None:
             return 0
         ahead = frame.mark - self.mark
-        if -self._near <= ahead <= self._near:
+        if -self._reach <= ahead <= self._reach:
             self._lead_us = ticks_diff(self._instant_us, now_us) - self.theirs_us + ahead * self.mark_us
         else:
             self._lead_us = _FAR_US if ahead > 0 else -_FAR_US
@@ -220,43 +220,61 @@ class SwarmClock(FirstSample):
         """Follow the frame that has just been compared, if that is called for. Returns as FirstSample.offer()."""
         if theirs_us is None:
             return 0
-        frame = self._frame
-        if own:
-            self.series = self._number
-            self._begin(0, theirs_us, now_us)
-            return _CLAIMS
-        if not self.known:
-            self.series = frame.series
-            self._begin(frame.mark, theirs_us, now_us)
+        if own or not self.known:
+            self.series = self._number if own else self._frame.series
+            self._begin(0 if own else self._frame.mark, theirs_us, now_us)
             return _CLAIMS | _MOVED
         lead_us = self._lead_us
-        if -_TOLERANCE_US <= lead_us <= _TOLERANCE_US and frame.series < self.series:
-            self.series = frame.series
-        self._average(lead_us)
-        if self.mark and not self._believes(lead_us, now_us):
-            return 0
-        if not self.mark and lead_us <= _EARLIER_US:
-            return 0
-        if -_TOLERANCE_US <= lead_us <= _TOLERANCE_US:
-            self._mean += lead_us << 4
-            self._aim()
-        if not -_TOLERANCE_US <= lead_us <= _TOLERANCE_US:
-            self.series = frame.series
-        if self.mark and not -_TOLD_US <= lead_us <= _TOLD_US:
-            self.moved_us = lead_us
-            self.moves += 1
-        self._set(frame.mark, theirs_us, now_us)
-        return _CLAIMS | _MOVED if lead_us > _MOVED_US else _CLAIMS
-
-    def _average(self, lead_us):
-        if -_TOLERANCE_US <= lead_us <= _TOLERANCE_US:
-            if self._heard < AVG:
+        near = -_TOLERANCE_US <= lead_us <= _TOLERANCE_US
+        if near:
+            self.series = min(self.series, self._frame.series)  # of two that began at once
+            if self._heard < _MEAN_OF:
                 self._heard += 1
-            self._mean += (-(lead_us << 4) - self._mean) // self._heard
+            self._mean -= (lead_us * _MEAN_OF + self._mean) // self._heard
             self._aim()
+        step_us = self._step_us(lead_us, now_us) if self.mark else max(lead_us, 0)
+        if step_us <= _EARLIER_US and step_us >= 0:
+            return 0
+        if near:
+            self._mean += step_us * _MEAN_OF
+            self._aim()
+        else:
+            self.series = self._frame.series
+        if self.mark and not -_TOLD_US <= step_us <= _TOLD_US:
+            self.moved_us = step_us
+            self.moves += 1
+        self._set(self._frame.mark, theirs_us + lead_us - step_us, now_us)
+        return _CLAIMS | _MOVED if step_us > _MOVED_US else _CLAIMS
+
+    def _step_us(self, lead_us, now_us):
+        """By how much to let T0 become earlier, once it has been, for a frame whose T0 is lead_us earlier; 0: not."""
+        sender = self._frame.sender
+        if lead_us < -_TOLERANCE_US:
+            # Later than this node's. If that is all that is heard, it is this node that is wrong.
+            self._alone += 1
+            return lead_us if self._alone >= _ALONE else 0
+        if lead_us <= _EARLIER_US or lead_us <= ticks_diff(now_us, self._taken_us) // _DRIFT:
+            self._alone = 0
+            if sender == self._witness:
+                self._witness = -1
+            if lead_us > _EARLIER_US:
+                self._taken_us = ticks_add(self._taken_us, lead_us * _DRIFT)
+            return max(lead_us, 0)
+        # Drift does not explain that: it takes two to say so, or one that does not cease to; of two the later is taken.
+        step_us = min(lead_us, self._witness_us)
+        same = self._witness >= 0 and lead_us - self._witness_us <= _TOLERANCE_US >= self._witness_us - lead_us
+        self._told = self._told + 1 if same else 1
+        believed = same and sender != self._witness or self._told >= (_PERSISTENT if self._trickle.near > 1 else _PAIR)
+        self._witness = sender
+        self._witness_us = lead_us
+        if not believed:
+            return 0
+        self._taken_us = now_us
+        return step_us if same else lead_us
 
     def _aim(self):
-        self._aim_us = (self._mean >> 4) * self._trickle.near // (self._trickle.near + 1)
+        """Aim between all clocks, this node's among them, as they are heard in the mean."""
+        self._aim_us = self._mean // _MEAN_OF * self._trickle.near // (self._trickle.near + 1)
 
     def _begin(self, mark, theirs_us, now_us):
         self.known = True
@@ -265,10 +283,10 @@ class SwarmClock(FirstSample):
         if mark and not self.passed:  # a node that joins has missed a beat, of which it takes a late sample
             self.beat = self.mark - 1 >> self.shift
             self.passed = True
-            ahead = self.mark - (self.beat << self.shift)
-            self._old = ahead > self._near
+            ago = self.mark - (self.beat << self.shift)
+            self._old = ago > self._reach
             if not self._old:
-                self._beat_us = ticks_add(self._instant_us, -ahead * self.mark_us)
+                self._beat_us = ticks_add(self._instant_us, -ago * self.mark_us)
                 self._catch_up(now_us)
 
     def _set(self, mark, theirs_us, now_us):
@@ -277,27 +295,3 @@ class SwarmClock(FirstSample):
         self._alone = 0
         self._witness = -1
         self._catch_up(now_us)
-
-    def _believes(self, lead_us, now_us):
-        """Whether to follow a member whose T0 is lead_us earlier, once there has been one."""
-        sender = self._frame.sender
-        if lead_us < -_TOLERANCE_US:
-            # Later than this node's. If that is all that is heard, it is this node's that is wrong.
-            self._alone += 1
-            return self._alone >= _ALONE
-        if lead_us <= ticks_diff(now_us, self._taken_us) // _DRIFT or lead_us <= _EARLIER_US:
-            self._alone = 0
-            if sender == self._witness:
-                self._witness = -1
-            if lead_us <= _EARLIER_US:
-                return False
-            self._taken_us = ticks_add(self._taken_us, lead_us * _DRIFT)
-            return True
-        # Drift does not explain that: it takes two to say so, or one that does not cease to.
-        same = self._witness >= 0 and -_TOLERANCE_US <= lead_us - self._witness_us <= _TOLERANCE_US
-        if same and sender != self._witness:
-            return True
-        self._told = self._told + 1 if same else 1
-        self._witness = sender
-        self._witness_us = lead_us
-        return self._told >= (_PERSISTENT if self._trickle.near > 1 else _PAIR)

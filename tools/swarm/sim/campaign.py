@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+from swarm.sim.beats import Series
 from swarm.sim.invariants import NAMES
 from swarm.sim.plan import Options
 from swarm.sim.result import Result
@@ -85,8 +86,27 @@ def summary(options: Options, found: list[Result]) -> dict[str, Any]:
         "skew_us": spread(result.skew_us for result in found if result.skew_us is not None),
         "early_us": spread(result.early_us for result in found if result.early_us is not None),
         "late_samples": sum(result.late for result in found),
+        **_series([result.series for result in found if result.series]),
         "events": sum(result.events for result in found),
         "event_hash": digest.hexdigest(),
+    }
+
+
+def _series(found: list[Series]) -> dict[str, Any]:
+    """What a campaign shows of series, where it had any."""
+    if not found:
+        return {}
+    rates = [one.rate_ppm - one.fastest_ppm for one in found if one.rate_ppm is not None]
+    return {
+        "beats": {
+            "sampled": sum(one.sampled for one in found),
+            "missed": sum(one.missed for one in found),
+            "late": sum(one.late for one in found),
+            "spread_us": spread(us for one in found for us in one.spread_us),
+        },
+        "frames_per_node_minute": round(sum(one.frames_per_node_minute for one in found) / len(found), 2),
+        "moves": sum(one.moves for one in found),
+        "rate_above_fastest_ppm": round(max(rates), 2) if rates else None,
     }
 
 

@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from swarm.device.library import BOOTSTRAPPED, COUNTERS
+from swarm.sim import beats
 from swarm.sim.kernel import PERIOD
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from swarm.sim.kernel import Kernel
     from swarm.sim.plan import Plan
 
-BEATS = ("no_beat_twice", "beats_are_the_swarms", "time_never_moves_back", "no_beat_missed")
 FALSE_CONCLUSION = "no_false_conclusion"
 CONCLUSION_CHANGES = "conclusion_never_changes"
 COUNTS_FALL = "counts_never_fall"
@@ -28,7 +28,18 @@ SKEW = "samples_within_skew"
 GROWS = "nothing_grows"
 INVALID = "invalid_frames_change_nothing"
 EXCEPTION = "no_exception"
-NAMES = (*BEATS, FALSE_CONCLUSION, CONCLUSION_CHANGES, COUNTS_FALL, STRANDED, TOO_FAST, SKEW, GROWS, INVALID, EXCEPTION)
+NAMES = (
+    FALSE_CONCLUSION,
+    CONCLUSION_CHANGES,
+    COUNTS_FALL,
+    STRANDED,
+    TOO_FAST,
+    SKEW,
+    GROWS,
+    INVALID,
+    EXCEPTION,
+    *beats.NAMES,
+)
 
 _UNPROVED = COUNTERS.index("unproved")
 # sampled_late means something only with sample_due.
@@ -151,7 +162,7 @@ class Invariants:
         first = node.first_sample
         knows = (
             bytes(node.knowledge.bitmaps), node.knowledge.generation, node.knowledge.ready, node.machine.state,
-            first.remaining_us(0) if first.known else None,
+            first.known and beats.begun_us(first),
         )  # fmt: skip
         if known.said is not None:
             gap = (due - known.said_at + PERIOD // 2) % PERIOD - PERIOD // 2

@@ -66,6 +66,12 @@ class Clock:
         """The clock's microseconds at simulated time now, without a wrap."""
         return self.offset_us + now + now * self.ppm // 1_000_000
 
+    def run_at(self, ppm: int, now: int) -> None:
+        """From simulated time now on be ppm off."""
+        shown_us = self.local_us(now)
+        self.ppm = ppm
+        self.offset_us += shown_us - self.local_us(now)
+
     def when(self, local_us: int) -> int:
         """The first simulated time at which the clock shows local_us or more."""
         rate = 1_000_000 + self.ppm

@@ -146,7 +146,7 @@ class Medium:
             late = self._random.randint(0, self.LATE_US if tail else self.REPORT_US)
             waited = sent.start + late - given  # as far as the board can tell
             # Once there is a series, no report is believed.
-            believed_us = 0 if board.life == life and board.in_series else self.BELIEVED_US
+            believed_us = 0 if board.life == life and getattr(board, "in_series", False) else self.BELIEVED_US
             left = given + min(max(waited - self.REPORT_US, 0), believed_us) if waited < self.SURE_US else None
             self.kernel.at(sent.end + late, self._report, board, life, left)
 

@@ -6,6 +6,7 @@ import math
 import random
 from dataclasses import dataclass, field
 
+from swarm.device.config import NUMBERS
 from swarm.sim.boards.profiles import BOARDS
 
 _DRAWN = ("single", "grid", "random", "bus", "mixed")  # what "any" is one of
@@ -31,6 +32,15 @@ FAULTS = {
     "slow": "slow chips, which take milliseconds for a frame",
     "deadline": "a deadline that is too short, and retried",
 }
+# Of a swarm with a period, at some time of its series
+SERIES_FAULTS = {
+    "restart": "power cycles all along the series",
+    "cut": "a swarm that is cut in two for an hour, and heals",
+    "away": "a member that is off for a day",
+    "jump": "a clock that jumps",
+    "wild": "a clock that begins to run thousands of ppm wrong",
+}
+_HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True)
@@ -40,8 +50,8 @@ class Options:
     nodes: fewest and most members, drawn anew for each seed; quorum: how many must be ready, None for all, 0 for a
     random number; topology: one of TOPOLOGIES or "any"; faults: names from FAULTS, or "mixed" for a random few;
     warmup_ms: the longest time from boot to readiness; board: what the boards take for what they do, one of BOARDS;
-    frame_us: what they take for each frame besides; after_ms: how long to go on when all is done; protocol: "faction"
-    or a baseline's name.
+    frame_us: what they take for each frame besides; after_ms: how long to go on when all is done; period_ms: between
+    two samples, for so many hours from the first on, 0 for that alone; protocol: "faction" or a baseline's name.
     """
 
     nodes: tuple[int, int] = (20, 20)
@@ -79,8 +89,15 @@ class Options:
         if self.board not in BOARDS:
             raise ValueError(f"board {self.board!r}: one of {', '.join(BOARDS)}")
         for fault in self.faults:
-            if fault not in FAULTS and fault != "mixed":
-                raise ValueError(f"fault {fault!r}: some of {', '.join(FAULTS)}, or mixed")
+            if fault in SERIES_FAULTS and not self.period_ms:
+                raise ValueError(f"fault {fault!r}: befalls a series: give it a period")
+            if fault not in (*FAULTS, *SERIES_FAULTS, "mixed"):
+                raise ValueError(f"fault {fault!r}: some of {', '.join((*FAULTS, *SERIES_FAULTS))}, or mixed")
+        low_ms, high_ms, _ = NUMBERS["period_ms"]
+        if self.period_ms and not max(low_ms, 100) <= self.period_ms <= high_ms:
+            raise ValueError(f"period of {self.period_ms} ms: 100 to {high_ms}, or 0 for the first sample alone")
+        if self.hours < 0 or self.hours and not self.period_ms or self.period_ms and self.protocol != "faction":
+            raise ValueError(f"{self.hours} hours: 0 or more, of a swarm of ours with a period")
         for name in ("lead_ms", "imin_ms", "imax_ms", "redundancy", "echoes"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}: 1 or more")
@@ -122,6 +139,10 @@ class Plan:
     cycles: list[tuple[int, int, int]] = field(default_factory=list)  # (place, power lost, power back)
     partition: tuple[int, int, int] | None = None  # from, until, bit set of one side
     double: tuple[int, int] | None = None  # (place of the board whose id is taken, boot time)
+    # Of a series:
+    cut: tuple[int, int, int] | None = None  # as partition
+    jumps: list[tuple[int, int, int]] = field(default_factory=list)  # (place, when, microseconds)
+    wild: list[tuple[int, int, int]] = field(default_factory=list)  # (place, when, ppm)
 
 
 def draw(options: Options, seed: int) -> Plan:
@@ -159,6 +180,8 @@ def draw(options: Options, seed: int) -> Plan:
     _draw_faults(plan, chance)
     ready = [member.boot_us + (member.warmup_us or 0) for member in members]
     plan.settled_us = max([plan.settled_us, *ready])
+    if options.period_ms:
+        _draw_series_faults(plan, random.Random(f"{seed}/series"))
     return plan
 
 
@@ -166,6 +189,8 @@ def _faults(options: Options, chance: random.Random) -> tuple[str, ...]:
     if "mixed" not in options.faults:
         return options.faults
     drawn = chance.sample(sorted(FAULTS), chance.randint(0, 4))
+    if options.period_ms:
+        drawn += chance.sample(sorted(SERIES_FAULTS), chance.randint(0, 2))
     return tuple(sorted({*drawn, *options.faults} - {"mixed"}))
 
 
@@ -249,6 +274,34 @@ def _draw_faults(plan: Plan, chance: random.Random) -> None:
     if "double" in plan.faults:
         plan.double = chance.randrange(count), chance.randint(0, quiet_us + 1_000_000)
         plan.settled_us = max(plan.settled_us, plan.double[1])
+
+
+def _draw_series_faults(plan: Plan, chance: random.Random) -> None:
+    """What befalls a series, in its middle: before that it has to begin, and after it to come together again."""
+    count = len(plan.members)
+    whole_us = round(plan.options.hours * _HOUR_US)
+
+    def moment(lasts_us: int = 0) -> int:
+        return plan.settled_us + chance.randint(whole_us // 10, max(whole_us * 8 // 10 - lasts_us, whole_us // 10))
+
+    if "restart" in plan.faults:
+        for _ in range(chance.randint(3, 10)):
+            lost_us = moment()
+            plan.cycles.append((chance.randrange(count), lost_us, lost_us + chance.randint(1_000, 30_000_000)))
+    if "cut" in plan.faults:
+        lasts_us = min(_HOUR_US, whole_us // 2)
+        start_us = moment(lasts_us)
+        plan.cut = start_us, start_us + lasts_us, chance.randrange(1 << count)
+    if "away" in plan.faults:
+        lasts_us = min(24 * _HOUR_US, whole_us // 2)
+        lost_us = moment(lasts_us)
+        plan.cycles.append((chance.randrange(count), lost_us, lost_us + lasts_us))
+    if "jump" in plan.faults:
+        by_us = round(10 ** chance.uniform(4, 8.5)) * chance.choice((-1, 1))
+        plan.jumps.append((chance.randrange(count), moment(), by_us))
+    if "wild" in plan.faults:
+        ppm = chance.randint(1000, 10_000) * chance.choice((-1, 1))
+        plan.wild.append((chance.randrange(count), moment(), ppm))
 
 
 def _cycle(plan: Plan, place: int, lost_us: int, chance: random.Random) -> int:

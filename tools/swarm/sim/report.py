@@ -56,6 +56,10 @@ def outcome(result: Result) -> str:
         f"spread of first samples: {skew}, {result.late} late",
         f"events: {result.events}, hash {result.event_hash}",
     ]
+    if result.series:
+        apart = max(result.series.spread_us, default=0)
+        counts = f"{result.series.sampled} samples, {result.series.missed} missed"
+        lines.insert(3, f"series: {counts}, at most {apart / 1000:.3f} ms apart within a beat")
     lines += result.words
     return "\n".join(lines)
 
@@ -81,6 +85,15 @@ def page(summary: dict[str, Any], failures: list[str], shown: int = 10) -> str:
         f"first samples, ms  {_ms(summary['skew_us'], 1000)} apart, {summary['late_samples']} late",
         f"event hash         {summary['event_hash']}",
     ]
+    if "beats" in summary:
+        beats = summary["beats"]
+        lines += [
+            f"beats              {beats['sampled']} samples, {beats['missed']} missed, {beats['late']} late",
+            f"within a beat, ms  {_ms(beats['spread_us'], 1000)} apart",
+            f"frames a minute    {summary['frames_per_node_minute']} a node; moved by more than 5 ms: "
+            f"{summary['moves']} times; the clock's rate less that of the fastest member: "
+            f"{summary['rate_above_fastest_ppm']} ppm",
+        ]
     lines += failures[:shown]
     if len(failures) > shown:
         lines.append(f"... and {len(failures) - shown} more")

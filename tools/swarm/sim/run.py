@@ -61,6 +61,10 @@ class Run(Swarm):
             if place not in plan.absent:
                 kernel.at(lost_us, self.boards[place].power_off)
                 kernel.at(back_us, self.boards[place].boot, plan.members[place].warmup_us)
+        for place, when, by_us in plan.jumps:
+            kernel.at(when, self.boards[place].jump, by_us)
+        for place, when, ppm in plan.wild:
+            kernel.at(when, self.boards[place].clock.run_at, ppm, when)
         interlopers.build(self, found, watch=self)
 
     # What boards tell
@@ -101,12 +105,12 @@ class Run(Swarm):
         return self.checks.sends(board, due) if self.ours else None
 
     def sampled(self, board: Board, late_us: int) -> None:
-        """A board has taken its first sample."""
+        """A board has taken a sample: its first, or that of a beat."""
         self.note(board, "samples", f"{late_us} us from the instant{', late' if board.sampled_late else ''}")
         if self.ours:
             self.checks.sampled(board, late_us)
         if self.beats:
-            self.beats.sampled(board, board.node.sampled_late)
+            self.beats.sampled(board, board.node.first_sample.due())
         self._finish_if_done()
 
     def changed(self, board: Board) -> None:
@@ -240,7 +244,7 @@ class Run(Swarm):
         result.frames_sampled = self._frames_done or frames
         result.frames_after = [end - done for end, done in zip(frames, result.frames_sampled, strict=True)]
         if self.beats:
-            result.series = self.beats.end(sum(result.frames_after), self._watched_ms() / 60_000, len(self.boards))
+            result.series = self.beats.end(sum(result.frames_after), self._watched_ms() / 60_000)
         self._check_skew(result)
         result.false_conclusions = checks.violations[FALSE_CONCLUSION]
         result.violations = checks.violations

@@ -26,13 +26,13 @@ class Weather:
         self._kernel = kernel
         self._loss = plan.options.loss
         self._random = kernel.random("weather")
-        self._partition = plan.partition
+        self._cuts = [cut for cut in (plan.partition, plan.cut) if cut]
         self._faults = frozenset(plan.faults)
         self._bad: dict[tuple[int, int], bool] = {}
         self._bias: dict[tuple[int, int], float] = {}
         # Without any of these only the loss is left to be drawn.
         self._simple = not self._faults & {
-            "burst", "asymmetric", "duplicate", "reorder", "corrupt", "delay", "partition",
+            "burst", "asymmetric", "duplicate", "reorder", "corrupt", "delay", "partition", "cut",
         }  # fmt: skip
 
     def arrive(self, medium, sender, hearer, sent) -> None:
@@ -73,10 +73,10 @@ class Weather:
             hearer.hear(medium, frame, payload)
 
     def _cut(self, one: int, other: int) -> bool:
-        if not self._partition:
-            return False
-        start, end, side = self._partition
-        return start <= self._kernel.now < end and (side >> one ^ side >> other) & 1 == 1
+        return any(
+            start <= self._kernel.now < end and (side >> one ^ side >> other) & 1 == 1
+            for start, end, side in self._cuts
+        )
 
     def _link_loses(self, link: tuple[int, int]) -> bool:
         if "asymmetric" in self._faults:

@@ -92,6 +92,15 @@ class HonestBoard(Board):
         self._looked_at = self.kernel.now
         self._held_us = 0
 
+    def jump(self, by_us: int) -> None:
+        """Its clock jumps; its timer goes on."""
+        super().jump(by_us)
+        if self.on:
+            self._timer_us += by_us
+            self._idle_us = self._idle_us[0] + by_us, self._idle_us[1] + by_us
+            self._tick_at = NEVER
+            self._plan()
+
     def _warmed(self) -> None:
         self._warm = True
         self._plan()
@@ -265,6 +274,7 @@ class HonestBoard(Board):
             return
         node = self.node
         profile = self._profile
+        node.tick(*self._now())  # time alone may begin a new interval
         due = node.trickle.due
         length = node.poll(*self._now(), self._buffer)
         if length:

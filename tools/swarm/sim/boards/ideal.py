@@ -42,6 +42,13 @@ class IdealBoard(Board):
         self._wake_at = NEVER
         self._busy_until = self._waiting = 0
 
+    def jump(self, by_us: int) -> None:
+        """Its clock jumps."""
+        super().jump(by_us)
+        if self.on:
+            self._wake_at = NEVER
+            self._plan()
+
     def _warmed(self) -> None:
         self.node.complete_local(*self._now())
         self._after()
@@ -63,6 +70,7 @@ class IdealBoard(Board):
         if node.wait_ms(now_ms, now_us):
             node.tick(now_ms, now_us)
         elif all(link.can_send(self) for link in self.links):
+            node.tick(now_ms, now_us)  # time alone may begin a new interval
             due = node.trickle.due
             length = node.poll(now_ms, now_us, self._buffer)
             if length:

@@ -13,7 +13,7 @@ from swarm.output.streams import fail
 from swarm.sim import campaign, plot, report
 from swarm.sim.benchmark import PROTOCOLS
 from swarm.sim.boards.profiles import BOARDS
-from swarm.sim.plan import FAULTS, TOPOLOGIES, Options
+from swarm.sim.plan import FAULTS, SERIES_FAULTS, TOPOLOGIES, Options
 from swarm.sim.run import Run
 
 _EXAMPLES = """\
@@ -23,21 +23,26 @@ examples:
   swarm sim --nodes 5 --faults reboot --seed 7             one run again, as a timeline
   swarm sim --nodes 5 --seed 7 --plot run.svg              the same as a picture
   swarm sim --nodes 20 --topology bus --board rp2040       Picos on a bus instead of ESP32s on the air
+  swarm sim --nodes 20 --loss 0.1 --period-ms 60000 --hours 24 --seed 1 --json
+                                                           a day of a sample a minute
   swarm sim --nodes 20 --topology wifi --board rp2040      the same in a WiFi network, where phones save power
 
 faults:
 """
+_MIXED = "mixed       none to four of these, and none to two of a series', another few for each seed"
 _STATUSES = "exit status: 0 all held that must hold, 1 something did not, 2 used wrongly"
 
 
 def register(subparsers) -> None:
     """Add the command to the command line."""
-    faults = "\n".join(f"  {name:12}{meaning}" for name, meaning in FAULTS.items())
+    faults, series_faults = (
+        "\n".join(f"  {name:12}{meaning}" for name, meaning in kind.items()) for kind in (FAULTS, SERIES_FAULTS)
+    )
     parser = subparsers.add_parser(
         "sim",
         help="simulate whole swarms of the real nodes",
         description="Simulate swarms of the real device code, check what must hold at every event, and sum up.",
-        epilog=_EXAMPLES + faults + "\n  mixed       none to four of these, another few for each seed\n\n" + _STATUSES,
+        epilog=f"{_EXAMPLES}{faults}\n  {_MIXED}\n\nfaults of a series:\n{series_faults}\n\n{_STATUSES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_options(parser)
@@ -94,6 +99,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--lead-ms", type=int, metavar="MS", help="from the first conclusion to the first sample (default by size)"
+    )
+    parser.add_argument(
+        "--period-ms", type=int, default=0, metavar="MS", help="go on in series, a sample each so often (default: one)"
+    )
+    parser.add_argument(
+        "--hours", type=float, default=0.0, metavar="H", help="how long, from the first sample on (default 0)"
     )
     parser.add_argument("--imin-ms", type=int, metavar="MS", help="Trickle's shortest interval")
     parser.add_argument("--imax-ms", type=int, metavar="MS", help="Trickle's longest interval")
