@@ -7,14 +7,12 @@ from array import array
 from time import ticks_add, ticks_diff
 
 from faction.core import Faction
-from faction.description import digest
 from faction.frame import (
     BOOTSTRAPPED_FLAG,
     DEMONSTRATION_KEY,
     FOLLOW_UP_FLAG,
     INSTANT_FLAG,
     TIMED_OUT_FLAG,
-    Frame,
 )
 from faction.node import Node
 
@@ -72,9 +70,10 @@ class Attacker:
             deadline_ms=(500, 60_000)[random.below(2)],
             retry=random.below(4) > 0,
             linger_ms=(0, 3000)[random.below(2)],
+            period_ms=(0, 0, 500, 3_600_000)[random.below(4)],
         )
         machine = Faction(self.ids[0], self.ids, required)
-        self.codec = Frame(digest(NAME, machine.ids, required), machine, DEMONSTRATION_KEY)
+        self.codec = type(self.node.frame)(self.node.frame.digest, machine, DEMONSTRATION_KEY)
         self.buffer = bytearray(250)
         self.length = 0
         self.transit_us = 0  # how long the frame in buffer has been on its way
@@ -134,6 +133,8 @@ class Attacker:
         self._flags()
         self._say_bits()
         self._echo()
+        if hasattr(codec, "mark"):
+            self._mark()
         self.length = codec.encode(self.buffer, self._bitmaps)
 
     def _number(self, sender):
@@ -254,6 +255,15 @@ class Attacker:
         else:
             self.buffer[random.below(self.length)] ^= 1 << random.below(8)
 
+    def _mark(self):
+        """Of a series: mostly the node's own mark, or one near it."""
+        random = self.random
+        self.codec.echo_count = min(self.codec.echo_count, 7)  # it takes the place of one
+        self.codec.series = random.below(3)
+        self.codec.mark = random.below(1 << 30)
+        if random.below(8):
+            self.codec.mark = min(max(self.node.first_sample.mark + random.below(5) - 2, 0), MAX)
+
     def babble(self):
         """Put random bytes into buffer, of any length, some with the beginning of a frame of this swarm."""
         random = self.random
@@ -272,12 +282,17 @@ class Attacker:
 # What a node remembers, by the part that does.
 _PARTS = {
     "machine": ("state", "pinging", "collecting", "pinging_count", "collecting_count", "completed"),
-    "trickle": ("imin_ms", "interval_ms", "heard", "due", "repeat", "_end", "_spoken", "_random", "_near"),
-    "first_sample": ("known", "passed", "_old", "_instant_us", "_left", "_left_us"),
+    "trickle": ("imin_ms", "interval_ms", "heard", "due", "repeat", "_end", "_spoken", "_random", "near"),
+    "first_sample": ("known", "passed", "done", "_old", "_instant_us", "_left", "_left_us"),
     "knowledge": ("bitmaps", "generation", "ready", "doubts", "_doubted"),
     "sessions": ("heard", "live"),
     "echoes": ("owed", "urgent", "_first"),
 }
+# Of its swarm's clock, where it has one.
+_SERIES = (
+    "series", "mark", "beat", "sampled", "missed", "moves", "moved_us", "soon_us", "_last", "_beat_us", "_lead_us",
+    "_taken_us", "_spoke_us", "_may_speak", "_witness", "_witness_us", "_told", "_alone", "_mean", "_heard", "_aim_us",
+)  # fmt: skip
 _NODE = (
     "session",
     "sequence",
@@ -291,7 +306,6 @@ _NODE = (
     "_linger_end",
     "_concluded",
     "_silent",
-    "_sampled",
     "_asks",
 )
 
@@ -305,6 +319,9 @@ class Watch:
         for part, names in _PARTS.items():
             self.names += names
             self.holders += [getattr(node, part)] * len(names)
+        if hasattr(node.first_sample, "mark"):
+            self.names += _SERIES
+            self.holders += [node.first_sample] * len(_SERIES)
         self._values = []
 
     def save(self):

@@ -8,13 +8,12 @@ import gc
 from hostile import MAX, NAME, Watch
 
 from faction.core import Faction
-from faction.description import digest
 from faction.frame import DEMONSTRATION_KEY, Frame
 from faction.node import Node
 
 SIZES = (2, 1, 9, 20)  # members of the node's swarm
 SESSION = 5  # of the node, so that a member can prove its own by an echo
-_HEARD = 7  # the first counters, by verdict: each frame that is heard counts in one of them
+_HEARD = (0, 1, 2, 3, 4, 5, 6, 15)  # the counters by verdict: each frame that is heard counts in one of them
 _TAG = 8
 _ROOM = 300  # more than any frame
 _LOOK_US = 20
@@ -87,9 +86,10 @@ class Subject:
             deadline_ms=3000,
             retry=choice & 16 == 0,
             linger_ms=2000 if choice & 32 else 0,
+            period_ms=(0, 250, 3_600_000, 1000)[choice >> 6],
         )
         machine = Faction(ids[0], ids, required)
-        self.codec = Frame(digest(NAME, machine.ids, required), machine, DEMONSTRATION_KEY)
+        self.codec = Frame(self.node.frame.digest, machine, DEMONSTRATION_KEY)
         self.buffer = bytearray(_ROOM)
         self._watch = Watch(self.node)
         self.node.start(clock.ms, clock.us)
@@ -137,7 +137,7 @@ class Subject:
         assert sealed or changed < 0, f"a frame without a right tag changes {self._watch.names[changed]}"
 
     def _heard(self):
-        return sum([self.node.counters[i] for i in range(_HEARD)])
+        return sum([self.node.counters[i] for i in _HEARD])
 
     def live(self, ms, ready):
         """Let time pass, and the node say what it has to, which must be a frame; ready: complete its participation."""

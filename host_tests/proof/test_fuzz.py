@@ -68,6 +68,7 @@ def test_all_that_a_node_remembers_is_watched(monkeypatch):
         "imax_ms",
         "redundancy",
         "lead_ms",
+        "soon_us",  # of who has no period
         "_session",
     }
     settings |= {"_heard", "_live"}  # of the echoes: those of the sessions, which are watched

@@ -10,9 +10,11 @@ from swarm.device.library import (
     Knowledge,
     Node,
     Sessions,
+    SwarmClock,
     altered,
 )
-from swarm.sim import invariants
+from swarm.sim import beats, invariants
+from swarm.sim.kernel import PERIOD
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
 
@@ -99,7 +101,7 @@ class Eager(Node):
 
     def _settle(self):
         super()._settle()
-        if self.machine.state == BOOTSTRAPPED and not self._sampled:
+        if self.machine.state == BOOTSTRAPPED and not self.first_sample.done:
             self.sample_due = True
 
 
@@ -161,6 +163,42 @@ class Parrot(Node):
         super()._hear(buffer, sent_us)
 
 
+class Repeater(SwarmClock):
+    """Samples each beat twice."""
+
+    def advance(self, now_us):
+        done = self.done
+        speak = super().advance(now_us)
+        if done:
+            self._last -= 1
+            self.mark -= 1
+            self._instant_us = (self._instant_us - self.mark_us) % PERIOD
+        return speak
+
+
+class Loner(SwarmClock):
+    """Follows nobody once the first sample is taken."""
+
+    def offer(self, theirs_us, now_us, own=False):
+        return 0 if self.mark else super().offer(theirs_us, now_us, own)
+
+
+class Secretive(SwarmClock):
+    """Gives way again and again, and does not say so."""
+
+    def _step_us(self, lead_us, now_us):
+        return -3000
+
+
+class Sleeper(SwarmClock):
+    """Sleeps through each third beat."""
+
+    def _pass_beat(self, now_us):
+        if self.mark % 3 != 2:
+            super()._pass_beat(now_us)
+
+
+HOURS = {"period_ms": 10_000, "hours": 0.05, "nodes": (4, 4)}
 CASES = (
     (invariants.FALSE_CONCLUSION, altered(sessions=Gullible), {"faults": ("replay", "absent"), "quorum": 4}),
     (invariants.FALSE_CONCLUSION, Hasty, {"quorum": 1}),
@@ -180,6 +218,10 @@ CASES = (
     (invariants.INVALID, Careless, {"faults": ("corrupt",)}),
     (invariants.INVALID, altered(sessions=Gullible), {"faults": ("replay",)}),
     (invariants.EXCEPTION, Fragile, {}),
+    (beats.TWICE, altered(first_sample=Repeater), HOURS),
+    (beats.APART, altered(first_sample=Loner), {**HOURS, "hours": 0.3, "ppm": 100}),
+    (beats.BACKWARDS, altered(first_sample=Secretive), HOURS),
+    (beats.MISSED, altered(first_sample=Sleeper), HOURS),
 )
 SEEDS = range(1, 13)
 

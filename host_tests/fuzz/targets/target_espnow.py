@@ -36,7 +36,7 @@ sys.path.pop(0)  # its time is a virtual board's
 from faction.links import espnow as espnow_link  # noqa: E402 - _espnow first
 
 MOST = 512
-_PING = b"\x11\x00\x0a\x00\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00"
+_PING = b"\x21\x00\x0a\x00\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00"
 SEEDS = (
     b"",
     bytes((0, 64, 3)) + b"abc" + bytes((30,)),  # a packet that waits for longer than ticks_us can tell

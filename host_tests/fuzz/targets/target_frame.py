@@ -6,12 +6,15 @@ Input: a byte for the node's settings, then steps of a kind, a length and as man
 from subject import Clock, Script, Subject
 
 MOST = 512  # bytes of input
-_HEADER = b"\x11\x00\x0a\x00"  # a PING of the second member, the digest left out
+_HEADER = b"\x21\x00\x0a\x00"  # a PING of the second member, the digest left out
 _NUMBERS = b"\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"  # session 7, sequence 1
 _ECHO = b"\x03\x00\x05\x00\x00\x00"  # the node's own session comes back to it
 _PING = _HEADER + _NUMBERS + b"\x02\x00"
-_PROVED = b"\x12\x13" + _HEADER[2:] + _NUMBERS + b"\x03\x02" + _ECHO  # ready, bootstrapped, with an instant
+_PROVED = b"\x22\x13" + _HEADER[2:] + _NUMBERS + b"\x03\x02" + _ECHO  # ready, bootstrapped, with an instant
 _HUGE = _PROVED[:7] + b"\x47" + _PROVED[8:]  # a session that is no small int of a 32-bit board
+# With the mark behind the echo: a swarm with a period.
+_MARKED = b"\x22\x23" + _PROVED[2:] + b"\x09\x00\x03\x00\x00\x00"
+_LATER = _MARKED[:8] + b"\x02" + _MARKED[9:-4] + b"\x00\x00\x01\x00"
 SEEDS = (
     b"",
     bytes((0, 99, 30)) + _PING + b"shorter" + bytes((101, 26)) + _PING,
@@ -19,6 +22,7 @@ SEEDS = (
     bytes((0, 40, 128, len(_PROVED))) + _PROVED + b"\x3f\x3f",
     bytes((0, 40, 128, len(_HUGE))) + _HUGE + b"\x10",
     bytes((0, 40, 224, len(_PROVED))) + _PROVED + bytes((40, 226, len(_PING))) + _PING,
+    bytes((64, 40, 128, len(_MARKED))) + _MARKED + b"\x3f\x3f\x3f" + bytes((128, len(_LATER))) + _LATER + b"\x3f\x20",
     bytes((4, 40, 64, len(_PING))) + _PING + bytes((128, len(_PING))) + _PING + b"\x50\xff\x20",
 )
 _CLAIMED = (-1, 0, 34, 60, 100, 250, 251, 1 << 20)  # lengths that a buffer may not have

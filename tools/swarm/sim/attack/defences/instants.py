@@ -14,9 +14,9 @@ class LatestInstant(Node):
         first = self.first_sample
         offer = first.offer
 
-        def any_offer(theirs_us, now_us):
+        def any_offer(theirs_us, now_us, own=False):
             first.known = first.known and first.passed
-            return offer(theirs_us, now_us)
+            return offer(theirs_us, now_us, own)
 
         first.offer = any_offer
 
@@ -29,9 +29,9 @@ class InstantNotFixed(Node):
         first = self.first_sample
         offer = first.offer
 
-        def any_offer(theirs_us, now_us):
+        def any_offer(theirs_us, now_us, own=False):
             passed, first.passed = first.passed, False
-            taken = offer(theirs_us, now_us)
+            taken = offer(theirs_us, now_us, own)
             first.passed = first.passed or passed and not taken or first.remaining_us(now_us) <= 0
             return taken
 
