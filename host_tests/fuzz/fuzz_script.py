@@ -40,7 +40,7 @@ class Totals:
     def __init__(self):
         self.frames = self.exceptions = self.changes = self.grown = 0
         self.serial = self.lost = self.lives = 0
-        self.counters = [0] * 15
+        self.counters = [0] * 16
         self.first = None
 
     def blame(self, what, buffer, length):
