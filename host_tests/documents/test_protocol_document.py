@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from faction import description, first_sample, frame, names, node, runner, sessions, trickle
+from faction import description, first_sample, frame, names, node, runner, series, sessions, trickle
 from faction.core import BOOTSTRAPPED, Faction
 from swarm.deploy import payload
 from swarm.paths import LIB, ROOT
@@ -87,7 +87,7 @@ def cmac_steps(key, message):
     return SimpleNamespace(subkeys=[whole, k1, k2], last=blocks[-1], x=x[1:])
 
 
-def digest(name, members, required):
+def digest(name, members, required, period=0):
     """Section "Swarm digest", part by part of its table."""
     members = sorted(members)
     values = {
@@ -96,6 +96,7 @@ def digest(name, members, required):
         "member count": len(members),
         "member ids": members,
         "required count": required,
+        "period": period,
     }
     hashed = []
     for row in table("digest"):
@@ -128,7 +129,7 @@ def write(key, swarm, kind, flags, echoes, **values):
     version = int(re.search(r"version, (\d+)", meaning)[1])
     values["kind"] = version << 4 | int(re.search(rf"(\d+) {kind}\b", meaning)[1])
     values["flags"] = sum(FLAGS[flag] for flag in flags) | len(echoes) << 4
-    values["digest"] = digest(name, members, required)[1][:4]
+    values.setdefault("digest", digest(name, members, required)[1][:4])
     values["echoes"] = b"".join(echo(*one) for one in echoes)
     b, m = -(-len(members) // 8), len(echoes)
     made = b""
@@ -222,6 +223,28 @@ def test_the_example_is_what_the_tables_say(name):
     assert write(KEY, (NAME, MEMBERS, REQUIRED), said["kind"], flags, echoes, **numbers, **sets) == data
 
 
+def test_the_example_in_a_series():
+    rows, data = example("series")
+    said = {field: row["value"] for field, row in rows.items()}
+    assert [field for field in rows if field != "mark"] == [row["field"] for row in table("fields")]
+    period = int(re.search(r"with a period of ([\d,]+) ms has the digest `([0-9a-f ]+)`", TEXT)[1].replace(",", ""))
+    machine = Faction(1, MEMBERS, REQUIRED)
+    codec = series.SeriesFrame(description.digest(NAME, MEMBERS, REQUIRED, period), machine, KEY)
+    assert digest(NAME, MEMBERS, REQUIRED, period)[1][:4] == codec.digest == bytes.fromhex(said["digest"])
+    assert codec.decode(data, len(data)) == frame.ACCEPTED
+    assert (codec.mark, codec.series) == tuple(map(int, re.findall(r"\d+", said["mark"])))
+    assert (codec.offset_us, codec.echo_count) == (int(said["offset"]), 0)
+    # By the tables: the mark's entry is one more, behind the echoes.
+    values = dict(zip(("series", "mark"), (codec.series, codec.mark), strict=True))
+    entry = b"".join(struct.pack(NUMBERS[row["type"]], values[row["field"]]) for row in table("mark"))
+    numbers = {field: int(said[field]) for field in ("sender", "session", "sequence", "generation", "offset")}
+    sets = {field: people(said[field]) for field in ("participation", "readiness")}
+    flags = said["flags"].partition(";")[0].split(", ")
+    echoed = [struct.unpack("<HI", entry)]
+    swarm = (NAME, MEMBERS, REQUIRED)
+    assert write(KEY, swarm, said["kind"], flags, echoed, digest=codec.digest, **numbers, **sets) == data
+
+
 def test_the_examples_cmac_step_by_step():
     _, data = example("ping")
     steps = cmac_steps(KEY, data[:-8])
@@ -294,7 +317,7 @@ def number(text):
 @pytest.mark.parametrize("row", table("constants"), ids=lambda row: row["what"])
 def test_constant(row):
     modules = {"frame": frame, "node": node, "sessions": sessions, "trickle": trickle, "first_sample": first_sample}
-    modules |= {"runner": runner, "config": config, "description": description}
+    modules |= {"series": series, "runner": runner, "config": config, "description": description}
     assert eval(row["in the code"].strip("`"), modules) == number(row["value"])
 
 
@@ -315,7 +338,17 @@ def test_numbers_in_the_text_are_the_constants():
         f"and at most {node._IMAX_MS} ms",
         f"speaks within Imin / {2**node._HASTE}",
         f"k is {node._REDUNDANCY}. A reset",
-        f"less than {node._SOON_US // 1_000_000} s ahead, k is {node._AHEAD}",
+        f"less than {first_sample._SOON_US // 1_000_000} s ahead, k is {node._AHEAD}",
+        f"{series._AHEAD_US / 1_000_000} s before a beat a node resets Trickle, without news, and k is {node._AHEAD}",
+        f"not within {series._PAUSE_US // 1_000_000} s of the last time",
+        f"at most {series._MARK_MAX_US // 1_000_000} s, rounded down",
+        f"a lead above {series._EARLIER_US / 1000} ms that drift explains",
+        f"1 us in {series._DRIFT} and is {series._DRIFT_MAX_US // series._DRIFT // 1000} ms at most",
+        f"one member says {series._PERSISTENT} times",
+        f"has ever been heard, {series._PAIR} times",
+        f"gives way*: {series._ALONE} frames",
+        f"moved by more than {series._TOLD_US // 1000} ms says so",
+        f"of the last {series._MEAN_OF} leads within {series._TOLERANCE_US // 1000} ms",
         f"more than {first_sample._MOVED_US / 1000} ms earlier, and it was known",
         f"less than {first_sample._FOLLOW_UP_US // 1_000_000} s ago",
         f"a multiple of {first_sample._ITSELF} counts from itself",
