@@ -104,7 +104,7 @@ class App:
             if error is not None and error is not self._link_error:
                 self._link_error = error
                 self.note(name, error)
-        if self.beside and self.beside.tick():
+        if self.beside and not (self.series and self.series.near) and self.beside.tick():
             return 0
         return wait_ms
 

@@ -14,6 +14,7 @@ import faction
 
 _BATCH_MS = const(60_000)  # samples that come more often are written that long after the first of them,
 _BATCH_BYTES = const(4096)  # or when they are so many
+_NEAR_US = const(30_000)
 _LOOK_MS = const(500)  # the swarm's clock may be corrected while an application waits
 _HELD_MS = const(60_000)  # and then wait that long for a calm moment
 _GUARD_US = const(1_000_000)  # before a beat nothing is written, or a quarter of the period
@@ -25,7 +26,8 @@ _FIRST_US = const(500_000_000)  # before T0 nobody knows of it
 class Beats(Samples):
     """Takes, says and keeps the samples of an app's series.
 
-    kb: as for Samples; period_ms: between two beats. count: of samples that are done; recent: records of the last
+    kb: as for Samples; period_ms: between two beats. near: whether one is so near that nobody may say much on the
+    serial line, which may be slow; count: of samples that are done; recent: records of the last
     ones, while an application is there to take them.
     """
 
@@ -42,6 +44,7 @@ class Beats(Samples):
         self._kept = False  # its record is there
         self._moves = 0
         self._time_us = -_FIRST_US
+        self.near = False
         self.count = 0
         self.recent = []
 
@@ -105,6 +108,7 @@ class Beats(Samples):
                 self._app.links[name].believed_us = 0  # a report that came late would make the clock creep
         remaining_us = clock.remaining_us(ticks_us()) - self._app.runner.lead_us
         signs.slow = signs.slow and remaining_us > _SLOW_US
+        self.near = 0 < remaining_us < _NEAR_US
         if self._lines:
             held_ms = ticks_diff(now, self._line_ms) - self._batch_ms
             due = held_ms >= 0 or self._size >= _BATCH_BYTES

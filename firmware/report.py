@@ -105,12 +105,15 @@ def samples(app, _failure):
 
 
 def _lines(app):
+    files = []  # both at once: while they are read, a full one may take the other's name
     for name in ("samples.jsonl.old", "samples.jsonl"):
         try:
-            with open(name, "rb") as file:
-                yield from file
+            files.append(open(name, "rb"))  # noqa: SIM115 - they are closed one by one
         except OSError:
             pass  # there is none yet
+    for file in files:
+        yield from file
+        file.close()
     if app and app.series:
         yield from list(app.series.unwritten())
 

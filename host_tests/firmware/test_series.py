@@ -1,11 +1,13 @@
 """A series on virtual boards: samples at every beat, on flash once, whatever restarts, stalls or takes its time."""
 
 import json
+import re
 
 import pytest
 
 from requirements import require
 from rig_fixture import Table, lay_boards
+from swarm.paths import FIRMWARE
 from swarm.serial.prompt import raw_repl
 from swarm.serial.status import read_status
 
@@ -213,6 +215,21 @@ def test_an_application_takes_the_samples_and_waits_for_beats(tmp_path):
         _, n, dropped = then.split()
         assert int(dropped) > 0 and int(n) == 4 + int(dropped), "the last 16 were kept"
         table.wait_line(1, f"dropped {dropped} samples: the application takes them too slowly")
+
+
+def test_the_readmes_application_does_what_it_says(tmp_path):
+    require("unix")
+    (text,) = re.findall(r"```python\n(# application\.py\n.*?)```", (FIRMWARE / "README.md").read_text(), re.DOTALL)
+    homes = lay(tmp_path, [1], period_ms=100)
+    (homes[1] / "application.py").write_text(text)
+    with Table(homes, SEED) as table:
+        table.start(1)
+        table.wait(lambda: sum(bool(re.fullmatch(r"\d+ \d+", line)) for line in table.run.nodes[1].output) >= 3)
+        output = table.run.nodes[1].output
+        (at_us,) = (int(line.split()[-1]) for line in output if line.startswith("beat 2, at"))
+        assert at_us >= 200_000
+        taken = [int(line.split()[0]) for line in output if re.fullmatch(r"\d+ \d+", line)]
+        assert taken[0] >= 2 and taken == list(range(taken[0], taken[0] + len(taken)))
 
 
 def test_without_a_period_an_application_is_told_what_to_do(tmp_path):
