@@ -16,7 +16,7 @@ WASM := build/wasm/ready
 STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint size fuzz model mutation soak adversary figures proof firmware debian clean
+.PHONY: help setup demo test lint size fuzz model mutation soak series adversary figures proof firmware debian clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -64,6 +64,10 @@ adversary: $(TOOLS) ## attack SEEDS=20000 simulated swarms, with and without the
 model: $(TOOLS) ## meet every state that two or three real nodes can get into within bounds: takes some minutes
 	@$(BIN)/python -m swarm.proof.model
 
+series: $(TOOLS) ## NODES=8 virtual boards sample each PERIOD=1000 ms for MINUTES=10, with power cuts: each record is there once
+	@$(BIN)/python -m swarm.proof.series --nodes $(or $(NODES),8) --minutes $(or $(MINUTES),10) \
+		--period $(or $(PERIOD),1000) $(if $(SEED),--seed $(SEED))
+
 soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power cuts and bad air; SEED=N repeats them
 	@$(BIN)/python -m swarm.proof.soak --nodes $(or $(NODES),16) --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
@@ -71,7 +75,7 @@ mutation: $(MUTATION) ## change what decides in 2,500 small ways, of which the t
 	@$(BIN)/python -m swarm.proof.mutation $(MODULES)
 
 proof: $(MUTATION) $(WASM) ## every long form, and the tests that take minutes; takes two hours, and tells how long each took
-	@for form in figures adversary model fuzz soak mutation long; do \
+	@for form in figures adversary model fuzz soak series mutation long; do \
 		start=$$(date +%s); \
 		if [ $$form = long ]; then $(BIN)/python -m pytest -m long; else $(MAKE) --no-print-directory $$form; fi || exit 1; \
 		echo "proof: $$form took $$(( $$(date +%s) - start )) s"; \

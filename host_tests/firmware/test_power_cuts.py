@@ -24,7 +24,7 @@ from swarm.description import project
 from swarm.paths import FIRMWARE
 from swarm.rig.files import BOARD, prepare
 from swarm.serial.prompt import raw_repl
-from swarm.watch import samples
+from swarm.watch import collection
 
 SEED = 23
 TARGET = payload.Target(6, "")  # .mpy version 6, bytecode for any architecture
@@ -237,7 +237,7 @@ def use_commands(box):
         assert (status["state"], status["conflict"]) == ("Bootstrapped", False), status
         assert status["errors"] == [], status
     told = run("collect", "--all", "--swarm", str(box.file), "--out", str(box.csv))
-    table = samples.load(box.csv)
+    table = collection.load(box.csv).samples
     for node in box.nodes:
         printed = [json.loads(found[1]) for line in box.lines[node] if (found := SAMPLE.match(line))]
         kept = [(one.session, one.late_us, one.value) for one in table if one.node == node]

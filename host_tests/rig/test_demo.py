@@ -321,7 +321,7 @@ def test_times_come_from_the_boards_own_stamps(seed):
     assert run.finished(False) and run.nodes[1].session == 4
     assert abs(run.converged_ms() - 140) <= 2, seed
     assert run.skew_us() == 1_000
-    assert [node.node for node in run.sampled] == [1, 2]
+    assert [node.node for node, _, _ in run.sampled] == [1, 2]
 
 
 def test_what_a_node_says_decides_its_state():
@@ -366,8 +366,8 @@ def test_a_frame_in_the_air_tells_its_senders_state():
     seen = sniffer.sight(head + b"\x07\x05" + bytes(8))
     assert (seen.node, seen.session, seen.generation, seen.heard, seen.ready) == (3, 17, 2, 3, 2)
     assert seen.state == "Bootstrapped"
-    assert sniffer.sight(b"\x11\x04" + head[2:] + b"\x07\x05" + bytes(8)).state == "TimedOut"
-    assert sniffer.sight(b"\x12\x10" + head[2:] + b"\x07\x05" + bytes(6 + 8)).state == "Collecting"
+    assert sniffer.sight(b"\x21\x04" + head[2:] + b"\x07\x05" + bytes(8)).state == "TimedOut"
+    assert sniffer.sight(b"\x22\x10" + head[2:] + b"\x07\x05" + bytes(6 + 8)).state == "Collecting"
     for frame in (b"", b"\x21" + head[1:] + bytes(10), head + b"\x07" + bytes(8), b"\x13" + head[1:] + bytes(10)):
         assert sniffer.sight(frame) is None
 

@@ -211,7 +211,7 @@ def _application(transport):
 
 def _sampled(transport):
     status = {"sample": {"late_us": 5}, "instant_in_us": -5}
-    bounds = instants.read(transport, _PORT, status)["sampled"]
+    bounds = instants.read(transport, _PORT, status)["instant"]
     assert bounds is None or bounds.low_us <= bounds.high_us
 
 

@@ -25,7 +25,7 @@ from swarm.rig.personality import true_us
 from swarm.rig.rig import Rig
 from swarm.serial import targets
 from swarm.serial.prompt import run
-from swarm.watch import samples
+from swarm.watch import collection, samples
 
 LEAD_MS = 500
 LOSS = 0.1  # between bursts
@@ -251,7 +251,7 @@ class Soak:
     def _measure(self) -> None:
         """Fill in the figures."""
         self._listen(0)
-        self.table = samples.load(self.csv)
+        self.table = collection.load(self.csv).samples
         figures, boots = self.figures, self.ledger.all_boots()
         figures.soft, figures.cuts, figures.kills = (self._count[kind] for kind in ("soft", "cut", "kill"))
         figures.bursts, figures.splits, figures.outages = (self._count[kind] for kind in ("loss", "split", "outage"))

@@ -1,1 +1,1 @@
-"""A demo: virtual boards that get power at random times, followed until they have taken their first sample."""
+"""A demo: virtual boards that get power at random times, followed until they have taken their samples."""

@@ -33,7 +33,7 @@ class Demo:
 
     def __init__(self, settings: Settings, runtime: str, stays: bool = False) -> None:
         self.settings = settings
-        self.run = Run(list(range(1, settings.nodes + 1)))
+        self.run = Run(list(range(1, settings.nodes + 1)), settings.beats)
         self.in_time = False
         self.statuses: dict[int, dict] = {}
         self.runtimes: dict[int, dict] = {}
@@ -73,8 +73,11 @@ class Demo:
             for event in self.rig.events(_LOOK_S):
                 self.run.take(event)
             while self.run.sampled:
-                sampler = self.run.sampled.pop()
-                sampler.sample_us = sample_instant(self.rig, sampler.node, sampler.sample_us)
+                node, record, said_us = self.run.sampled.pop()
+                true_us = sample_instant(self.rig, node.node, said_us)
+                self.run.beats.take(record, true_us)
+                if record is node.sample:
+                    node.sample_us = true_us
             now_s = time.monotonic() - start_s
             self.in_time = self.run.switched == len(planned) and self.run.finished(self.settings.on_timeout == "retry")
             yield
@@ -111,6 +114,8 @@ class Demo:
             "pids": [*self.run.pids, self.rig.medium_pid, self.rig.pid],
             "seed": self.settings.seed,
         }
+        if self.settings.beats:
+            result["beats"] = self.run.beats.told()
         if self._stays:
             result["ports"] = {str(node): port for node, port in self.rig.ports.items()}
         return result
@@ -122,7 +127,7 @@ class Demo:
         if not live:
             return "no node has power at the end"
         if not bad:
-            return None
+            return self._beats_problem()
         names = ", ".join(str(node.node) for node in bad)
         required = self.settings.required
         if len(live) < required:
@@ -132,6 +137,13 @@ class Demo:
             return f"node {names} did not bootstrap and sample in time; last words: {words}"
         return f"node {names} did not bootstrap and sample"
 
+    def _beats_problem(self) -> str | None:
+        """What was wrong with the series of nodes that all sample, or None."""
+        if not self.in_time:
+            return f"not all nodes sampled {self.settings.beats} beats in time"
+        missed = [f"node {node} beat {n}" for node, n in self.run.beats.missed()]
+        return f"missed without a fault to blame: {', '.join(missed)}" if missed else None
+
     def keep(self) -> None:
         """Have the boards run on when this process ends, and write down that they do."""
         self.rig.keep()
@@ -140,7 +152,7 @@ class Demo:
 
 
 def sample_instant(rig: Rig, node: int, line_us: int | None) -> int | None:
-    """True time of a first sample: of the last conversion of the node's ADC before its sample line came out."""
+    """True time of a sample: of the last conversion of the node's ADC before its sample line came out."""
     readings = [when_us for when_us, _ in rig.medium.do("readings", node=node)["readings"]]
     before = [when_us for when_us in readings if line_us is not None and when_us <= line_us]
     return max(before) if before else None

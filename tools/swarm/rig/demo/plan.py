@@ -23,11 +23,14 @@ class Settings:
     seed: int
     kills: list[tuple[int, int]] = field(default_factory=list)
     reboots: list[tuple[int, int]] = field(default_factory=list)
+    period_ms: int = 0  # of a series
+    beats: int = 0  # of it, that the nodes are followed for
 
     @property
     def patience_ms(self) -> int:
         """How long after their start the nodes are followed."""
-        return self.deadline_ms * (RETRIES if self.on_timeout == "retry" else 1)
+        deadlines = RETRIES if self.on_timeout == "retry" else 1
+        return self.deadline_ms * deadlines + self.period_ms * self.beats
 
 
 def links_of(link: str, node: int, nodes: int) -> list[str]:
@@ -48,6 +51,7 @@ def config_of(settings: Settings, node: int) -> dict:
         "deadline_ms": settings.deadline_ms,
         "on_timeout": settings.on_timeout,
         "links": links_of(settings.link, node, settings.nodes),
+        "period_ms": settings.period_ms,
     }
 
 

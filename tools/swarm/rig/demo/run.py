@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
+from swarm.rig.demo.beats import Beats
 from swarm.rig.personality import Clock
 
 # A line may follow something a prompt printed, so the node's part is searched for.
@@ -34,6 +35,7 @@ class Node:
     concluded_us: int | None = None
     sample: dict | None = None
     sample_us: int | None = None
+    latest: dict | None = None  # the last sample's record
     error: str | None = None
     output: list[str] = field(default_factory=list)
 
@@ -51,14 +53,18 @@ class Node:
 
 
 class Run:
-    """A demo's nodes. `story` gets a line of text for each thing that happens."""
+    """A demo's nodes. `story` gets a line of text for each thing that happens.
 
-    def __init__(self, nodes: list[int]) -> None:
+    beats: of a series, that each node is to sample before it is done.
+    """
+
+    def __init__(self, nodes: list[int], beats: int = 0) -> None:
+        self.beats = Beats(beats)
         self.nodes = {node: Node(node) for node in nodes}
         self.start_us: int | None = None
         self.pids: list[int] = []
         self.story: list[str] = []
-        self.sampled: list[Node] = []  # nodes whose sample line came since the last look
+        self.sampled: list[tuple[Node, dict, int]] = []  # nodes, their samples and when those were said, since a look
         self.switched = 0  # how many of the power switches that were asked for have been made
 
     def take(self, event: dict) -> None:
@@ -124,11 +130,15 @@ class Run:
             sample = json.loads(text)
         except ValueError:
             return
-        if node.sample is None and sample.get("node") == node.node:
+        if sample.get("node") != node.node or (node.sample is not None and "n" not in sample):
+            return
+        if node.sample is None:
             node.sample, node.sample_us = sample, when_us
-            self.sampled.append(node)
-            late = "late" if sample["late"] else f"{sample['late_us']} us from the agreed instant"
-            self._tell(when_us, node.node, f"samples {sample['value']}, {late}")
+        node.latest = sample
+        self.sampled.append((node, sample, when_us))
+        instant = f"beat {sample['n']}" if "n" in sample else "the agreed instant"
+        late = "late" if sample["late"] else f"{sample['late_us']} us from {instant}"
+        self._tell(when_us, node.node, f"samples {sample['value']}, {late}")
 
     def live(self) -> list[Node]:
         """The nodes that have power."""
@@ -137,7 +147,11 @@ class Run:
     def finished(self, retries: bool) -> bool:
         """Whether every live node is done, and there is one."""
         live = self.live()
-        return bool(live) and all(node.finished(retries) for node in live)
+        return bool(live) and all(node.finished(retries) and self._has_beats(node) for node in live)
+
+    def _has_beats(self, node: Node) -> bool:
+        """Whether a node has sampled as far as it is to, or never will."""
+        return node.sample is None or node.latest is None or node.latest.get("n", 0) >= self.beats.wanted - 1
 
     def converged_ms(self) -> float | None:
         """Last conclusion minus last readiness among live nodes, or None when a node has not bootstrapped."""

@@ -35,12 +35,12 @@ class Sighting:
 
 
 def sight(frame: bytes) -> Sighting | None:
-    """The sender's state as the frame tells it, tag unchecked; None for what is no frame of protocol version 1."""
+    """The sender's state as the frame tells it, tag unchecked; None for what is no frame of protocol version 2."""
     if len(frame) < _HEADER.size + _TAG:
         return None
     kind, flags, _digest, node, session, _sequence, generation, _offset = _HEADER.unpack_from(frame)
     bitmaps = len(frame) - _HEADER.size - _TAG - _ECHO * (flags >> 4)
-    if kind >> 4 != 1 or kind & 15 not in (_PING, _READY) or bitmaps < 2 or bitmaps % 2:
+    if kind >> 4 != 2 or kind & 15 not in (_PING, _READY) or bitmaps < 2 or bitmaps % 2:
         return None
     half = bitmaps // 2
     heard = frame[_HEADER.size : _HEADER.size + half]

@@ -23,7 +23,7 @@ def state_of(node: Node, sighting: Sighting | None) -> str:
     return "Collecting" if node.ready_us is not None else "Pinging"
 
 
-_COLUMNS = ("node", "state", "heard", "ready", "frames", "reboots", "first sample")
+_COLUMNS = ("node", "state", "heard", "ready", "frames", "reboots", "sample")
 _BOXED = 80  # columns of a terminal that has room for lines around them
 _ROOM = {"frames": 70, "reboots": 61}  # columns of a terminal that has room for these
 
@@ -35,7 +35,7 @@ def table(run: Run, stats: dict, title: str, width: int = _BOXED) -> Table:
         out = Table(title=title, title_justify="left", box=None, pad_edge=False)
     names = [name for name in _COLUMNS if width >= _ROOM.get(name, 0)]
     for name in names:
-        out.add_column(name, justify="left" if name in ("state", "first sample") else "right", no_wrap=True)
+        out.add_column(name, justify="left" if name in ("state", "sample") else "right", no_wrap=True)
     total = len(run.nodes)
     for node in run.nodes.values():
         air = stats["boards"].get(str(node.node), {})
@@ -49,16 +49,17 @@ def table(run: Run, stats: dict, title: str, width: int = _BOXED) -> Table:
             f"{sighting.ready}/{total}" if current and sighting else "",
             str(air.get("frames", 0)),
             str(max(0, node.boots - 1)),
-            sample_text(node.sample) if node.sample else "",
+            sample_text(node.latest) if node.latest else "",
         )
         out.add_row(*(cell for name, cell in zip(_COLUMNS, cells, strict=True) if name in names))
     return out
 
 
 def sample_text(sample: dict) -> str:
-    """A first sample in words."""
+    """A sample in words."""
+    beat = f"beat {sample['n']}, " if "n" in sample else ""
     timing = "late: " if sample["late"] else ""
-    return f"{sample['value']} C, {timing}{sample['late_us']:+d} us"
+    return f"{sample['value']} C, {beat}{timing}{sample['late_us']:+d} us"
 
 
 def _missing(run: Run, node: int) -> str:
