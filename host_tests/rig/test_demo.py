@@ -362,13 +362,13 @@ def test_the_live_table_is_a_line_a_node_on_any_terminal(columns):
 
 
 def test_a_frame_in_the_air_tells_its_senders_state():
-    head = bytes.fromhex("1203" + "2ee7c1b1" + "0300" + "11000000" + "05000000" + "02000000" + "00000000")
+    head = bytes.fromhex("2203" + "2ee7c1b1" + "0300" + "11000000" + "05000000" + "02000000" + "00000000")
     seen = sniffer.sight(head + b"\x07\x05" + bytes(8))
     assert (seen.node, seen.session, seen.generation, seen.heard, seen.ready) == (3, 17, 2, 3, 2)
     assert seen.state == "Bootstrapped"
     assert sniffer.sight(b"\x21\x04" + head[2:] + b"\x07\x05" + bytes(8)).state == "TimedOut"
     assert sniffer.sight(b"\x22\x10" + head[2:] + b"\x07\x05" + bytes(6 + 8)).state == "Collecting"
-    for frame in (b"", b"\x21" + head[1:] + bytes(10), head + b"\x07" + bytes(8), b"\x13" + head[1:] + bytes(10)):
+    for frame in (b"", b"\x11" + head[1:] + bytes(10), head + b"\x07" + bytes(8), b"\x23" + head[1:] + bytes(10)):
         assert sniffer.sight(frame) is None
 
 

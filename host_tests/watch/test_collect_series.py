@@ -2,18 +2,25 @@
 
 import csv
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
+import threading
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
 from requirements import require
 from rig_fixture import Table, lay_boards
 from swarm import cli
+from swarm.serial import application, targets
 from swarm.serial.port import open_port
 from swarm.serial.prompt import prompt, raw_repl
 from swarm.serial.status import read_status
-from swarm.watch import collection, dating, plot, samples
+from swarm.serial.targets import Target
+from swarm.watch import collection, dating, instants, plot, samples
 from swarm.watch.collection import Collection
 from swarm.watch.dating import Reading
 from swarm.watch.fetch import Fetch
@@ -21,6 +28,8 @@ from swarm.watch.instants import Bounds
 from swarm.watch.samples import Move, Sample, SamplesError
 
 SEED = 14
+SWARM = str(Path(sys.executable).with_name("swarm"))
+ON_ASYNCIO = "import asyncio\n\n\nasync def main(swarm):\n    while True:\n        await asyncio.sleep(1)\n"
 BEGAN_S = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 TOLD = Bounds(-1000, 1000)
 
@@ -217,3 +226,61 @@ def test_a_sample_that_is_known_no_more_on_the_board_has_all_read(table):
         assert seen[-1][0] == 1 and seen[-1][1] >= seen[-1][2] > 0, "how far it was"
     with raw_repl(port) as transport:
         assert transport.eval("'_swarm_samples' in globals()") is False
+
+
+def test_it_follows_boards_that_go_away_and_come_back(table, tmp_path):
+    out = tmp_path / "a.csv"
+    ports = ["--port", table.ports[1], "--port", table.ports[2]]
+    process = subprocess.Popen(
+        [SWARM, "collect", "--follow", *ports, "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    said = []
+    reader = threading.Thread(target=lambda: said.extend(process.stdout), daemon=True)
+    reader.start()
+
+    def come(text):
+        table.wait(lambda: any(text in line for line in said), what=f"{text!r} in {said}")
+
+    try:
+        come("node 2, beat ")
+        table.power(2, False)
+        come(f"swarm collect: {table.ports[2]}: no MicroPython prompt answers")
+        table.power(2, True)
+        come(f"{table.ports[2]}: answers again")
+        said.clear()
+        come("node 2, beat ")
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, said
+    found = rows(out)
+    keys = [(row["node"], row["session"], row["series"], row["n"]) for row in found]
+    assert len(set(keys)) == len(keys) and {row["session"] for row in found if row["node"] == "2"} == {"1", "2"}
+
+
+def test_an_application_is_asked_by_lines(tmp_path):
+    require("unix")
+    boards = lay_boards(tmp_path, [1], required=1, period_ms=200)
+    (boards[1] / "application.py").write_text(ON_ASYNCIO)
+    with Table(boards, SEED) as made:
+        made.start(1)
+        made.wait(lambda: len(beats(made, 1)) > 3, what="beats")
+        fetch = Fetch()
+        asked = targets.ask(Target("1", made.ports[1]), fetch.prompt, fetch.by_line)
+        at_prompt = instant_at_prompt(made)
+    held = collected(asked)
+    assert len(held.samples) > 3 and all(one.utc for one in held.samples), asked
+    apart_us = asked["instant"].low_us - at_prompt.high_us, at_prompt.low_us - asked["instant"].high_us
+    assert max(apart_us) < 1000, "beat 0 is where the prompt has it too"
+
+
+def instant_at_prompt(made):
+    """When beat 0 of a board's series was, once its application has gone."""
+    port = made.ports[1]
+    with open_port(port) as transport:
+        application.stop(transport, port)
+        with prompt(transport, port):
+            return instants.read(transport, port, read_status(transport, port))["instant"]

@@ -177,6 +177,44 @@ def test_first_samples_and_their_skew():
     assert watch.skew() == "", "it has sampled anew"
 
 
+def in_series(node, n, *, late_us=0, instant=None, moves=0, missed=0, series=9, period_ms=1000):
+    told = {"id": series, "period_ms": period_ms, "beat": n + 1, "beat_in_us": 500_000, "sampled": n, "missed": missed}
+    return status(
+        node,
+        ready=[1, 2, 3],
+        missing=[4],
+        state="Bootstrapped",
+        sample={**record(node, late_us), "series": series, "n": n},
+        series={**told, "moves": moves, "moved_us": 7_000 * moves},
+        instant_in_us=500_000,
+        instant=instant,
+    )
+
+
+def test_a_series_has_its_beats_and_their_spread():
+    """By the clock that boards have now: of two looks the later, wider by what clocks drift apart until the last."""
+    watch = watch_of(1, 2)
+    one, two = watch.targets
+    watch.take(one, in_series(1, 4, instant=Bounds(1000, 2000)), 1)
+    assert watch.first_samples() == "series: beat 5 next, 0 missed"
+    watch.take(two, in_series(2, 4, late_us=300, instant=Bounds(4000, 5000)), 1)
+    assert watch.first_samples() == "series: beat 5 next, 0 missed, skew 2.3 ms to 4.3 ms"
+    watch.take(one, in_series(1, 6, instant=Bounds(3000, 4000), missed=1), 3)
+    assert watch.first_samples() == "series: beat 7 next, 1 missed, skew 100 us to 2.5 ms"
+    told(watch)
+    watch.take(two, in_series(2, 6, series=8, moves=1), 3)
+    assert told(watch) == ["node 2 has moved its clock by 7.0 ms"]
+    assert "2 series apart" in watch.first_samples()
+    assert not watch.quiet(3.4), "boards that sample each second would never be asked"
+    watch.take(one, in_series(1, 6, period_ms=60_000), 3)
+    assert watch.quiet(3.4)
+
+
+def test_a_row_has_the_last_beat_and_the_next():
+    answer = in_series(1, 4, late_us=55, moves=2, missed=3)
+    assert node_table.sample(answer) == "20.5, +55 us, beat 4, next in 500.0 ms, 3 missed, moved 2 times"
+
+
 def test_who_is_awaited_and_why():
     watch = watch_of(1, 2, 3)
     one, two, three = watch.targets

@@ -1,8 +1,8 @@
-"""Watch a swarm live: a row a node, whom it waits for, what happens, first samples and their skew.
+"""Watch a swarm live: a row a node, whom it waits for, what happens, samples and their skew, the beats of a series.
 
 A sample's lateness is the time since the agreed instant as its node has that, and tells nothing of two nodes. The skew
 is the time between the earliest and the latest sample in time, by this computer's clock: bounds, from when each board
-says that it sampled, with what a question takes on the way.
+says that it sampled, with what a question takes on the way; in a series from the beats as each board has them now.
 
 Boards are asked over their serial prompts about once a second, and left in peace while a first sample is due; their
 ports are free in between. Without NODE, --all and --port: the boards of `swarm demo --keep` or of `swarm board

@@ -35,8 +35,9 @@ state        Pinging: its sensor warms up. Collecting: it is ready and waits for
 ready        how many it knows to be ready, and how many are required
 waits for    itself: its own sensor; "2 of 4 5 6": any two of those
 reboots seen how often it has heard another member come back in a new session
-sample       the first sample's value, and its lateness: since the agreed instant, as this node has it
-skew         from the earliest to the latest first sample in time, by this computer's clock"""
+sample       the last sample's value, and its lateness: since the agreed instant or beat, as this node has it; in a
+             series the beat's number, and how far ahead the next one is
+skew         from the earliest to the latest first sample in time, by this computer's clock; in a series of a beat"""
 
 
 class Monitor:
