@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
+from bare_board import SCRIPT
 from requirements import require
 from rig_fixture import Table, lay_boards
 from swarm.paths import FIRMWARE
@@ -72,8 +74,8 @@ def wait_beats(table, node, count, more=lambda record: True):
     table.wait(lambda: len([one for one in said(table, node)[since:] if more(one)]) >= count, what=f"{count} beats")
 
 
-def lay(directory, members=MEMBERS, sensor=SENSOR, period_ms=PERIOD_MS):
-    homes = lay_boards(directory, members, on_timeout="retry", period_ms=period_ms)
+def lay(directory, members=MEMBERS, sensor=SENSOR, period_ms=PERIOD_MS, samples_kb=None):
+    homes = lay_boards(directory, members, on_timeout="retry", period_ms=period_ms, samples_kb=samples_kb)
     for home in homes.values():
         (home / "sensor.py").write_text(sensor)
     return homes
@@ -264,3 +266,63 @@ def test_a_coroutine_that_still_runs_at_a_later_beat_misses_it(tmp_path):
         assert sum(text in line for line in table.run.nodes[1].output) == 1, "said once"
         series = status(table, 1)["series"]
         assert series["missed"] >= 2 and series["sampled"] + series["missed"] == series["beat"]
+
+
+LONG_SENSOR = """
+def warm_up():
+    return True
+
+calls = []
+
+def sample():
+    calls.append(1)
+    return str(len(calls)) + "x" * 1000
+"""
+BATCH = 4  # of those that make 4 KB
+SAMPLE_CUTS = 20  # two batches, in each of which the file is full and takes the place of the one before
+
+
+def test_a_power_cut_at_any_change_of_a_file_loses_a_batch_at_most(tmp_path):
+    """Each board is a swarm of its own, cut at another operation; the last goes on, and shows what they are."""
+    require("unix")
+    nodes = range(1, SAMPLE_CUTS + 2)
+    homes = {node: lay(tmp_path, [node], LONG_SENSOR, 100, samples_kb=8)[node] for node in nodes}
+    for node, home in homes.items():
+        shutil.copy(SCRIPT, home / "boot.py")
+        at, share = 4 + (node - 1), (1, 0.5)[node % 2]  # the first four are the session's
+        (home / "power.cut").write_text(f"{at if node < nodes[-1] else -1} {share}")
+    with Table(homes, SEED) as table:
+        table.start(*nodes)
+        wait_beats(table, nodes[-1], 3 * BATCH)
+        for node in nodes[:-1]:
+            table.wait_line(node, "power cut: ")
+        with raw_repl(table.ports[nodes[-1]]) as transport:
+            done = transport.eval("power.done")[4:]
+        assert set(done[:SAMPLE_CUTS]) >= {
+            *("open samples.jsonl", "write samples.jsonl", "close samples.jsonl", "rename samples.jsonl")
+        }, done
+        before, losses = {}, set()
+        for node in nodes[:-1]:
+            table.power(node, False)
+            numbers = [record["n"] for record in said(table, node)]
+            kept_numbers = [record["n"] for record in kept(homes[node])]
+            lost = [n for n in numbers if n not in kept_numbers and n > max(kept_numbers, default=-1)]
+            assert kept_numbers == [n for n in numbers if n in kept_numbers], "in order, and each once"
+            assert len(lost) <= 2 * BATCH, (node, numbers, kept_numbers)
+            losses.add(len(lost))
+            before[node] = kept(homes[node])
+            (homes[node] / "power.cut").unlink()
+            (homes[node] / "sensor.py").write_text(SENSOR)  # whose records leave room for those before
+            config = homes[node] / "faction.json"
+            config.write_text(json.dumps({**json.loads(config.read_text()), "period_ms": 1000}))
+        table.wait(lambda: not any(table.run.nodes[node].powered for node in nodes[:-1]), what="power off")
+        assert 0 in losses and max(losses) >= BATCH, losses
+        table.start(*nodes[:-1])
+        for node in nodes[:-1]:
+            wait_beats(table, node, 1, lambda record: record["session"] == 2)
+            execute(table, node, "faction.restart()")
+            first = [record for record in kept(homes[node]) if record["session"] == 1]
+            second = [record["n"] for record in kept(homes[node]) if record["session"] == 2]
+            assert first == before[node][len(before[node]) - len(first) :], node
+            told = {record["n"] for record in said(table, node) if record["session"] == 2}
+            assert told <= set(second) and len(set(second)) == len(second), (node, told, second)
