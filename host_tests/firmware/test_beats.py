@@ -14,6 +14,7 @@ from requirements import require
 from swarm import paths, runtimes
 from swarm.paths import FIRMWARE
 from swarm.rig.files import BOARD
+from swarm.runtimes.measure import allocation
 
 ENOSPC = 28
 WRAP = 1 << 30
@@ -339,6 +340,43 @@ def test_a_lead_that_no_sensor_has_is_told(board, lead_ms):
     board.app.sensor.lead_ms = lead_ms
     with pytest.raises(ValueError, match=r"sensor.py: lead_ms: .*: write a whole number from 0 to 60000"):
         type(board.kept)(board.app, 8, 1000)
+
+
+TICKS = """
+import sys
+
+class Signs:
+    slow = True
+    def calm(self):
+        return False
+
+sys.modules["signs"] = Signs()
+from beats import Beats
+from faction.node import Node
+
+class App:
+    sensor = series = beside = None
+    config = {"node": 1}
+    node = Node("alone", [1, 2], 1, 1, bytes(16), 1, period_ms=1000)
+    def note(self, where, error):
+        raise error
+
+app = App()
+app.runner = app.links = Signs()
+app.links = {"espnow": Signs()}
+kept = Beats(app, 8, 1000)
+app.runner.lead_us = 5000
+clock = app.node.first_sample
+clock.offer(400_000, 0, True)
+clock.mark = 5
+kept._add("{}")
+"""
+
+
+def test_a_tick_between_beats_takes_no_memory():
+    folders = [FIRMWARE, paths.LIB, paths.SHIMS / "wasm"]
+    hot = "kept.tick(0)\nkept.near"
+    assert allocation.per_call("wasm", TICKS, hot, calls=50, paths=folders) == 0
 
 
 def test_the_readme_tells_how_long_a_flash_lasts():
