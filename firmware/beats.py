@@ -14,11 +14,11 @@ import faction
 
 _BATCH_MS = const(60_000)  # samples that come more often are written that long after the first of them,
 _BATCH_BYTES = const(4096)  # or when they are so many
-_NEAR_US = const(30_000)
-_LOOK_MS = const(500)  # the swarm's clock may be corrected while an application waits
 _HELD_MS = const(60_000)  # and then wait that long for a calm moment
 _GUARD_US = const(1_000_000)  # before a beat nothing is written, or a quarter of the period
 _SLOW_US = const(2_000_000)  # in which the swarm speaks up before a beat
+_NEAR_US = const(30_000)  # in which a slow serial line would hold it up
+_LOOK_MS = const(500)  # the swarm's clock may be corrected while an application waits
 _RECENT = const(16)  # records kept for an application
 _FIRST_US = const(500_000_000)  # before T0 nobody knows of it
 
@@ -26,9 +26,9 @@ _FIRST_US = const(500_000_000)  # before T0 nobody knows of it
 class Beats(Samples):
     """Takes, says and keeps the samples of an app's series.
 
-    kb: as for Samples; period_ms: between two beats. near: whether one is so near that nobody may say much on the
-    serial line, which may be slow; count: of samples that are done; recent: records of the last
-    ones, while an application is there to take them.
+    kb: as for Samples; period_ms: between two beats. near: whether one is so near that nobody is to say much on the
+    serial line; count: of samples that are done; recent: records of the last ones, while an application is there to
+    take them.
     """
 
     def __init__(self, app, kb, period_ms):
@@ -54,7 +54,7 @@ class Beats(Samples):
         n = clock.due()
         again = n == self._n and clock.series == self._series
         if again and (self._runs or self._kept):
-            return  # an interrupt came between that and the node's knowing
+            return  # an interrupt has kept the node from knowing
         if self._runs:
             clock.missed += 1
             clock.sampled -= 1  # the node is about to count it
@@ -112,8 +112,8 @@ class Beats(Samples):
         if self._lines:
             held_ms = ticks_diff(now, self._line_ms) - self._batch_ms
             due = held_ms >= 0 or self._size >= _BATCH_BYTES
-            allowed = remaining_us > self._guard_us and (calm or held_ms >= _HELD_MS)
-            if due and allowed or self._size >= 2 * _BATCH_BYTES:  # else no moment is good
+            far = remaining_us > self._guard_us or self._app.node.conflict  # which has no more beats
+            if due and far and (calm or held_ms >= _HELD_MS) or self._size >= 2 * _BATCH_BYTES:
                 self.write()
         return self._wait_ms()
 

@@ -65,7 +65,7 @@ class Board:
         sensor = SimpleNamespace(sample=lambda: self.value)
         self.app = SimpleNamespace(
             config={"node": 3},
-            node=SimpleNamespace(session=5, first_sample=self.clock),
+            node=SimpleNamespace(session=5, first_sample=self.clock, conflict=False),
             sensor=sensor,
             runner=SimpleNamespace(),
             links={"espnow": SimpleNamespace(believed_us=2000)},
@@ -201,6 +201,17 @@ def test_samples_take_no_more_than_they_may_and_the_oldest_go_first(board, kb):
     numbers = [line["n"] for line in board.lines()]
     assert numbers == list(range(numbers[0], 400)) and numbers[0] > 0
     assert sum(os.path.getsize(name) for name in ("samples.jsonl", "samples.jsonl.old")) > kb * 512
+
+
+def test_a_node_that_is_stopped_writes_what_it_has(board):
+    board = board(period_ms=60_000)
+    board.beat()
+    board.clock.left_us = -1
+    board.tick()
+    assert board.lines() == []
+    board.app.node.conflict = True
+    board.tick()
+    assert len(board.lines()) == 1
 
 
 def test_a_torn_line_stays_by_itself(board):

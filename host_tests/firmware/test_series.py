@@ -151,6 +151,21 @@ def test_a_stalled_board_has_missed_beats_and_samples_the_next(table):
     assert len(set(numbers)) == len(numbers), "none is taken twice"
 
 
+@pytest.mark.parametrize("lead_ms", (0, 250))
+def test_a_sample_begins_at_its_beat_or_its_lead_before(tmp_path, lead_ms):
+    require("unix")
+    sensor = f"import faction\n\nlead_ms = {lead_ms}\n\ndef warm_up():\n    return True\n\n"
+    homes = lay(tmp_path, [1, 2], sensor + "def sample():\n    return faction.swarm_time()\n")
+    with Table(homes, SEED) as table:
+        table.start(1, 2)
+        for node in (1, 2):
+            wait_beats(table, node, 5)
+            for record in said(table, node)[1:]:
+                due_us = record["n"] * PERIOD_MS * 1000 - 1000 * lead_ms
+                # Never before; and no later than it says, but for what a busy host keeps it between two looks.
+                assert due_us <= record["value"] + 200 and record["value"] - due_us - record["late_us"] < 200_000, record
+
+
 def test_no_series_says_what_to_do(tmp_path):
     require("unix")
     with Table(lay_boards(tmp_path, [1]), SEED) as table:

@@ -229,3 +229,5 @@ def test_a_sample_waits_for_what_is_on_a_line_and_for_no_network(
     assert ("samples" in sys.modules) == (not saved), "it is let go"
     monkeypatch.delitem(sys.modules, "samples", raising=False)
     assert capsys.readouterr().out == "{}\n" * saved
+    kept.write()  # as a restart does
+    assert (tmp_path / samples.FILE).read_text() == "{}\n" and capsys.readouterr().out == "{}\n" * (not saved)

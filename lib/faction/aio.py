@@ -98,6 +98,8 @@ class Swarm:
     def stop(self):
         """Stop the node and its links for good."""
         self.app.runner.stop()
+        if self.app.samples:
+            self.app.samples.write()
 
     async def serve(self, main):
         """Run main(self) and what it starts, and the sensor's coroutines, until a tool asks for the end."""
