@@ -60,7 +60,8 @@ def test_the_readme_shows_what_happens(walked):
 def test_it_has_eight_steps_with_a_csv_and_an_application(walked):
     text = walked[0]
     assert re.findall(r"^\*\*(\d)\. ", text, re.MULTILINE) == list("12345678")
-    assert len(re.findall(r"^\d,\d+,-?\d+,[\d.]+,[01],20\d\d-.*Z$", text, re.MULTILINE)) == walkthrough.BOARDS
+    assert len(re.findall(r"^1,\d+,\d+,0,20\d\d-[^,]+Z,[\d.]+,-?\d+,[\d.]+,[01]$", text, re.MULTILINE)) == 1
+    assert len(re.findall(r"^\d+,\d+,20\d\d-[^,]+Z,[\d.]+(,[\d.]*){3}$", text, re.MULTILINE)) == 1
     assert "3 boards were looked at, nothing is wrong" in text
     assert all((node["application"], node["errors"]) == ("runs", []) for node in walked[4])
 

@@ -63,19 +63,14 @@ def warm_up():  # called until it returns True: then this node is ready
     return thermometer.celsius() > 15
 
 
-def sample():  # called once, at the agreed instant, and once when a deploy tries it
+def sample():  # called at each beat, and once when a deploy tries it
     return round(thermometer.celsius(), 1)  # a number, text, list or dict: whatever JSON can hold
 """
 _APPLICATION = """\
-import asyncio
-
-
 async def main(swarm):
     await swarm.bootstrapped()  # raises RuntimeError, which says why, once there is nothing to wait for
-    record = await swarm.first_sample()  # so does this
-    while True:
-        print("my own turn, since", record["value"])
-        await asyncio.sleep(60)
+    async for record in swarm.samples():
+        print("my own turn, with beat", record["n"], record["value"])
 """
 
 
@@ -90,9 +85,9 @@ def steps(boards: int) -> tuple[Step, ...]:
         ),
         Step(
             "Describe the swarm",
-            "For real boards: `--board ESP32_GENERIC --ports /dev/ttyUSB*`. Quorum, deadline and channel are in "
-            "swarm.toml, each with its meaning; `swarm check` tells a mistake there with its line.",
-            ("swarm init --name greenhouse --board VIRTUAL --ports boards/ports/*",),
+            "For real boards: `--board ESP32_GENERIC --ports /dev/ttyUSB*`. `--period` has them sample each 2 s; "
+            "without it they do so once. Quorum, deadline and channel are in swarm.toml; `swarm check` tells a mistake there.",
+            ("swarm init --name greenhouse --board VIRTUAL --ports boards/ports/* --period 2000",),
         ),
         Step(
             "Put the node onto every board",
@@ -101,11 +96,16 @@ def steps(boards: int) -> tuple[Step, ...]:
         ),
         Step(
             "Watch the swarm",
-            "A sample's second figure is its lateness, from the agreed instant on as that node has it; how far samples "
-            "are apart is the skew. One look here; without `--once` it is a live view, with keys that `?` lists.",
+            "A sample's second figure is its lateness, from its beat on as that node has it; how far samples are apart "
+            "is the skew. One look here; without `--once` it is a live view, with keys that `?` lists.",
             ("swarm monitor --all --once",),
         ),
-        Step("Fetch the samples", "`--plot samples.svg` draws them.", ("swarm collect --all", "cat samples.csv")),
+        Step(
+            "Fetch the samples",
+            "A row a sample, and one a beat; a second time what is new is added, and `--follow` goes on. `--plot "
+            "samples.svg` draws them; with `--out samples.db` they are in a database.",
+            ("swarm collect --all --wide beats.csv", "head -2 samples.csv", "tail -1 beats.csv"),
+        ),
         Step(
             "Your own sensor, with a driver",
             "They lie beside swarm.toml; `lib/` holds files and packages. A driver from the net is given to each board "
@@ -230,10 +230,13 @@ _VARYING = tuple(
         (r"seed \d+", "seed N"),
         (r"/dev/(pts/|ttys)\d+", "PORT"),
         (r"session \d+", "session N"),
-        (r"-?\d+(\.\d+)?, [-+]?\d+(\.\d+)? [mu]?s( late)?", "VALUE"),
+        (r"-?\d+(\.\d+)?, [-+]?\d+(\.\d+)? [mu]?s( late)?(, beat \d+)?(, next in [\d.]+ [mu]?s)?", "VALUE"),
+        (r"beat \d+ next", "beat N next"),
+        (r"\d+ samples?, \d+ new", "N samples"),
         (r"(?<=VALUE) +\d+$", " REBOOTS"),
         (r"skew (at most )?[\d.]+ \w+( to [\d.]+ \w+)?", "skew N"),
-        (r"^(\d+),\d+,-?\d+,-?[\d.]+,[01],[-\dT:.]+Z$", r"\1,SESSION,LATE_US,VALUE,LATE,DATE"),
+        (r"^\d+,\d+,\d+,\d+,[-\dT:.]+Z,[\d.]+,-?\d+,-?[\d.]+,[01]$", "SAMPLE"),
+        (r"^\d+,\d+,[-\dT:.]+Z,[\d.]+(,[-\d.]*)+$", "BEAT"),
         (r" +", " "),
     )
 )
