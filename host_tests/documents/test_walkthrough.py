@@ -95,10 +95,12 @@ def test_what_varies_is_left_out_and_what_does_not_is_told():
     shown = "1  boards/ports/1 -> /dev/pts/13\nnode 1: 27 files uploaded (34.6 KB), 0 kept, runs session 217672434\n"
     again = "1  boards/ports/1 -> /dev/pts/4\nnode 1: 27 files uploaded (34.6 KB), 0 kept, runs session 217999999\n"
     assert walkthrough.compare(shown, again) == []
-    rows = ("1  Bootstrapped  3/3  20.49, +348 us  0\n", "1  Bootstrapped  3/3  9.2, -1.2 ms late   0\n")
+    row = "1  Bootstrapped  3/3  20.49, +348 us, beat 3, next in 1.1 s  0\n"
+    rows = (row, "1  Bootstrapped  3/3  9.2, -1.2 ms late, beat 10   0\n")
     assert walkthrough.compare(*rows) == []
-    lines = ("1,217672434,32,21.43,0,2026-11-24T08:33:54.760Z\n", "1,2,-7,-1,1,2027-01-01T00:00:00.001Z\n")
-    assert walkthrough.compare(*lines) == []
+    line = "1,217672434,9,0,2026-11-24T08:33:54.760Z,0.0006,32,21.43,0\n"
+    assert walkthrough.compare(line, "2,2,77,8,2027-01-01T00:00:00.001Z,0.01,-7,-1,1\n") == []
+    assert walkthrough.compare("9,0,2026-11-24T08:33:54.760Z,0.1,2,3\n", "7,8,2027-01-01T00:00:00.001Z,2.5,,-1\n") == []
     for other in (
         shown.replace("0 kept", "1 kept"),
         shown.replace("34.6", "36.5"),

@@ -86,7 +86,8 @@ def steps(boards: int) -> tuple[Step, ...]:
         Step(
             "Describe the swarm",
             "For real boards: `--board ESP32_GENERIC --ports /dev/ttyUSB*`. `--period` has them sample each 2 s; "
-            "without it they do so once. Quorum, deadline and channel are in swarm.toml; `swarm check` tells a mistake there.",
+            "without it they do so once. Quorum, deadline and channel are in swarm.toml; `swarm check` tells a "
+            "mistake there.",
             ("swarm init --name greenhouse --board VIRTUAL --ports boards/ports/* --period 2000",),
         ),
         Step(
