@@ -404,6 +404,26 @@ def test_a_sample_with_a_lead_begins_that_long_before_each_beat(lead_ms, series,
     assert series.node.first_sample.missed == 0
 
 
+@pytest.mark.parametrize("took_ms, numbers, late_ms", ((1700, [0, 1, 3, 4], 0), (1300, [0, 1, 2, 3], 300)))
+def test_a_sample_that_overruns_its_period_misses_what_it_cannot_begin_in_time(
+    took_ms, numbers, late_ms, series, clock
+):
+    taken = []
+
+    def take(late_us, late):
+        taken.append((series.node.first_sample.due(), late_us))
+        clock.us += 1000 * took_ms * (len(taken) == 2)
+
+    series._app.take_sample = take
+    while len(taken) < 4:
+        run(series, clock, 4)
+    run(series, clock, 4)
+    assert [n for n, _ in taken] == numbers
+    assert abs(taken[2][1] - 1000 * late_ms) < 10_000 and taken[3][1] <= 20
+    first = series.node.first_sample
+    assert (first.sampled, first.missed) == (4, numbers[-1] - 3)
+
+
 def test_a_first_sample_with_a_lead_is_taken_once(alone, clock):
     alone.lead_us = 100_000
     run(alone, clock, LEAD_MS + 500)
