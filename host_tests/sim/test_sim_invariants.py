@@ -169,7 +169,7 @@ class Repeater(SwarmClock):
     def advance(self, now_us):
         done = self.done
         speak = super().advance(now_us)
-        if done:
+        if done and self.sampled % 2:
             self._last -= 1
             self.mark -= 1
             self._instant_us = (self._instant_us - self.mark_us) % PERIOD

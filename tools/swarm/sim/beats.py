@@ -24,6 +24,7 @@ _HEALS_US = 10_000_000  # in which a swarm that was kept apart is one again
 _APART_US = 20_000  # that samples of one beat are apart at most where all hear each other,
 _HOPS_US = 60_000  # over several hops,
 _WIFI_US = 200_000  # and where an access point keeps broadcasts
+AIM_US = 10_000  # by as much a node's aim may differ from its clock, at most
 _MEASURED_FROM = 1  # beat from which on the clock's rate is measured: the first is still being agreed on
 
 

@@ -51,6 +51,7 @@ _SCRATCH = (
     "_news",
     "since_us",
     "theirs_us",
+    "_lead_us",
     "sampled_late",
 )
 _ASKS = "_asks"  # makes a node speak, as its echoes and its Trickle timer do
@@ -89,6 +90,7 @@ class _Known:
         self.said: tuple | None = None  # what it knew when it last spoke,
         self.said_at = self.said_imin = 0  # when that was, by the board's milliseconds, and its Imin then
         self.sampled = False
+        self.began_us = 0
         self.sizes = _sizes(board.node)
         self.state_of = _State(board.node)
         self.before: tuple[list, list] = [], []  # state before a frame that must not change it
@@ -183,9 +185,17 @@ class Invariants:
             self.fail(SKEW, board, f"sampled in state {node.machine.state}")
         if late_us < 0:
             self.fail(SKEW, board, f"sampled {-late_us} us before the instant")
-        if not node.sampled_late and late_us > 1000 + board.held_us:
+        if not node.sampled_late and late_us > 1000 + board.held_us + self._moved_us(known, node.first_sample):
             self.fail(SKEW, board, f"sampled {late_us} us after the instant, not marked late")
         known.sampled = True
+
+    def _moved_us(self, known: _Known, clock) -> int:
+        """By how much a beat may have become earlier, and with that past, since the last one was sampled."""
+        if not self._plan.options.period_ms:
+            return 0
+        before_us, known.began_us = known.began_us, beats.begun_us(clock) + clock._aim_us
+        moved_us = (before_us - known.began_us) % PERIOD if known.sampled else beats.AIM_US
+        return moved_us if moved_us < PERIOD // 2 else 0
 
     def changed(self, board: Board) -> None:
         """Something has happened to it."""

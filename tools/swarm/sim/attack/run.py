@@ -20,6 +20,8 @@ _KIND_WEIGHTS = (70, 14, 8, 8)
 _STAGGER_US = 60_000  # boots of one run fall in this time
 _WARMUP_US = 120_000
 _OFF_US = (1_000, 80_000)
+_IN_SERIES = 0.25  # share of the outsiders' swarms
+_SERIES_US = 1_500_000  # how much longer the attack then lasts
 _BABBLE = 4  # frames in a shortest interval of Trickle
 _UP_US = (100_000, 600_000)  # of a member that restarts for ever
 
@@ -43,7 +45,15 @@ def options_of(seed: int) -> Options:
         hidden_wait_ms=chance.choice((0.0, 4.0)),
         stamp_us=chance.choice((1, 1000)),
         lead_ms=chance.choice((60, 200, 500)),
+        period_ms=_period_ms(seed),
     )
+
+
+def _period_ms(seed: int) -> int:
+    """Between the samples of a swarm that somebody outside attacks in a series; 0 of the others."""
+    chance = random.Random(f"{seed}/adversary series")
+    in_series = kind_of(seed) == OUTSIDER and chance.random() < _IN_SERIES
+    return chance.choice((100, 250, 1000)) if in_series else 0
 
 
 class Babbler(Node):
@@ -85,7 +95,7 @@ class AttackRun(Run):
         plan.absent = set(range(len(plan.ids)))  # their boots are planned here
         super()._build()
         self.insider = None if self.insider_place is None else self.boards[self.insider_place]
-        until_us = self._schedule(chance)
+        until_us = self._schedule(chance) + (_SERIES_US if self.beats else 0)
         plan.settled_us = until_us
         if self.kind in (OUTSIDER, LIAR):
             self.attacker = Attacker(self, self.checks, until_us, self.kind == LIAR)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from swarm.device.library import COUNTERS, FOLLOW_UP_FLAG, LIMIT_US
+from swarm.device.library import COUNTERS, FOLLOW_UP_FLAG, INSTANT_FLAG, LIMIT_US
 from swarm.sim.attack.forge import LIVE
 from swarm.sim.attack.words import Lie, Word
 from swarm.sim.invariants import FALSE_CONCLUSION, INVALID, Damaged, Invariants, Said
+from swarm.sim.kernel import PERIOD
 
 if TYPE_CHECKING:
     from swarm.sim.boards.board import Board
@@ -73,6 +74,7 @@ class Truth(Invariants):
         self.liar = False
         self.exempt: Board | None = None
         self.direct = False  # whether a frame comes straight from its sender, and not from the attacker
+        self._in_series = plan.options.period_ms > 0
         self._waits = plan.options.hidden_wait_ms > 0  # links keep frames for a while
         self._late_us = plan.options.stamp_us + _LATE_US
         self._truths: dict[Board, _Truth] = {}
@@ -110,11 +112,16 @@ class Truth(Invariants):
         word.tokens = {place: session for place, session in truth.tokens.items() if ready >> place & 1}
         frame, buffer = node.frame, board._buffer
         at = frame.echoes
-        said = list(struct.iter_unpack("<HI", buffer[at : at + 6 * frame.echo_count]))
+        echoes = frame.echo_count - (self._in_series and bool(buffer[1] & INSTANT_FLAG))  # the mark is one of them
+        said = list(struct.iter_unpack("<HI", buffer[at : at + 6 * echoes]))
         word.echoes = [(number, session % LIVE) for number, session in said]
         live = [echo for echo, (_, session) in zip(word.echoes, said, strict=True) if session >= LIVE]
         word.vouches = [echo for echo in live if self._is_live(truth, *echo)]
-        word.instant_us = None if truth.instant_us is None else board.clock.when(truth.instant_us)
+        word.instant_us = None
+        if self._in_series:
+            word.instant_us = self._began_us(board) if node.first_sample.known else None
+        elif truth.instant_us is not None:
+            word.instant_us = board.clock.when(truth.instant_us)
         # A follow-up counts from the first of several links: for who hears another it is late by the difference.
         word.exact = not self._waits or buffer[1] & FOLLOW_UP_FLAG != 0 and len(board.links) == 1
         word.made_us = self._kernel.now
@@ -220,7 +227,7 @@ class Truth(Invariants):
     def _bound_instant(self, truth: _Truth, word: Word, last: tuple[int, int] | None) -> None:
         """A node that hears two frames running straight from one member, before the instant, has it right."""
         before = truth.direct.pop(word.number, None)
-        if not self.direct:
+        if not self.direct or self._in_series:
             return
         truth.direct[word.number] = word
         if last != (word.session, word.sequence - 1) or before is None or truth.passed:
@@ -258,6 +265,8 @@ class Truth(Invariants):
         first = board.node.first_sample
         if not first.known:
             return
+        if self._in_series:
+            return self._check_clock(board, truth)
         local_us = board.clock.local_us(self._kernel.now)
         remaining_us = first.remaining_us(local_us & (1 << 30) - 1)
         held_us, before_us = local_us + remaining_us, truth.instant_us
@@ -280,6 +289,22 @@ class Truth(Invariants):
             told = "nobody has told it" if earliest_us is None else f"told {earliest_us - true_us} us later"
             self.fail(INSTANT, board, f"holds an instant in {remaining_us} us, {told}")
         self._check_in_time(board, truth, held_us)
+
+    def _check_clock(self, board: Board, truth: _Truth) -> None:
+        """In a series no clock is moved ahead of all that members have told it, T0s they are of."""
+        began_us = self._began_us(board)
+        before_us, truth.instant_us = truth.instant_us, began_us
+        if before_us is None or began_us >= before_us - _EARLY_US:
+            return
+        if truth.earliest_us is None or began_us < truth.earliest_us - _EARLY_US:
+            self.fail(INSTANT, board, f"T0 became {before_us - began_us} us earlier, and nobody has told so")
+
+    def _began_us(self, board: Board) -> int:
+        """Simulated time of a board's T0, as its clock has it."""
+        clock = board.node.first_sample
+        local_us = board.clock.local_us(self._kernel.now)
+        ahead_us = (clock._instant_us - local_us + PERIOD // 2) % PERIOD - PERIOD // 2
+        return self._kernel.now + ahead_us - clock.mark * clock.mark_us
 
     def _check_in_time(self, board: Board, truth: _Truth, held_us: int) -> None:
         if truth.latest_us is not None and not self.liar:

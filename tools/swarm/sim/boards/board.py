@@ -143,6 +143,7 @@ class Board:
                 self.sampled_at = self.kernel.now
                 self.sampled_late = late
             self._watch.sampled(self, late_us)
+            node.tick(*self._now())  # as the runner does: a series then looks ahead
         if self.concluded_at is None and node.machine.state == BOOTSTRAPPED:
             self.concluded_at = self.kernel.now
             self.proposed_at = self._told_at
