@@ -35,16 +35,22 @@ def main(argv: list[str] | None = None) -> int:
         except (OSError, EOFError) as error:
             print(f"series: {error} (seed {seed})", file=sys.stderr)
             return 1
-    spreads = sorted(campaign.spreads_us) or [0]
-    p50, p99 = (spreads[round((len(spreads) - 1) * share)] / 1000 for share in (0.5, 0.99))
     print(
-        f"{options.nodes} boards, {len(campaign.said)} records of {len(spreads)} beats, {campaign.restarts} restarts, "
-        f"{campaign.cuts} power cuts, which took {campaign.lost} records; seed {seed}\n"
-        f"spread within a beat in true time: p50 {p50:.2f} ms, p99 {p99:.2f} ms, worst {spreads[-1] / 1000:.2f} ms"
+        f"{options.nodes} boards, {len(campaign.said)} records of {len(campaign.spreads_us)} beats, "
+        f"{campaign.restarts} restarts, {campaign.cuts} power cuts, which took {campaign.lost} records; seed {seed}\n"
+        f"spread within a beat in true time: {_shares(campaign.spreads_us)}\n"
+        f"of which clocks: {_shares(campaign.clocks_us)}"
     )
     for words in campaign.problems():
         print(f"  {words}")
     return 1 if campaign.problems() else 0
+
+
+def _shares(us: list[int]) -> str:
+    """How times are spread, in milliseconds."""
+    ordered = sorted(us) or [0]
+    p50, p99, worst = (ordered[round((len(ordered) - 1) * share)] / 1000 for share in (0.5, 0.99, 1))
+    return f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, worst {worst:.2f} ms"
 
 
 def _say(words: str) -> None:

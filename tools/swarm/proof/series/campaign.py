@@ -32,7 +32,8 @@ class Campaign:
 
     Every faults_s seconds, 0 for none, a board's node is restarted, which loses nothing, or the board cut from power.
     Afterwards lost is how many records power cuts have taken, spreads_us has the true time between the first and the
-    last sample of each beat, and problems() what went wrong.
+    last sample of each beat, clocks_us that between the first and the last of the beat's instants as nodes have it,
+    which a host that keeps a board waiting does not widen, and problems() what went wrong.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class Campaign:
         self._run = Run(list(range(1, nodes + 1)))
         self.said: dict[Key, int] = {}  # when each record was said
         self.spreads_us: list[int] = []
+        self.clocks_us: list[int] = []
         self.cuts = self.restarts = self.lost = 0
         self._cut: dict[int, set[int]] = {}  # by node the sessions that a power cut ended
         self._collected: set[Key] = set()  # said before the last collection began
         self._wrong: list[str] = []
-        self._true_us: dict[tuple[int, int], dict[int, int]] = {}
+        # By beat and node: when it sampled, and when that beat was by its clock.
+        self._true_us: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
         self._faults_s = faults_s
         self._progress = progress
         self._boards = {node: folder / f"board-{node}" for node in self._run.nodes}
@@ -106,7 +109,7 @@ class Campaign:
             self.said[key] = said_us
             true_us = sample_instant(self._rig, node.node, said_us)
             if true_us is not None and not record["late"]:
-                self._true_us.setdefault(key[2:], {})[node.node] = true_us
+                self._true_us.setdefault(key[2:], {})[node.node] = (true_us, true_us - record["late_us"])
 
     def _listen_until(self, done: Callable[[], bool], seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -162,7 +165,11 @@ class Campaign:
 
     def _check(self) -> None:
         """Each record that was said is on flash and in the CSV once, but for what a power cut has taken: the last."""
-        self.spreads_us = [max(at.values()) - min(at.values()) for at in self._true_us.values() if len(at) > 1]
+        for taken in self._true_us.values():
+            if len(taken) > 1:
+                sampled, beats = zip(*taken.values(), strict=True)
+                self.spreads_us.append(max(sampled) - min(sampled))
+                self.clocks_us.append(max(beats) - min(beats))
         held = [one.key for one in collection.load(self.csv).samples]
         flash = [key for home in self._boards.values() for key in _on_flash(home)]
         for place, keys in (("flash", flash), ("CSV", held)):
