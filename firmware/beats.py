@@ -154,6 +154,18 @@ class Beats(Samples):
             "moved_us": clock.moved_us,
         }
 
+    def status(self):
+        """The same in words."""
+        clock = self._clock
+        if not clock.known:
+            return "not begun"
+        left_us = clock.remaining_us(ticks_us())
+        text = "%d sampled, %d missed, beat %d " % (clock.sampled, clock.missed, clock.due())
+        text += "in %d ms" % (left_us // 1000) if left_us > 0 else "is due"
+        if clock.moves:
+            text += ", %d moves, last %d us" % (clock.moves, clock.moved_us)
+        return text
+
     def records(self, swarm):
         """The records from now on, for an application: aio's Swarm has it."""
         return Records(swarm)

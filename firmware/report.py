@@ -198,8 +198,8 @@ def _screen(app, f):
         + (", application " + f["application"] if f["application"] else ""),
         _row("frames    ", _counts(f["counters"]), 3),
     ]
-    if f["series"] and not f["conflict"]:
-        lines.insert(6, _row("series    ", _series(f["series"]).split(" "), 1))
+    if app.series and not f["conflict"]:
+        lines.insert(6, _row("series    ", app.series.status().split(" "), 1))
     for name, counters in f["links"].items():
         if counters.get("unheard", 0) >= _UNHEARD:
             counters["WiFi"] += ", nobody is heard: others off, or clients kept apart?"
@@ -235,16 +235,6 @@ def _sample(f):
     if f["instant_in_us"] > 0:
         return "due in %d ms" % (f["instant_in_us"] // 1000)
     return "none; the swarm's instant was %d s ago" % (-f["instant_in_us"] // 1_000_000)
-
-
-def _series(s):
-    if s["beat_in_us"] is None:
-        return "not begun"
-    text = "%d sampled, %d missed, beat %d " % (s["sampled"], s["missed"], s["beat"])
-    text += "in %d ms" % (s["beat_in_us"] // 1000) if s["beat_in_us"] > 0 else "is due"
-    if s["moves"]:
-        text += ", %d moves, last %d us" % (s["moves"], s["moved_us"])
-    return text
 
 
 def trace(app, failure):

@@ -44,11 +44,11 @@ def board(tmp_path, monkeypatch):
 def test_the_application_runs_as_it_stands_there(tmp_path):
     (source,) = (block for block in blocks(README, "python") if block.startswith("# application.py\n"))
     own_code.check([own_code.OwnFile("application.py", Path("application.py"), source.encode())])
-    homes = lay_boards(tmp_path, [1], required=1)
+    homes = lay_boards(tmp_path, [1], required=1, period_ms=1000)
     (homes[1] / "application.py").write_text(source)
     with Table(homes, 3) as table:
         table.start(1)
-        table.wait_line(1, "my own turn, since ")
+        table.wait_line(1, "my own turn, with beat ")
         told = targets.ask(Target("", table.ports[1]))
     assert (told["application"], told["errors"]) == ("runs", [])
 

@@ -322,6 +322,16 @@ def test_a_move_of_the_clock_is_kept_with_the_beat_before(board):
     assert board.lines()[1:] == [{"node": 3, "session": 5, "series": 7, "n": 6, "moved_us": -12_345}]
 
 
+def test_the_status_in_words(board):
+    board = board()
+    board.clock.n, board.clock.sampled, board.clock.missed, board.clock.left_us = 7, 6, 1, 8_200_900
+    assert board.kept.status() == "6 sampled, 1 missed, beat 7 in 8200 ms"
+    board.clock.left_us, board.clock.moves, board.clock.moved_us = -3, 2, -12_345
+    assert board.kept.status() == "6 sampled, 1 missed, beat 7 is due, 2 moves, last -12345 us"
+    board.clock.known = False
+    assert board.kept.status() == "not begun" and board.kept.facts()["beat_in_us"] is None
+
+
 def test_the_radios_reports_are_believed_before_the_first_beat_only(board):
     board = board()
     board.clock.mark = 0

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -130,6 +131,16 @@ def beside(folder: Path, link: str) -> int:
     setup = f"{_before(link)}{_START}\nimport faction\n"
     made = "[__import__('faction.aio'), faction.aio.Swarm(faction.app)] and None"
     return allocation.held("wasm", setup, made, **_build(folder / link, link, compile_one))
+
+
+def series(folder: Path, link: str) -> int:
+    """Bytes of heap that a board with that link takes more for a period: the swarm's clock, and samples for good.
+    Raises runtimes.ScriptFailed."""
+    alone = deployed(folder, link)
+    shutil.copytree(folder / link, folder / "series" / link)
+    config = folder / "series" / link / "faction.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "period_ms": 60_000}))
+    return deployed(folder / "series", link) - alone
 
 
 def compile_one(source: Path, name: str, compiled: Path) -> Path:

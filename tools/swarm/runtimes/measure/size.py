@@ -88,6 +88,8 @@ def measure() -> Iterator[Figure]:
             kept = board_heap.kept_by_status(folder, link)
             why = "what a look leaves is its names, in pieces of 128 bytes: the rest is still the user's"
             yield Figure(f"heap that the status keeps once it was asked for, {link}", kept, 640, "bytes", why)
+        why = "who has no period pays nothing for it, and who has one still has most of the heap"
+        yield Figure("heap that a series takes more", board_heap.series(folder, "uart"), 10 * _KB, "bytes", why)
         asyncio = board_heap.beside(folder, "uart")
         why = "the README says what an application has left"
         yield Figure("heap that an application on asyncio takes, asyncio included", asyncio, 9 * _KB, "bytes", why)
