@@ -47,6 +47,9 @@ def main(argv: list[str] | None = None) -> int:
     print(campaigns.HONEST_WORDS + "\n")
     honest, _ = maker.table(campaigns.HONEST)
     print()
+    print(campaigns.SERIES_WORDS + "\n")
+    series, _ = maker.table(campaigns.SERIES)
+    print()
     growing = campaigns.GROWTH[:4] if arguments.quick else campaigns.GROWTH
     grown, summaries = maker.table(growing)
     maker.growth(growing, summaries)
@@ -55,7 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     compared = maker.bench(arguments.quick)
     maker.keep()
     honest = f"{campaigns.HONEST_WORDS}\n\n{honest}"
-    section = page.section(campaigns.WORDS, table, honest, grown, compared, campaigns.LANES_COMMAND)
+    series = f"{campaigns.SERIES_WORDS}\n\n{series}"
+    section = page.section(campaigns.WORDS, table, honest, series, grown, compared, campaigns.LANES_COMMAND)
     (folder / "section.md").write_text(section, encoding="utf-8")
     if arguments.write:
         page.write(section, folder)

@@ -106,6 +106,46 @@ GROWTH = tuple(  # a few runs suffice: within one, hundreds of nodes are counted
     )
     for count in (10, 20, 50, 100, 200, 400, 680)
 )
+_MINUTE = {"period_ms": 60_000, "loss": 0.1}
+_SPREAD = (("missed", 0), ("frames a minute", 30), ("rate above the fastest", 0.5))
+SERIES = (
+    Figure(
+        "20 nodes, a day",
+        Options(hours=24, **_MINUTE),
+        1,
+        (("spread p99", 1.5), ("spread max", 3), *_SPREAD),
+    ),
+    Figure("100 nodes, 2 hours", Options(nodes=(100, 100), hours=2, **_MINUTE), 2, (("spread p99", 2), *_SPREAD)),
+    Figure(
+        "6 x 6 grid, 2 hours",
+        Options(nodes=(36, 36), topology="grid", hours=2, **_MINUTE),
+        4,
+        (("spread p99", 12), *_SPREAD),
+    ),
+    Figure(
+        "5 nodes on a bus, boards rp2040, a day",
+        Options(nodes=(5, 5), topology="bus", board="rp2040", hours=24, **_MINUTE),
+        2,
+        (("spread p99", 1.5), *_SPREAD),
+    ),
+    Figure("20 nodes, a sample a second, 1 hour", Options(period_ms=1000, loss=0.1, hours=1), 2, (("missed", 0),)),
+    Figure(
+        "10 nodes of up to 100 ppm, cut in two for an hour, 3 hours",
+        Options(nodes=(10, 10), ppm=100, faults=("cut",), hours=3, **_MINUTE),
+        6,
+    ),
+    Figure(
+        "10 nodes, one clock from 1000 to 10,000 ppm wrong, 1 hour",
+        Options(nodes=(10, 10), faults=("wild",), hours=1, **_MINUTE),
+        4,
+    ),
+    Figure("10 nodes, a clock that jumps, 1 hour", Options(nodes=(10, 10), faults=("jump",), hours=1, **_MINUTE), 10),
+    Figure(
+        "2 to 12 nodes, random faults, 1 hour",
+        Options(nodes=(2, 12), quorum=0, topology="any", faults=("mixed",), hours=1, **_MINUTE),
+        60,
+    ),
+)
 # One rule's parameter after another away from what the nodes use, at two sizes.
 TUNING: tuple[tuple[str, dict[str, int]], ...] = (
     ("", {}),
@@ -124,8 +164,8 @@ TUNED = (Figure("20 nodes, 10 % loss", ideal(loss=0.1), 60), Figure("50 within 5
 LANES = ideal(nodes=(5, 5), loss=0.1, faults=("reboot",)), 7  # a run to look at
 LANES_COMMAND = f"swarm sim --nodes 5 --loss 0.1 --board {IDEAL} --faults reboot --seed 7 --plot run.svg"
 _NAMES = (
-    "loss", "topology", "boot_spread_ms", "warmup_ms", "hidden_wait_ms", "stamp_us", "ppm", "lead_ms", "board",
-    "protocol",
+    "loss", "topology", "boot_spread_ms", "warmup_ms", "hidden_wait_ms", "stamp_us", "ppm", "lead_ms",
+    "period_ms", "hours", "board", "protocol",
 )  # fmt: skip
 
 
@@ -151,7 +191,16 @@ def value(summary: dict[str, Any], what: str) -> float | None:
         return summary["frames_per_node"]["mean"]
     if what == "frames until sampled":
         return summary["frames_per_node_until_sampled"]["mean"]
+    if what == "missed":
+        return summary["beats"]["missed"]
+    if what == "frames a minute":
+        return summary["frames_per_node_minute"]
+    if what == "rate above the fastest":
+        return summary["rate_above_fastest_ppm"]
     kind, share = what.split()
+    if kind == "spread":
+        found = summary["beats"]["spread_us"][share]
+        return None if found is None else found / 1000
     if kind == "wait":
         return summary["converge_ms"][share]
     found = summary["skew_us" if kind == "skew" else "early_us"][share]
@@ -160,7 +209,6 @@ def value(summary: dict[str, Any], what: str) -> float | None:
 
 def row(figure: Figure, seeds: int, summary: dict[str, Any]) -> tuple[str, bool]:
     """A row of the table, and whether every bar was met."""
-    frames = summary["frames_per_node"]
     broken = sum(summary["violations"].values())
     bars, met = [], not broken
     for what, limit in figure.bars:
@@ -168,6 +216,16 @@ def row(figure: Figure, seeds: int, summary: dict[str, Any]) -> tuple[str, bool]
         missed = reached is None or reached > limit
         met = met and not missed
         bars.append(f"**{what} {limit:g}: missed**" if missed else f"{what} {limit:g}: met")
+    if figure.options.period_ms:
+        beats = summary["beats"]
+        text = (
+            f"| {figure.name} | {summary['stranded']} / {summary['false_conclusions']} / {broken} "
+            f"| {beats['sampled']} / {beats['late']} / {beats['missed']} | {three(beats['spread_us'], 1000)} "
+            f"| {summary['frames_per_node_minute']} | {summary['rate_above_fastest_ppm']} | {summary['moves']} "
+            f"| {', '.join(bars)} | `{command(figure.options, seeds)}` |"
+        )
+        return text, met
+    frames = summary["frames_per_node"]
     text = (
         f"| {figure.name} | {summary['stranded']} / {summary['false_conclusions']} / {broken} "
         f"| {three(summary['converge_ms'])} | {frames['mean']} / {frames['max']} "
@@ -185,6 +243,16 @@ def three(values: dict[str, Any], scale: float = 1) -> str:
 HEAD = """\
 | swarm | stranded / false / violations | wait | frames | until sampled | skew | bars | command |
 |---|---|---|---|---|---|---|---|"""
+SERIES_HEAD = """\
+| swarm | stranded / false / violations | samples: all / late / missed | spread | frames a minute | rate | moves \
+| bars | command |
+|---|---|---|---|---|---|---|---|---|"""
+SERIES_WORDS = """\
+In series, a sample a minute unless it is said otherwise, 10 % loss, ESP32s and clocks of up to 50 ppm. Spread:
+milliseconds between the samples of one beat, p50 / p99 / max over all beats, those of who joins late left out. Rate: by
+how many ppm the swarm's clock ran faster than that of its fastest member, the most of all runs. Moves: how often a
+clock was moved by more than 5 ms. A clock that runs wild is left out of the spread, and the others follow it by 250 ppm
+at most."""
 HONEST_WORDS = """\
 The same on boards that cost what real ones cost, which is what `swarm sim` simulates unless it is told otherwise: they
 hear and speak from a timer of 2 ms, work about 2 ms on a frame received and 1.3 ms on one built, hear nothing while

@@ -10,7 +10,7 @@ from typing import Any
 from swarm.output import svg
 from swarm.output.progress import progress
 from swarm.proof.figures import campaigns
-from swarm.proof.figures.campaigns import HEAD, Figure, command, row, three
+from swarm.proof.figures.campaigns import HEAD, SERIES_HEAD, Figure, command, row, three
 from swarm.runtimes.measure import size
 from swarm.sim import benchmark, campaign, plot, report
 from swarm.sim.boards.profiles import IDEAL
@@ -37,9 +37,10 @@ class Maker:
         return max(1, round(figure.seeds * self._share))
 
     def table(self, figures: tuple[Figure, ...]) -> tuple[str, list[dict[str, Any]]]:
-        """The rows of those figures below HEAD, and their summaries; the first failures are printed as well."""
-        print(HEAD, flush=True)
-        lines, summaries = [HEAD], []
+        """The rows of those figures below their head, and their summaries; the first failures are printed as well."""
+        head = SERIES_HEAD if figures[0].options.period_ms else HEAD
+        print(head, flush=True)
+        lines, summaries = [head], []
         for figure in figures:
             seeds = self._seeds(figure)
             found, summary = self._campaign(figure.name, figure.options, seeds)

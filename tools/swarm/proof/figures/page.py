@@ -24,6 +24,8 @@ _SECTION = """\
 
 {honest}
 
+{series}
+
 How a swarm grows to the frame's limit of 680 members, where nodes hear only those near them:
 
 {grown}
@@ -55,9 +57,11 @@ class PageError(Exception):
     """FIGURES.md cannot be written; the message says why."""
 
 
-def section(words: str, campaigns: str, honest: str, grown: str, compared: str, lanes: str) -> str:
+def section(words: str, campaigns: str, honest: str, series: str, grown: str, compared: str, lanes: str) -> str:
     """What stands between the marks. words explain the tables' columns, lanes is the command of the run's plot."""
-    return _SECTION.format(words=words, campaigns=campaigns, honest=honest, grown=grown, compared=compared, lanes=lanes)
+    return _SECTION.format(
+        words=words, campaigns=campaigns, honest=honest, series=series, grown=grown, compared=compared, lanes=lanes
+    )
 
 
 def split(text: str) -> tuple[str, str, str]:
