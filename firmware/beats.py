@@ -193,8 +193,8 @@ class Beats(Samples):
         mark = -1
         while mark != clock.mark:  # the node has passed one meanwhile, in a callback
             mark = clock.mark
-            ahead_us = ticks_diff(clock._instant_us, ticks_us()) + clock._aim_us
-        self._time_us = max(mark * clock.mark_us - ahead_us, self._time_us)
+            time_us = clock.time_us(ticks_us())
+        self._time_us = max(time_us, self._time_us)
         return self._time_us
 
 

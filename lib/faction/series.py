@@ -176,6 +176,10 @@ class SwarmClock(FirstSample):
         mark = max(self.mark, self._last + 1 << self.shift)
         return mark + (-mark & (1 << self.shift) - 1)
 
+    def time_us(self, now_us):
+        """Microseconds since T0, by the instants at which this node samples."""
+        return self.mark * self.mark_us - ticks_diff(self._instant_us, now_us) - self._aim_us
+
     def wait_us(self, now_us):
         """Microseconds until advance() has something to do."""
         remaining_us = self.remaining_us(now_us)
@@ -220,7 +224,8 @@ class SwarmClock(FirstSample):
         """Follow the frame that has just been compared, if that is called for. Returns as FirstSample.offer()."""
         if theirs_us is None:
             return 0
-        if own or not self.known:
+        # One that knows of no T0 but its own proposal joins as one that knows of none.
+        if own or not self.known or not self.mark and self._frame.mark and self._lead_us > _EARLIER_US:
             self.series = self._number if own else self._frame.series
             self._begin(0 if own else self._frame.mark, theirs_us, now_us)
             return _CLAIMS | _MOVED
@@ -290,6 +295,10 @@ class SwarmClock(FirstSample):
                 self._catch_up(now_us)
 
     def _set(self, mark, theirs_us, now_us):
+        ahead = mark - self.mark
+        if self.mark and 0 < ahead <= self._reach:  # what lies between is passed mark by mark: no beat goes unnoticed
+            mark = self.mark
+            theirs_us -= ahead * self.mark_us
         self.mark = mark
         self._instant_us = ticks_add(now_us, theirs_us)
         self._alone = 0

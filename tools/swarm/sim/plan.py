@@ -7,7 +7,9 @@ import random
 from dataclasses import dataclass, field
 
 from swarm.device.config import NUMBERS
+from swarm.sim import series_faults
 from swarm.sim.boards.profiles import BOARDS
+from swarm.sim.series_faults import FAULTS as SERIES_FAULTS
 
 _DRAWN = ("single", "grid", "random", "bus", "mixed")  # what "any" is one of
 TOPOLOGIES = (*_DRAWN, "wifi")
@@ -32,15 +34,6 @@ FAULTS = {
     "slow": "slow chips, which take milliseconds for a frame",
     "deadline": "a deadline that is too short, and retried",
 }
-# Of a swarm with a period, at some time of its series
-SERIES_FAULTS = {
-    "restart": "power cycles all along the series",
-    "cut": "a swarm that is cut in two for an hour, and heals",
-    "away": "a member that is off for a day",
-    "jump": "a clock that jumps",
-    "wild": "a clock that begins to run thousands of ppm wrong",
-}
-_HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True)
@@ -181,7 +174,7 @@ def draw(options: Options, seed: int) -> Plan:
     ready = [member.boot_us + (member.warmup_us or 0) for member in members]
     plan.settled_us = max([plan.settled_us, *ready])
     if options.period_ms:
-        _draw_series_faults(plan, random.Random(f"{seed}/series"))
+        series_faults.draw(plan, random.Random(f"{seed}/series"))
     return plan
 
 
@@ -274,34 +267,6 @@ def _draw_faults(plan: Plan, chance: random.Random) -> None:
     if "double" in plan.faults:
         plan.double = chance.randrange(count), chance.randint(0, quiet_us + 1_000_000)
         plan.settled_us = max(plan.settled_us, plan.double[1])
-
-
-def _draw_series_faults(plan: Plan, chance: random.Random) -> None:
-    """What befalls a series, in its middle: before that it has to begin, and after it to come together again."""
-    count = len(plan.members)
-    whole_us = round(plan.options.hours * _HOUR_US)
-
-    def moment(lasts_us: int = 0) -> int:
-        return plan.settled_us + chance.randint(whole_us // 10, max(whole_us * 8 // 10 - lasts_us, whole_us // 10))
-
-    if "restart" in plan.faults:
-        for _ in range(chance.randint(3, 10)):
-            lost_us = moment()
-            plan.cycles.append((chance.randrange(count), lost_us, lost_us + chance.randint(1_000, 30_000_000)))
-    if "cut" in plan.faults:
-        lasts_us = min(_HOUR_US, whole_us // 2)
-        start_us = moment(lasts_us)
-        plan.cut = start_us, start_us + lasts_us, chance.randrange(1 << count)
-    if "away" in plan.faults:
-        lasts_us = min(24 * _HOUR_US, whole_us // 2)
-        lost_us = moment(lasts_us)
-        plan.cycles.append((chance.randrange(count), lost_us, lost_us + lasts_us))
-    if "jump" in plan.faults:
-        by_us = round(10 ** chance.uniform(4, 8.5)) * chance.choice((-1, 1))
-        plan.jumps.append((chance.randrange(count), moment(), by_us))
-    if "wild" in plan.faults:
-        ppm = chance.randint(1000, 10_000) * chance.choice((-1, 1))
-        plan.wild.append((chance.randrange(count), moment(), ppm))
 
 
 def _cycle(plan: Plan, place: int, lost_us: int, chance: random.Random) -> int:

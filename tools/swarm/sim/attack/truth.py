@@ -11,10 +11,11 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from swarm.device.library import COUNTERS, FOLLOW_UP_FLAG, INSTANT_FLAG, LIMIT_US
+from swarm.sim.attack import held
 from swarm.sim.attack.forge import LIVE
+from swarm.sim.attack.held import Held
 from swarm.sim.attack.words import Lie, Word
 from swarm.sim.invariants import FALSE_CONCLUSION, INVALID, Damaged, Invariants, Said
-from swarm.sim.kernel import PERIOD
 
 if TYPE_CHECKING:
     from swarm.sim.boards.board import Board
@@ -31,34 +32,11 @@ NAMES = (UNTOLD, OUTDATED, STOPPED, INSTANT, DELAYED)
 
 _UNPROVED = COUNTERS.index("unproved")
 _IGNORED = (_UNPROVED, COUNTERS.index("replayed"), COUNTERS.index("stale"))
-_EARLY_US = 500  # a link tells that a frame has left, in doubt, too early; clocks drift besides by
 _DRIFT = 5_000  # at most one part in so many
 _LATE_US = 1_500  # what a node leaves of a better instant, and more drift
 
 
 _KINDS = {Word: "recorded", Lie: "malformed", Damaged: "forged"}
-
-
-class _Truth:
-    """What one life of a board may rightly hold."""
-
-    def __init__(self, now: int) -> None:
-        self.booted_us = now
-        self.last: dict[int, tuple[int, int]] = {}  # of each member the session and sequence that counted last
-        self.vouched: dict[int, set[int]] = {}  # of each member the sessions that it was rightly told to be live
-        self.direct: dict[int, Word] = {}  # of each member the last word that came straight from it
-        self.rebooted: dict[int, int] = {}  # place: the session in which a member is back and not ready yet
-        self.tokens: dict[int, int] = {}  # in this generation, place: the session in which it was ready
-        self.bits = 0  # in this generation: both bitmaps
-        self.generation = 0
-        self.earliest_us: int | None = None  # simulated time of the earliest instant that it was told
-        self.latest_us: int | None = None  # and the latest that it may hold after what it has heard in time
-        self.instant_us: int | None = None  # the instant that it holds, by its own clock
-        self.passed = False
-        self.admits = False  # whether the frame at hand may count
-        self.unmoved = False  # it has just changed nothing, so that there is nothing to check
-        self.before: tuple[dict, dict] = {}, {}
-        self.ignored = self.unproved = 0
 
 
 class Truth(Invariants):
@@ -77,12 +55,12 @@ class Truth(Invariants):
         self._in_series = plan.options.period_ms > 0
         self._waits = plan.options.hidden_wait_ms > 0  # links keep frames for a while
         self._late_us = plan.options.stamp_us + _LATE_US
-        self._truths: dict[Board, _Truth] = {}
+        self._truths: dict[Board, Held] = {}
 
     def booted(self, board: Board) -> None:
         """Its node has been made."""
         super().booted(board)
-        truth = self._truths[board] = _Truth(self._kernel.now)
+        truth = self._truths[board] = Held(self._kernel.now)
         truth.bits = self._own(board)
 
     def ready(self, board: Board) -> None:
@@ -119,7 +97,7 @@ class Truth(Invariants):
         word.vouches = [echo for echo in live if self._is_live(truth, *echo)]
         word.instant_us = None
         if self._in_series:
-            word.instant_us = self._began_us(board) if node.first_sample.known else None
+            word.instant_us = held.began_us(board, self._kernel.now) if node.first_sample.known else None
         elif truth.instant_us is not None:
             word.instant_us = board.clock.when(truth.instant_us)
         # A follow-up counts from the first of several links: for who hears another it is late by the difference.
@@ -128,7 +106,7 @@ class Truth(Invariants):
         return word
 
     @staticmethod
-    def _is_live(truth: _Truth, number: int, session: int) -> bool:
+    def _is_live(truth: Held, number: int, session: int) -> bool:
         """Whether a board may vouch for that session: the last that has counted, or what others have vouched for."""
         last = truth.last.get(number)
         return last[0] == session if last else session in truth.vouched.get(number, ())
@@ -146,7 +124,7 @@ class Truth(Invariants):
             truth.before = self._known[board].state_of.now()
             truth.unproved = board.node.counters[_UNPROVED]
 
-    def _admits(self, board: Board, truth: _Truth, word: Any) -> bool:
+    def _admits(self, board: Board, truth: Held, word: Any) -> bool:
         """Whether a frame may count: one of another member, after all that has counted of that member, of whom one
         frame has named this session, or for whose session a frame that has counted has vouched. But for such a member
         it must have been made since this board booted."""
@@ -175,7 +153,7 @@ class Truth(Invariants):
         elif type(payload) is Word and not self.liar and self._ignored(board) == truth.ignored:
             self._admit(board, truth, payload)
 
-    def _check_unmoved(self, board: Board, truth: _Truth, payload: Any) -> None:
+    def _check_unmoved(self, board: Board, truth: Held, payload: Any) -> None:
         knows, speaks = self._known[board].state_of.now()
         if type(payload) is Word and board.node.counters[_UNPROVED] > truth.unproved:
             # Nobody can tell it from a member that has just booted, so the node may speak: that only.
@@ -189,7 +167,7 @@ class Truth(Invariants):
                 f"a {what} frame changed {'what it knows' if knows != truth.before[0] else 'when it speaks'}",
             )
 
-    def _admit(self, board: Board, truth: _Truth, word: Word) -> None:
+    def _admit(self, board: Board, truth: Held, word: Word) -> None:
         """Take in what a frame that counts has told."""
         place = self._index[word.number]
         last = truth.last.get(word.number)
@@ -217,14 +195,14 @@ class Truth(Invariants):
         self._known[board].vouched = sum(1 << ready for ready in truth.tokens)
         self._bound_instant(truth, word, last)
 
-    def _objected(self, board: Board, truth: _Truth, word: Word) -> None:
+    def _objected(self, board: Board, truth: Held, word: Word) -> None:
         """It has answered a frame with a new generation: of each reboot it does so once."""
         ready = word.bits >> 8 * board.node.frame.width
         for place in [place for place in truth.rebooted if ready >> place & 1]:
             if place != self._index[word.number]:
                 del truth.rebooted[place]
 
-    def _bound_instant(self, truth: _Truth, word: Word, last: tuple[int, int] | None) -> None:
+    def _bound_instant(self, truth: Held, word: Word, last: tuple[int, int] | None) -> None:
         """A node that hears two frames running straight from one member, before the instant, has it right."""
         before = truth.direct.pop(word.number, None)
         if not self.direct or self._in_series:
@@ -261,12 +239,15 @@ class Truth(Invariants):
                 self.fail(OUTDATED, board, f"counts {number}, which it has heard in session {session} and not ready")
         self._check_instant(board, truth)
 
-    def _check_instant(self, board: Board, truth: _Truth) -> None:
+    def _check_instant(self, board: Board, truth: Held) -> None:
         first = board.node.first_sample
         if not first.known:
             return
         if self._in_series:
-            return self._check_clock(board, truth)
+            ahead_us = held.taken_ahead_us(board, truth, self._kernel.now)
+            if ahead_us > held.EARLY_US:
+                self.fail(INSTANT, board, f"T0 became {ahead_us} us earlier than anybody has told")
+            return
         local_us = board.clock.local_us(self._kernel.now)
         remaining_us = first.remaining_us(local_us & (1 << 30) - 1)
         held_us, before_us = local_us + remaining_us, truth.instant_us
@@ -284,29 +265,13 @@ class Truth(Invariants):
             return
         true_us = board.clock.when(held_us)
         earliest_us = truth.earliest_us
-        early_us = _EARLY_US + abs(remaining_us) // _DRIFT
+        early_us = held.EARLY_US + abs(remaining_us) // _DRIFT
         if remaining_us < 1000 * first.lead_ms and (earliest_us is None or true_us < earliest_us - early_us):
             told = "nobody has told it" if earliest_us is None else f"told {earliest_us - true_us} us later"
             self.fail(INSTANT, board, f"holds an instant in {remaining_us} us, {told}")
         self._check_in_time(board, truth, held_us)
 
-    def _check_clock(self, board: Board, truth: _Truth) -> None:
-        """In a series no clock is moved ahead of all that members have told it, T0s they are of."""
-        began_us = self._began_us(board)
-        before_us, truth.instant_us = truth.instant_us, began_us
-        if before_us is None or began_us >= before_us - _EARLY_US:
-            return
-        if truth.earliest_us is None or began_us < truth.earliest_us - _EARLY_US:
-            self.fail(INSTANT, board, f"T0 became {before_us - began_us} us earlier, and nobody has told so")
-
-    def _began_us(self, board: Board) -> int:
-        """Simulated time of a board's T0, as its clock has it."""
-        clock = board.node.first_sample
-        local_us = board.clock.local_us(self._kernel.now)
-        ahead_us = (clock._instant_us - local_us + PERIOD // 2) % PERIOD - PERIOD // 2
-        return self._kernel.now + ahead_us - clock.mark * clock.mark_us
-
-    def _check_in_time(self, board: Board, truth: _Truth, held_us: int) -> None:
+    def _check_in_time(self, board: Board, truth: Held, held_us: int) -> None:
         if truth.latest_us is not None and not self.liar:
             late_us = board.clock.when(held_us) - truth.latest_us
             if late_us > 0:

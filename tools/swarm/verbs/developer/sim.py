@@ -13,8 +13,9 @@ from swarm.output.streams import fail
 from swarm.sim import campaign, plot, report
 from swarm.sim.benchmark import PROTOCOLS
 from swarm.sim.boards.profiles import BOARDS
-from swarm.sim.plan import FAULTS, SERIES_FAULTS, TOPOLOGIES, Options
+from swarm.sim.plan import FAULTS, TOPOLOGIES, Options
 from swarm.sim.run import Run
+from swarm.sim.series_faults import FAULTS as SERIES_FAULTS
 
 _EXAMPLES = """\
 examples:
