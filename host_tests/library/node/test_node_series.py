@@ -313,3 +313,35 @@ def test_older_frames_are_counted_as_outdated():
     frame = SWARM.parts(2, 5)
     board.hear(SWARM.seal({**frame, "kind": b"\x11"}))
     assert board.counter("outdated") == 1 and not board.live - {A}
+
+
+def test_who_has_proposed_a_t0_itself_joins_as_any_other():
+    board = Board(SWARM, A, SESSION)
+    board.sequence = {2: 100}
+    board.prove(2, 5, 100, **ALL)
+    board.complete()
+    assert clock(board).known and board.samples == []
+    board.hear(SWARM.frame(2, 5, 101, **ALL, offset_us=20_000_000, series=9, mark=5))
+    assert [late for _, _, late in board.samples] == [True]
+    pass_s(board, 21)
+    assert clock(board).series == 9 and clock(board).beat == 5 and len(board.samples) == 2
+
+
+def test_who_has_passed_a_beat_already_takes_nobody_over_it():
+    board = begun()
+    board.true_us = board.t0 + 1000 * P - 2000
+    board.poll()
+    say(board, 2, 300, marks=1)
+    assert clock(board).mark == 1 and clock(board)._lead_us == 300
+    pass_s(board, 1)
+    assert clock(board).beat == 1 and len(board.samples) == 2
+
+
+def test_beats_over_which_a_leap_takes_a_node_are_missed():
+    board = begun()
+    pass_s(board, 2)
+    for member in (2, 4):
+        say(board, member, 3 * 1000 * P + 1_000_000, marks=3)
+    assert clock(board).missed == 2 and len(board.samples) == 2
+    pass_s(board, 60)
+    assert clock(board).beat == 4 and len(board.samples) == 3
