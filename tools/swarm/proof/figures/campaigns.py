@@ -115,10 +115,10 @@ SERIES = (
         1,
         (("spread p99", 1.5), ("spread max", 3), *_SPREAD),
     ),
-    Figure("100 nodes, 2 hours", Options(nodes=(100, 100), hours=2, **_MINUTE), 2, (("spread p99", 2), *_SPREAD)),
+    Figure("100 nodes, 1 hour", Options(nodes=(100, 100), hours=1, **_MINUTE), 2, (("spread p99", 2), *_SPREAD)),
     Figure(
-        "6 x 6 grid, 2 hours",
-        Options(nodes=(36, 36), topology="grid", hours=2, **_MINUTE),
+        "6 x 6 grid, 1 hour",
+        Options(nodes=(36, 36), topology="grid", hours=1, **_MINUTE),
         4,
         (("spread p99", 12), *_SPREAD),
     ),
@@ -143,7 +143,7 @@ SERIES = (
     Figure(
         "2 to 12 nodes, random faults, 1 hour",
         Options(nodes=(2, 12), quorum=0, topology="any", faults=("mixed",), hours=1, **_MINUTE),
-        60,
+        30,
     ),
 )
 # One rule's parameter after another away from what the nodes use, at two sizes.
