@@ -29,7 +29,7 @@ class Record:
         self.hash = sha256()
         self.number = bytearray(4)
         self.states = [0] * 5
-        self.counters = [0] * 15
+        self.counters = [0] * 16
         self.samples = self.conflicts = self.nodes = self.wraps = 0
         self.generation = 0
 

@@ -252,6 +252,8 @@ class Attacker:
             other = self.buffer[start] ^ 1 + random.below(255)
             random.fill(self.buffer, start, min(self.length, start + 1 + random.below(16)))
             self.buffer[start] = other
+        elif kind == 4:
+            self.buffer[0] ^= 0x30  # of the version before
         else:
             self.buffer[random.below(self.length)] ^= 1 << random.below(8)
 

@@ -13,10 +13,11 @@ from swarm.device.library import (
     SwarmClock,
     altered,
 )
-from swarm.sim import beats, invariants
+from swarm.sim import invariants
 from swarm.sim.kernel import PERIOD
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
+from swarm.sim.series import beats
 
 
 class Gullible(Sessions):

@@ -2,9 +2,8 @@
 
 A swarm that has a period shares more than one instant. Marks follow the first sample's instant, T0, at equal distances
 short enough for ticks_us to tell the next one apart, and a frame tells the number of the next mark and when it is. A
-beat, at which a sample is taken, is each mark, or each second, fourth, ... where the period is longer.
-
-Loaded only where a period is configured.
+beat, at which a sample is taken, is each mark, or each second, fourth, ... where the period is longer. Loaded only
+where a period is configured.
 """
 
 from time import ticks_add, ticks_diff
@@ -32,7 +31,7 @@ _FAR_US = const(0x1FFFFFFF)  # T0s are so far apart or more
 _NEAR_US = const(1 << 28)  # marks within that are compared by their instants: the sums stay small ints
 _PAST_US = const(-100_000_000)  # a mark further back than that was told minutes ago: it tells nothing
 _LIMIT_US = const(500_000_000)
-_EARLIER_US = const(200)  # as in first_sample.py  # as in first_sample.py
+_EARLIER_US = const(200)  # as in first_sample.py
 _MOVED_US = const(800)
 _TOLERANCE_US = const(10_000)
 _TOLD_US = const(5_000)  # a move by more than that is told of
@@ -99,16 +98,11 @@ class SwarmClock(FirstSample):
         self._reach = _NEAR_US // self.mark_us
         self.series = self.mark = 0
         self.beat = self._last = -1
-        self._beat_us = 0
-        self.sampled = self.missed = 0
-        self.moved_us = self.moves = 0
-        self._lead_us = 0
-        self._taken_us = 0  # when a clock was last followed, not longer ago than credit is given for
-        self._spoke_us = 0
+        self.sampled = self.missed = self.moved_us = self.moves = self._lead_us = 0
+        self._beat_us = self._spoke_us = self._taken_us = 0  # the last: since when there is credit
         self._may_speak = True
         self._witness = -1  # whose word wants another's,
-        self._witness_us = 0  # how much earlier that is,
-        self._told = 0  # and how often it was said
+        self._witness_us = self._told = 0  # how much earlier that is, and how often it was said
         self._alone = 0
         self._mean = 0  # _MEAN_OF times how much later the others' clocks are heard than this node's, in the mean,
         self._heard = 0  # of so many frames

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from swarm.sim.beats import Series
 from swarm.sim.invariants import NAMES
 from swarm.sim.plan import Options
 from swarm.sim.result import Result
 from swarm.sim.run import Run
+from swarm.sim.series.beats import Series
 
 
 def cores() -> int:

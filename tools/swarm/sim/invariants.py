@@ -11,8 +11,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from swarm.device.library import BOOTSTRAPPED, COUNTERS
-from swarm.sim import beats
 from swarm.sim.kernel import PERIOD
+from swarm.sim.series import beats
 
 if TYPE_CHECKING:
     from swarm.sim.boards.board import Board

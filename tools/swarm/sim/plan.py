@@ -7,9 +7,9 @@ import random
 from dataclasses import dataclass, field
 
 from swarm.device.config import NUMBERS
-from swarm.sim import series_faults
 from swarm.sim.boards.profiles import BOARDS
-from swarm.sim.series_faults import FAULTS as SERIES_FAULTS
+from swarm.sim.series import faults as series_faults
+from swarm.sim.series.faults import FAULTS as SERIES_FAULTS
 
 _DRAWN = ("single", "grid", "random", "bus", "mixed")  # what "any" is one of
 TOPOLOGIES = (*_DRAWN, "wifi")

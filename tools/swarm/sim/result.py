@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from swarm.sim.beats import Series
+from swarm.sim.series.beats import Series
 
 
 @dataclass

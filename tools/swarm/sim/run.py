@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from swarm.device.library import COUNTERS, default_lead_ms
+from swarm.device.library import COUNTERS, default_lead_ms, limit_echoes
 from swarm.sim import interlopers
-from swarm.sim.beats import Beats
 from swarm.sim.boards.board import Board
 from swarm.sim.invariants import EXCEPTION, FALSE_CONCLUSION, SKEW, STRANDED, Invariants
 from swarm.sim.kernel import Clock
 from swarm.sim.media import AccessPoint
 from swarm.sim.plan import Options, Plan, reached
 from swarm.sim.result import Result
+from swarm.sim.series.beats import Beats
 from swarm.sim.swarm import Swarm
 
 BOUND_US = 30_000_000  # every swarm that can conclude does so within this time of the last thing that befalls it
@@ -217,6 +217,7 @@ class Run(Swarm):
             self.kernel.run(end)
         except Exception:
             self.checks.fail(EXCEPTION, None, traceback.format_exc())
+        limit_echoes(None)  # what the options asked for is of this run
         return self._result()
 
     def _result(self) -> Result:

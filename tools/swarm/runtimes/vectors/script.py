@@ -17,7 +17,8 @@ from faction.core import ACCEPTED, Faction
 _PART = 32  # lines between two collections
 _BLOCK = 8192  # characters read at a time
 _PRINTED = 100  # mismatches printed; all are counted
-_VERDICTS = ("Accepted", "Malformed", "Foreign", "Misfit", "NonMember", "Impossible", "Forged", *8 * ("",), "Outdated")
+_VERDICTS = ["Accepted", "Malformed", "Foreign", "Misfit", "NonMember", "Impossible", "Forged"] + 8 * [""]
+_VERDICTS.append("Outdated")
 
 _file = open(sys.argv[1])  # noqa: SIM115 - stays open between the calls of more()
 _read = ""

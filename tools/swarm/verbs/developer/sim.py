@@ -15,7 +15,7 @@ from swarm.sim.benchmark import PROTOCOLS
 from swarm.sim.boards.profiles import BOARDS
 from swarm.sim.plan import FAULTS, TOPOLOGIES, Options
 from swarm.sim.run import Run
-from swarm.sim.series_faults import FAULTS as SERIES_FAULTS
+from swarm.sim.series.faults import FAULTS as SERIES_FAULTS
 
 _EXAMPLES = """\
 examples:

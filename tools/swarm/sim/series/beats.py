@@ -65,6 +65,8 @@ class Beats:
         self._kept_apart = [(0, plan.settled_us + _HEALS_US)] if plan.faults else []
         self._kept_apart += [(plan.cut[0], plan.cut[1] + _HEALS_US)] if plan.cut else []
         self._kept_apart += [(when, when + abs(by_us) + _HEALS_US) for _, when, by_us in plan.jumps]
+        # Who is off may have been the only way between others.
+        self._kept_apart += [(lost_us, back_us + _HEALS_US) for _, lost_us, back_us in plan.cycles]
         hops = plan.topology in ("grid", "random", "mixed")
         self._apart_us = _WIFI_US if plan.topology == "wifi" else _HOPS_US if hops else _APART_US
 

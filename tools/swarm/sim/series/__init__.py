@@ -1,0 +1,1 @@
+"""A series simulated: its beats and what must hold of them, and what befalls it."""
