@@ -168,7 +168,7 @@ class Invariants:
         )  # fmt: skip
         if known.said is not None:
             gap = (due - known.said_at + PERIOD // 2) % PERIOD - PERIOD // 2
-            if knows == known.said and gap < known.said_imin // 2:
+            if knows == known.said and 0 <= gap < known.said_imin // 2:  # a clock that jumps back tells nothing
                 self.fail(TOO_FAST, board, f"a frame {gap} ms after the one before, and nothing new")
         # Where more members have come into range since an interval began, the longer Imin holds from the next reset on.
         imin_ms = max(self._imin_ms, min(node.trickle.imin_ms, node.trickle.interval_ms))

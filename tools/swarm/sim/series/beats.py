@@ -108,7 +108,7 @@ class Beats:
     def changed(self, board: Board) -> None:
         """Something has happened to a board: its time has not moved back, unless it counts that as a move."""
         clock = board.node.first_sample
-        if not clock.known or board.place in self._wild:
+        if not clock.known or board.node.conflict or board.place in self._wild:
             return
         now_us = board.clock.local_us(self._kernel.now) & PERIOD - 1
         ahead_us = (clock._instant_us - now_us + PERIOD // 2) % PERIOD - PERIOD // 2
