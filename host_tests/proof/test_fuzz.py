@@ -71,7 +71,7 @@ def test_all_that_a_node_remembers_is_watched(monkeypatch):
         "soon_us",  # of who has no period
         "_session",
     }
-    settings |= {"_reach", "mark_us", "shift", "_half_us", "_number"}  # of a swarm's clock
+    settings |= {"_reach", "_tolerance_us", "mark_us", "shift", "_half_us", "_number"}  # of a swarm's clock
     settings |= {"_heard", "_live"}  # of the echoes: those of the sessions, which are watched
     settings |= {"peer_id", "required_count", "ids", "_ids", "outcomes", "outcome_count"}
     parts = swarm_fixture.memory(node)

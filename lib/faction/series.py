@@ -33,7 +33,9 @@ _PAST_US = const(-100_000_000)  # a mark further back than that was told minutes
 _LIMIT_US = const(500_000_000)
 _EARLIER_US = const(200)  # as in first_sample.py
 _MOVED_US = const(800)
-_TOLERANCE_US = const(10_000)
+_TOLERANCE_US = const(10_000)  # by as much a frame may be heard late, and on a link whose Imin is above
+_IMIN_MS = const(20)  # this by
+_SLOWER = const(1_500)  # more for each millisecond: an access point keeps frames for a tenth of a second
 _TOLD_US = const(5_000)  # a move by more than that is told of
 _SOON_US = const(2_000_000)  # as in first_sample.py
 _AHEAD_US = const(1_500_000)  # so long before a beat the swarm speaks up,
@@ -96,17 +98,15 @@ class SwarmClock(FirstSample):
         self.mark_us = period_ms * 1000 >> self.shift
         self._half_us = min(period_ms * 500, _LIMIT_US // 2)
         self._reach = _NEAR_US // self.mark_us
-        self.series = self.mark = 0
+        self._tolerance_us = _TOLERANCE_US + _SLOWER * max(trickle.imin_ms - _IMIN_MS, 0)
+        self.series = self.mark = self.sampled = self.missed = self.moved_us = self.moves = self._lead_us = 0
         self.beat = self._last = -1
-        self.sampled = self.missed = self.moved_us = self.moves = self._lead_us = 0
         self._beat_us = self._spoke_us = self._taken_us = 0  # the last: since when there is credit
         self._may_speak = True
         self._witness = -1  # whose word wants another's,
-        self._witness_us = self._told = 0  # how much earlier that is, and how often it was said
-        self._alone = 0
+        self._witness_us = self._told = self._alone = 0  # how much earlier that is, and how often it was said
         self._mean = 0  # _MEAN_OF times how much later the others' clocks are heard than this node's, in the mean,
-        self._heard = 0  # of so many frames
-        self._aim_us = 0
+        self._heard = self._aim_us = 0  # of so many frames
 
     # The beats
 
@@ -210,9 +210,9 @@ class SwarmClock(FirstSample):
             self._lead_us = ticks_diff(self._instant_us, now_us) - self.theirs_us + ahead * self.mark_us
         else:
             self._lead_us = _FAR_US if ahead > 0 else -_FAR_US
-        if self._lead_us < -_TOLERANCE_US:
+        if self._lead_us < -self._tolerance_us:
             return _LACKS
-        return _NAMES if self._lead_us > _TOLERANCE_US else 0
+        return _NAMES if self._lead_us > self._tolerance_us else 0
 
     def offer(self, theirs_us, now_us, own=False):
         """Follow the frame that has just been compared, if that is called for. Returns as FirstSample.offer()."""
@@ -224,7 +224,7 @@ class SwarmClock(FirstSample):
             self._begin(0 if own else self._frame.mark, theirs_us, now_us)
             return _CLAIMS | _MOVED
         lead_us = self._lead_us
-        near = -_TOLERANCE_US <= lead_us <= _TOLERANCE_US
+        near = -self._tolerance_us <= lead_us <= self._tolerance_us
         if near:
             self.series = min(self.series, self._frame.series)  # of two that began at once
             if self._heard < _MEAN_OF:
@@ -248,7 +248,7 @@ class SwarmClock(FirstSample):
     def _step_us(self, lead_us, now_us):
         """By how much to let T0 become earlier, once it has been, for a frame whose T0 is lead_us earlier; 0: not."""
         sender = self._frame.sender
-        if lead_us < -_TOLERANCE_US:
+        if lead_us < -self._tolerance_us:
             # Later than this node's. If that is all that is heard, it is this node that is wrong.
             self._alone += 1
             return lead_us if self._alone >= _ALONE else 0
@@ -261,7 +261,7 @@ class SwarmClock(FirstSample):
             return max(lead_us, 0)
         # Drift does not explain that: it takes two to say so, or one that does not cease to; of two the later is taken.
         step_us = min(lead_us, self._witness_us)
-        same = self._witness >= 0 and lead_us - self._witness_us <= _TOLERANCE_US >= self._witness_us - lead_us
+        same = self._witness >= 0 and lead_us - self._witness_us <= self._tolerance_us >= self._witness_us - lead_us
         self._told = self._told + 1 if same else 1
         believed = same and sender != self._witness or self._told >= (_PERSISTENT if self._trickle.near > 1 else _PAIR)
         self._witness = sender

@@ -191,6 +191,15 @@ def test_who_is_alone_gives_way_and_samples_no_beat_twice():
     assert len(board.samples) == 3 and clock(board).beat == 2
 
 
+def test_where_an_access_point_keeps_frames_nobody_is_alone_for_that():
+    board = begun(imin_ms=128)
+    pass_s(board, 2)
+    for _ in range(40):
+        assert moved(board, say, 4, -110_000) == 0
+    assert clock(board).moves == 0 and 70_000 < clock(board)._aim_us < 110_000
+    assert [moved(board, say, 4, -180_000) for _ in range(16)][-1] == -180_000
+
+
 def test_one_that_agrees_ends_being_alone():
     board = begun()
     pass_s(board, 2)
