@@ -129,7 +129,7 @@ def test_the_swarms_time_never_goes_back_and_agrees(table):
 def test_a_restart_loses_no_sample(table):
     wait_beats(table, 2, 2)
     session = status(table, 2)["session"]
-    assert len(kept(table.homes[2])) < len(said(table, 2)), "some wait for their batch"
+    table.wait(lambda: len(kept(table.homes[2])) < len(said(table, 2)), what="a sample that waits for its batch")
     for again in (session + 1, session + 2):
         execute(table, 2, "faction.restart()")
         wait_beats(table, 2, 3, lambda record, again=again: record["session"] == again)
