@@ -10,10 +10,9 @@ import serial
 from mpremote.transport import TransportError
 
 from requirements import require
-from rig_fixture import Table, lay_boards, swarm_config
+from rig_fixture import Table, execute, lay_boards, status, swarm_config
 from swarm.cli import main
 from swarm.serial.prompt import raw_repl
-from swarm.serial.status import read_status
 
 SEED = 11
 MEMBERS = [1, 2, 3]
@@ -52,16 +51,6 @@ def table(tmp_path_factory):
         table.start(*MEMBERS)
         table.wait(lambda: all(node.succeeded() for node in table.run.nodes.values()), what="the first samples")
         yield table
-
-
-def execute(table, node, code):
-    with raw_repl(table.ports[node]) as transport:
-        return transport.exec("import faction\n" + code).decode()
-
-
-def status(table, node):
-    with raw_repl(table.ports[node]) as transport:
-        return read_status(transport, table.ports[node])
 
 
 def listen(table, seconds=0.1):

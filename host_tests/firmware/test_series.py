@@ -8,10 +8,9 @@ import pytest
 
 from bare_board import SCRIPT
 from requirements import require
-from rig_fixture import Table, lay_boards
+from rig_fixture import Table, execute, lay_boards, status
 from swarm.paths import FIRMWARE
 from swarm.serial.prompt import raw_repl
-from swarm.serial.status import read_status
 
 SEED = 14
 MEMBERS = [1, 2, 3]
@@ -56,16 +55,6 @@ def kept(home):
         if (home / name).exists()
         for line in (home / name).read_text().splitlines()
     )
-
-
-def execute(table, node, code):
-    with raw_repl(table.ports[node]) as transport:
-        return transport.exec("import faction\n" + code).decode()
-
-
-def status(table, node):
-    with raw_repl(table.ports[node]) as transport:
-        return read_status(transport, table.ports[node])
 
 
 def wait_beats(table, node, count, more=lambda record: True):

@@ -84,7 +84,7 @@ class SwarmClock(FirstSample):
 
     Attributes to read: series; mark (number of the next one) and mark_us (between two); beat (number of the last one
     that was due); sampled and missed (beats, of this session); moved_us (how much earlier T0 has become when it was
-    last moved by more than 3 ms: negative when this node gave way) and moves (how often).
+    last moved by more than 5 ms: negative when this node gave way) and moves (how often).
     """
 
     def __init__(self, lead_ms, frame, trickle, period_ms, number):
@@ -232,7 +232,7 @@ class SwarmClock(FirstSample):
             self._mean -= (lead_us * _MEAN_OF + self._mean) // self._heard
             self._aim()
         step_us = self._step_us(lead_us, now_us) if self.mark else max(lead_us, 0)
-        if step_us <= _EARLIER_US and step_us >= 0:
+        if 0 <= step_us <= _EARLIER_US:
             return 0
         if near:
             self._mean += step_us * _MEAN_OF

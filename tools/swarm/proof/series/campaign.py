@@ -15,6 +15,8 @@ from swarm.rig.demo.demo import sample_instant
 from swarm.rig.demo.run import Run
 from swarm.rig.files import prepare
 from swarm.rig.rig import Rig
+from swarm.serial.port import BoardError
+from swarm.serial.prompt import raw_repl, run
 from swarm.watch import collection
 
 LOSS = 0.1
@@ -146,10 +148,11 @@ class Campaign:
         """Have a board's node stop in order, which writes what it holds, and start again."""
         code = "import faction\nfaction.restart()" if restart else "import autostart\nautostart.stop()"
         port = self._rig.ports[node]
-        command = [sys.executable, "-m", "mpremote", "connect", port, "resume", "exec", code]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
-        if done.returncode:
-            self._wrong.append(f"node {node} does not take a command: {done.stdout}{done.stderr}")
+        try:
+            with raw_repl(port) as transport:  # mpremote by itself waits for ever when a record comes in between
+                run(transport, port, code)
+        except BoardError as error:
+            self._wrong.append(f"node {node} does not take a command: {error}")
 
     def _collect(self) -> None:
         self._collected = set(self.said)
