@@ -41,6 +41,10 @@ def make():
         is_open = key == DEMONSTRATION_KEY
         app = faction.app = App(kept, is_open, node, links, trace, sensor)  # type: ignore[assignment]
         keep_samples(app, config["samples_kb"], config["period_ms"])
+        if config["round_ms"]:
+            from presence import Presence
+
+            Presence(app)
         if config["watchdog_ms"]:
             signs.watch(config["watchdog_ms"])
         trust = "open" if is_open else "locked"
@@ -90,6 +94,7 @@ def make_node(config, key, session, imin_ms, observer):
         imin_ms=imin_ms,
         observer=observer,
         period_ms=config["period_ms"],
+        round_ms=config["round_ms"],
     )
 
 

@@ -4,7 +4,7 @@ import json
 from binascii import unhexlify
 from errno import ENOENT
 
-from faction.frame import DEMONSTRATION_KEY, MAX_MEMBERS
+from faction.frame import DEMONSTRATION_KEY, MAX_MEMBERS, MAX_MEMBERS_IN_ROUNDS
 
 # Whole numbers: lowest, highest, default; None: no default, or one that the members decide.
 NUMBERS = {
@@ -14,6 +14,7 @@ NUMBERS = {
     "lead_ms": (50, 495_000, None),
     "linger_ms": (0, 500_000_000, 0),
     "period_ms": (0, 2_592_000_000, 0),
+    "round_ms": (0, 900_000, 0),
     "samples_kb": (8, 65_536, None),
     "channel": (1, 14, 1),
     "udp_port": (1024, 65535, 47_017),
@@ -26,6 +27,7 @@ ON_TIMEOUT = ("retry", "halt")  # the first is the default
 _OTHERS = ("swarm", "members", "on_timeout", "links", "locked", "ssid")
 _NAME_BYTES = 32
 SAMPLES_KB = (8, 256)  # what samples may take of the flash by default: the first sample alone; a series
+_ROUND_MS = 10_000  # at least, since what is known of the members takes seconds to reach all
 _PERIOD_MS = 100  # at least, since a board has more to do than to sample
 _WATCHDOG_MS = 3000  # a radio without memory may hold its caller for 2.1 s (modespnow.c), and flash is written too
 _SHOWN = 60  # characters of a value in a message
@@ -131,6 +133,14 @@ def check(given, hardware=None):
     _whole("required", config["required"], 1, len(ids))
     if 0 < config["period_ms"] < _PERIOD_MS:
         _mistake("period_ms", config["period_ms"], "write 0 for the first sample alone, or at least %d" % _PERIOD_MS)
+    if config["round_ms"] and not (config["period_ms"] and config["round_ms"] >= _ROUND_MS):
+        _mistake("round_ms", config["round_ms"], "write 0 for none, or with a period_ms at least %d" % _ROUND_MS)
+    if config["round_ms"] and config["linger_ms"]:
+        _mistake("linger_ms", config["linger_ms"], "write 0: with a round_ms, whoever falls silent is lost")
+    if config["round_ms"] and len(ids) > MAX_MEMBERS_IN_ROUNDS:
+        _mistake(
+            "round_ms", config["round_ms"], "write 0: with rounds there are %d members at most" % MAX_MEMBERS_IN_ROUNDS
+        )
     if config["samples_kb"] is None:
         config["samples_kb"] = SAMPLES_KB[config["period_ms"] > 0]
     if 0 < config["watchdog_ms"] < _WATCHDOG_MS:

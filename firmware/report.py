@@ -45,6 +45,7 @@ def facts(app, failure):
         "instant_in_us": first.remaining_us(ticks_us()) if first.known else None,
         "sample": app.sample,
         "series": app.series and app.series.facts(),
+        "presence": app.presence and app.presence.facts(),
         "counters": counters,
         "links": {name: _told(name, link) for name, link in app.links.items()},
         "errors": list(app.errors),
@@ -200,6 +201,8 @@ def _screen(app, f):
     ]
     if app.series and not f["conflict"]:
         lines.insert(6, _row("series    ", app.series.status().split(" "), 1))
+        if app.presence:
+            lines.insert(7, _row("lost      ", app.presence.status()))
     for name, counters in f["links"].items():
         if counters.get("unheard", 0) >= _UNHEARD:
             counters["WiFi"] += ", nobody is heard: others off, or clients kept apart?"

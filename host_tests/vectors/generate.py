@@ -272,7 +272,7 @@ def refused(rng, swarm):
     flags = parts["flags"][0]
     yield wrong("follow-up without an instant", "Malformed", flags=bytes([flags & ~2 | 8]))
     yield wrong("nine echoes", "Malformed", flags=bytes([flags & 15 | 9 << 4]), echoes=bytes(54))
-    yield wrong("an odd byte", "Malformed", echoes=parts["echoes"] + b"\0")
+    yield wrong("an odd byte", "Misfit", echoes=parts["echoes"] + b"\0")
     yield swarm.vector(f"{size} members: nothing", b"", "Malformed")
     yield swarm.vector(f"{size} members: cut to 33 bytes", good[:33], "Malformed")
     yield swarm.vector(f"{size} members: 251 bytes", good + bytes(251 - len(good)), "Malformed")

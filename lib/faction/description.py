@@ -9,9 +9,9 @@ IMIN_MS = const(20)  # of a swarm on ESP-NOW
 _VERSION = const(2)  # of frames
 
 
-def digest(name, ids, required, period_ms=0):
-    """The four bytes that stand for a swarm: name (str), member ids in ascending order, required count,
-    milliseconds between two samples (0: one alone)."""
+def digest(name, ids, required, period_ms=0, round_ms=0):
+    """The four bytes that stand for a swarm: name (str), member ids in ascending order, required count, milliseconds
+    between two samples (0: one alone) and of a round (0: none)."""
     encoded = name.encode()
     message = sha256(bytes((_VERSION, len(encoded))))
     message.update(encoded)
@@ -19,6 +19,8 @@ def digest(name, ids, required, period_ms=0):
     for peer_id in ids:
         message.update(pack("<H", peer_id))
     message.update(pack("<HI", required, period_ms))
+    if round_ms:
+        message.update(pack("<I", round_ms))
     return message.digest()[:4]
 
 

@@ -13,6 +13,7 @@ from faction.cmac import Cmac
 
 _MAX_LENGTH = const(250)  # an ESP-NOW version 1 frame
 MAX_MEMBERS = const(680)
+MAX_MEMBERS_IN_ROUNDS = const(448)  # where a frame has a third bitmap
 MAX_ECHOES = const(8)
 DEMONSTRATION_KEY = bytes(16)  # published: a swarm that uses it is open
 
@@ -42,15 +43,16 @@ _LIVE = const(0x40)  # in an echo's highest byte: its sender knows that session 
 _TAG = const(8)
 
 
-def max_length(members):
-    """Length of the longest frame of a swarm of that many members, in bytes."""
-    return _BITMAPS + 2 * ((members + 7) // 8) + MAX_ECHOES * _ECHO + _TAG
+def max_length(members, rounds=0):
+    """Length of the longest frame of a swarm of that many members, in bytes; rounds: whether it has some."""
+    return _BITMAPS + (3 if rounds else 2) * ((members + 7) // 8) + MAX_ECHOES * _ECHO + _TAG
 
 
 class Frame:
     """The fields of one frame of a swarm, and the codec between them and bytes.
 
-    swarm_digest: of description.digest(); machine: any core.Faction of the swarm, which finds members; key: 16 bytes.
+    swarm_digest: of description.digest(); machine: any core.Faction of the swarm, which finds members; key: 16 bytes;
+    rounds: whether a frame holds a third bitmap.
 
     A node sets two things, which spare it work: known, both bitmaps as it has them, which a frame that passes the other
     checks may repeat (same tells); old, which judges the fields of a frame before its tag is computed, since what has
@@ -59,20 +61,22 @@ class Frame:
     Fields, set by decode() and read by encode(): ready (READY, not PING), flags, echo_count, sender (position of the
     sender in the ascending ids), session, sequence, generation, offset_us (microseconds from the start of this
     transmission, or with FOLLOW_UP_FLAG of the sender's previous one, to the first sample; meaningful with
-    INSTANT_FLAG). The bitmaps and echoes stay in the buffer, at bitmaps ... and echoes ...; both bitmaps together are
-    2 * width bytes.
+    INSTANT_FLAG). The bitmaps, of width bytes each, and the echoes stay in the buffer: a third bitmap at third ..., the
+    echoes at echoes ...
     """
 
-    def __init__(self, swarm_digest, machine, key):
+    def __init__(self, swarm_digest, machine, key, rounds=False):
         self.digest = swarm_digest
         self.foreign_digest = bytearray(4)  # the last other swarm heard
         self._machine = machine
         members = len(machine.ids)
         self.width = (members + 7) // 8
-        self.echoes = _BITMAPS + 2 * self.width
-        self.max_length = max_length(members)
+        self.third = _BITMAPS + 2 * self.width
+        self.echoes = self.third + (self.width if rounds else 0)
+        self.max_length = max_length(members, rounds)
         if self.max_length > _MAX_LENGTH:
-            raise ValueError("%d members: a frame holds at most %d" % (members, MAX_MEMBERS))
+            most = MAX_MEMBERS_IN_ROUNDS if rounds else MAX_MEMBERS
+            raise ValueError("%d members: a frame holds at most %d" % (members, most))
         self._padding = 0xFF << ((members - 1) % 8 + 1) & 0xFF
         self._copy = "%ds" % (2 * self.width)
         self._header = array("I", bytes(_BITMAPS))  # its numbers, without a call for each
@@ -101,7 +105,7 @@ class Frame:
             return _MALFORMED
         length -= _TAG
         bitmaps = length - (flags >> 4) * _ECHO
-        if bitmaps < _BITMAPS + 2 or bitmaps & 1:
+        if bitmaps < _BITMAPS + 2:
             return _MALFORMED
         if buffer.find(self.digest, 2, 6) < 0:
             bitmaps = 4  # of no use any more: another name, or a for, would take this function's frame from the heap
@@ -140,7 +144,7 @@ class Frame:
                 if buffer[at] > 0x7F:
                     return _IMPOSSIBLE
         at = _BITMAPS + self.width
-        self.same = buffer.find(self.known, _BITMAPS, self.echoes) > 0
+        self.same = buffer.find(self.known, _BITMAPS, self.third) > 0
         if not self.same:
             for i in range(_BITMAPS, at):
                 if buffer[at] & ~buffer[i]:

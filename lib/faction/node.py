@@ -54,6 +54,7 @@ _TIMED_OUT_FLAG = const(4)
 _LACKS = const(1)
 _CLAIMS = const(2)
 _MOVED = const(4)  # the instant, by so much that others are to know it at once
+_APART = const(16)  # who is heard in this round: said, but not at once
 
 
 class Node:
@@ -64,9 +65,11 @@ class Node:
     DeadlineExpired, then once more (retry) or no more (halt); lead_ms: from the first conclusion to the first sample,
     by default by the swarm's size; linger_ms: from this node's conclusion to its silence, 0 for never; imin_ms: at
     least four frame times of the slowest link, and raised where many members are in range; observer: the machine's;
-    period_ms: between two samples, 0 for the first alone.
+    period_ms: between two samples, 0 for the first alone; round_ms: of a round, in which each member is heard, 0 for
+    none.
 
-    Attributes to read: machine, knowledge (with bitmaps and generation), first_sample, frame (with foreign_digest),
+    Attributes to read: machine, knowledge (with bitmaps and generation), first_sample, rounds (None: the
+    swarm has none), frame (with foreign_digest),
     session, sequence, counters (names in names.COUNTERS), deadline (a tick), conflict (a second board carries this id:
     this one takes no further part until it is made anew), sample_due.
 
@@ -76,6 +79,7 @@ class Node:
     def __init__(
         self, name, members, node_id, required, key, session,
         deadline_ms=60_000, retry=True, lead_ms=None, linger_ms=0, imin_ms=20, observer=None, period_ms=0,
+        round_ms=0,
     ):  # fmt: skip
         if not 1 <= session <= MAX_NUMBER:
             raise ValueError("session %s: outside 1 ... 2^30 - 1" % session)
@@ -83,21 +87,29 @@ class Node:
 
         self.machine = Faction(node_id, members, required, observer)
         ids = self.machine.ids
-        swarm_digest = digest(name, ids, required, period_ms)
+        swarm_digest = digest(name, ids, required, period_ms, round_ms)
         lead_ms = lead_ms or default_lead_ms(len(ids), imin_ms)
         self.session = session
         self.sequence = 0
         # A Trickle seed, spread so that neighbouring ids and sessions do not draw alike.
         seed = 1 + (node_id * 15_485 + session % 65_521 * 15_271) % MAX_NUMBER
         self.trickle = Trickle(imin_ms, max(imin_ms, _IMAX_MS), _REDUNDANCY, seed)
+        self.rounds = None
         if not period_ms:
             self.frame = Frame(swarm_digest, self.machine, key)
             self.first_sample = FirstSample(lead_ms)
         else:
             from faction.series import SeriesFrame, SwarmClock
 
-            self.frame = SeriesFrame(swarm_digest, self.machine, key)
+            if not round_ms:
+                self.frame = SeriesFrame(swarm_digest, self.machine, key)
+            else:
+                from faction.rounds import RoundFrame, Rounds
+
+                self.frame = RoundFrame(swarm_digest, self.machine, key)
             self.first_sample = SwarmClock(lead_ms, self.frame, self.trickle, period_ms, 1 + seed % 65_535)
+            if round_ms:
+                self.rounds = Rounds(self.frame, self.first_sample, self.trickle, self.machine, round_ms)
         self.knowledge = Knowledge(self.machine, self.frame)
         self.sessions = Sessions(session, self.frame, self.knowledge, self.trickle)
         self.echoes = self.sessions.echoes
@@ -164,6 +176,8 @@ class Node:
         buffer: of at least frame.max_length bytes. Call it only when the link can send at once.
         """
         self._enter(now, now_us)
+        if self.rounds:
+            self.rounds.advance(now_us)
         length = 0
         if not self.conflict and not self._silent and self.trickle.poll(now):
             redundancy = self.trickle.redundancy
@@ -313,12 +327,14 @@ class Node:
                 if frame.flags & _INSTANT_FLAG:
                     differs |= self.first_sample.offer(self.first_sample.theirs_us, self._now_us)
             self.sessions.take(buffer, differs & _LACKS)
+            if self.rounds and self.rounds.take(buffer, self._now_us):
+                differs |= _APART
         # 6. Trickle
         if differs & _MOVED:
             self.trickle.start(self._now, _HASTE)
-        elif differs:
+        elif differs & ~_APART:
             self.trickle.reset(self._now, verdict != _UNPROVED and differs & _CLAIMS)
-        else:
+        elif not differs:
             self.trickle.heard += 1
 
     # Speaking

@@ -55,9 +55,8 @@ class EspNowLink:
             raise OSError("channel %d: the radio refuses it: give one of 1 to 11, which every country has" % channel)
         self._radio = _espnow.ESPNowBase()  # espnow.ESPNow has buffers beside it that nobody needs here
         self._radio.active(False)  # the ring is made when it becomes active, in the size set before
-        self._radio.config(
-            rxbuf=_PACKET_OVERHEAD + self.mtu + min(max(members, 4), _BURST) * (_PACKET_OVERHEAD + max_length(members))
-        )
+        packet = _PACKET_OVERHEAD + max_length(members, config.get("round_ms"))
+        self._radio.config(rxbuf=_PACKET_OVERHEAD + self.mtu + min(max(members, 4), _BURST) * packet)
         self._radio.active(True)
         self._radio.add_peer(BROADCAST)
         self._packet = [bytearray(6), None, 0, 0]  # type: list

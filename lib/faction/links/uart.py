@@ -34,7 +34,7 @@ class UartLink:
 
     def __init__(self, config, board):
         baud = config["baud"]
-        longest = max_length(len(config["members"])) + _OVERHEAD
+        longest = max_length(len(config["members"]), config.get("round_ms")) + _OVERHEAD
         ring = max(_RING, 4 * longest, baud // _RING_BITS)
         data = getattr(board, "UART", None)
         try:

@@ -62,7 +62,7 @@ class UdpLink:
         self._password = read_password(config["wifi"])
         self._port = config["udp_port"]
         self._node = config["node"]
-        longest = max_length(len(config["members"]))
+        longest = max_length(len(config["members"]), config.get("round_ms"))
         self._copy = "%ds" % longest
         self._wire = bytearray(longest + 1)  # the frame, whatever was behind it, and its length
         self._buffer = bytearray(longest + 1)

@@ -36,11 +36,11 @@ _UDP_IMIN_MS = 128  # longer than from one beacon of an access point to the next
 __all__ = ["DEMONSTRATION_KEY", "MAX_MEMBERS", "NUMBERS", "SAMPLES_KB", "check", "default_lead_ms", "digest", "imin_ms"]
 
 
-def imin_ms(link: str, members: int, baud: int) -> int:
+def imin_ms(link: str, members: int, baud: int, rounds: int = 0) -> int:
     """What a link of that name asks for as Trickle's shortest interval; on a board its class in faction.links tells."""
     if link == "udp":
         return _UDP_IMIN_MS
     if link != "uart":
         return IMIN_MS
-    frame = max_length(members) + 2  # with what COBS adds
+    frame = max_length(members, rounds) + 2  # with what COBS adds
     return max(IMIN_MS, frame * 40_000 // baud + 1)  # four frames of bytes of ten bits

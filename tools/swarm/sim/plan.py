@@ -44,7 +44,8 @@ class Options:
     random number; topology: one of TOPOLOGIES or "any"; faults: names from FAULTS, or "mixed" for a random few;
     warmup_ms: the longest time from boot to readiness; board: what the boards take for what they do, one of BOARDS;
     frame_us: what they take for each frame besides; after_ms: how long to go on when all is done; period_ms: between
-    two samples, for so many hours from the first on, 0 for that alone; protocol: "faction" or a baseline's name.
+    two samples, for so many hours from the first on, 0 for that alone; round_ms: of a round, 0 for none;
+    protocol: "faction" or a baseline's name.
     """
 
     nodes: tuple[int, int] = (20, 20)
@@ -67,6 +68,7 @@ class Options:
     after_ms: int = 0
     period_ms: int = 0
     hours: float = 0.0
+    round_ms: int = 0
     protocol: str = "faction"
 
     def __post_init__(self) -> None:
@@ -89,6 +91,9 @@ class Options:
         low_ms, high_ms, _ = NUMBERS["period_ms"]
         if self.period_ms and not max(low_ms, 100) <= self.period_ms <= high_ms:
             raise ValueError(f"period of {self.period_ms} ms: 100 to {high_ms}, or 0 for the first sample alone")
+        low_ms, high_ms, _ = NUMBERS["round_ms"]
+        if self.round_ms and not (self.period_ms and 10_000 <= self.round_ms <= high_ms):
+            raise ValueError(f"round of {self.round_ms} ms: 10000 to {high_ms} in a series, or 0 for none")
         if self.hours < 0 or self.hours and not self.period_ms or self.period_ms and self.protocol != "faction":
             raise ValueError(f"{self.hours} hours: 0 or more, of a swarm of ours with a period")
         for name in ("lead_ms", "imin_ms", "imax_ms", "redundancy", "echoes"):
@@ -134,6 +139,7 @@ class Plan:
     double: tuple[int, int] | None = None  # (place of the board whose id is taken, boot time)
     # Of a series:
     cut: tuple[int, int, int] | None = None  # as partition
+    deaths: list[tuple[int, int]] = field(default_factory=list)  # (place, power lost)
     jumps: list[tuple[int, int, int]] = field(default_factory=list)  # (place, when, microseconds)
     wild: list[tuple[int, int, int]] = field(default_factory=list)  # (place, when, ppm)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from swarm.sim.series.beats import Series
+from swarm.sim.series.presence import Found
 
 
 @dataclass
@@ -34,3 +35,4 @@ class Result:
     events: int = 0
     event_hash: str = ""
     series: Series | None = None
+    presence: Found | None = None

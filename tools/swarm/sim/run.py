@@ -16,6 +16,7 @@ from swarm.sim.media import AccessPoint
 from swarm.sim.plan import Options, Plan, reached
 from swarm.sim.result import Result
 from swarm.sim.series.beats import Beats
+from swarm.sim.series.presence import Presence
 from swarm.sim.swarm import Swarm
 
 BOUND_US = 30_000_000  # every swarm that can conclude does so within this time of the last thing that befalls it
@@ -45,6 +46,7 @@ class Run(Swarm):
         self._standing: list[tuple] = []
         self._standing_expected: list[Board] = []
         self.beats = Beats(self.kernel, self.plan, self.checks) if options.period_ms else None
+        self.presence = Presence(self.kernel, self.plan, self.boards) if options.round_ms else None
         self._build()
 
     def _build(self) -> None:
@@ -61,6 +63,8 @@ class Run(Swarm):
             if place not in plan.absent:
                 kernel.at(lost_us, self.boards[place].power_off)
                 kernel.at(back_us, self.boards[place].boot, plan.members[place].warmup_us)
+        for place, when in plan.deaths:
+            kernel.at(when, self.boards[place].power_off)
         for place, when, by_us in plan.jumps:
             kernel.at(when, self.boards[place].jump, by_us)
         for place, when, ppm in plan.wild:
@@ -119,6 +123,8 @@ class Run(Swarm):
             self.checks.changed(board)
         if self.beats:
             self.beats.changed(board)
+        if self.presence:
+            self.presence.changed(board)
         if board.concluded_at is not None and self._concluded.get(board) != board.life:
             self._concluded[board] = board.life
             self.note(board, "concludes")
@@ -246,6 +252,8 @@ class Run(Swarm):
         result.frames_after = [end - done for end, done in zip(frames, result.frames_sampled, strict=True)]
         if self.beats:
             result.series = self.beats.end(sum(result.frames_after), self._watched_ms() / 60_000)
+        if self.presence:
+            result.presence = self.presence.found
         self._check_skew(result)
         result.false_conclusions = checks.violations[FALSE_CONCLUSION]
         result.violations = checks.violations

@@ -106,6 +106,7 @@ class Swarm:
             lead_ms=options.lead_ms,
             imin_ms=self.imin_ms,
             period_ms=options.period_ms,
+            round_ms=options.round_ms,
         )
         if self.ours:
             node.frame._cmac = SharedCmac(DEMONSTRATION_KEY, node.frame.max_length - _TAG, self._tags)

@@ -10,6 +10,7 @@ FAULTS = {
     "cut": "a swarm that is cut in two for an hour, and heals",
     "away": "a member that is off for a day",
     "jump": "a clock that jumps",
+    "death": "members that lose power for good",
     "wild": "a clock that begins to run thousands of ppm wrong",
 }
 _HOUR_US = 3_600_000_000
@@ -35,6 +36,9 @@ def draw(plan: Any, chance: random.Random) -> None:
         lasts_us = min(24 * _HOUR_US, whole_us // 2)
         lost_us = moment(lasts_us)
         plan.cycles.append((chance.randrange(count), lost_us, lost_us + lasts_us))
+    if "death" in plan.faults:
+        for place in chance.sample(range(count), chance.randint(1, max(count // 5, 1))):
+            plan.deaths.append((place, moment()))
     if "jump" in plan.faults:
         by_us = round(10 ** chance.uniform(4, 8.5)) * chance.choice((-1, 1))
         plan.jumps.append((chance.randrange(count), moment(), by_us))
