@@ -15,7 +15,7 @@ VALUES = {name: getattr(core, name) for name in STATES + COMMANDS}
 VALUES |= {name: getattr(frame, f"{name}_FLAG") for name in FLAGS}
 VALUES |= {f"{name}_FLAG": getattr(frame, f"{name}_FLAG") for name in (*FLAGS, "BOOTSTRAPPED", "TIMED_OUT")}
 VALUES |= {name.upper(): names.COUNTERS.index(name) for name in ("timeouts", "unproved", "own", "sent", "suppressed")}
-VALUES |= {"LACKS": 1, "CLAIMS": 2, "MOVED": 4}
+VALUES |= {"LACKS": 1, "CLAIMS": 2, "MOVED": 4, "NAMES": 8, "APART": 16, "MISFIT": frame._MISFIT}
 
 
 @pytest.mark.parametrize("path", [*sorted((LIB / "faction").glob("*.py")), FIRMWARE / "app.py"], ids=lambda p: p.stem)

@@ -17,6 +17,7 @@ LIMIT_US = 500_000_000
 SWARM = Swarm(range(1, 2 * FRAMES), 2 * FRAMES - 1)
 PAIR = Swarm((1, 2))
 LARGEST = Swarm(range(680))
+ROUNDS = Swarm(range(1, 2 * FRAMES), 2 * FRAMES - 1, period_ms=10_000, round_ms=30_000)
 
 SETUP = """
 from array import array
@@ -24,7 +25,8 @@ from time import ticks_add
 from faction.node import MAX_NUMBER, Node
 
 def node():
-    made = Node({swarm.name!r}, {swarm.members}, 1, {swarm.required}, {swarm.key!r}, {session})
+    made = Node({swarm.name!r}, {swarm.members}, 1, {swarm.required}, {swarm.key!r}, {session},
+        period_ms={swarm.period_ms}, round_ms={swarm.round_ms})
     made.start(NOW, NOW)
     return made
 
@@ -183,9 +185,9 @@ BIG = b"\xff\xff\xff\xff"
 REFUSED = {
     "malformed": {"kind": b"\xff"},
     "malformed: flags": {"flags": b"\xff"},
-    "malformed: echo count": {"echoes": b"\xff" * 5},
     "foreign": {"digest": b"\xff" * 4},
     "misfit": {"participation": b"\xff" * SWARM.width},
+    "misfit: odd length": {"echoes": b"\xff" * 5},
     "misfit: length": {"participation": b"\xff" * (SWARM.width + 2)},
     "non-member": {"sender": b"\xff\xff"},
     "impossible: session": {"session": BIG},
@@ -309,6 +311,34 @@ case(
     more="n.complete_local(NOW, NOW)",
 )
 
+# Rounds
+
+MARK = LAST - 2000
+in_round = {"swarm": ROUNDS, "offset_us": 10_000_000, "series": 65_535, "mark": MARK, **EVERYTHING}
+case(
+    "a round's set that grows",
+    NEXT + "assert n.rounds.is_present(at[0])",
+    series(lambda i: frame(i, present=range(1, i + 3), **in_round)),
+    ROUNDS,
+    KNOWN + "n.rounds.advance(NOW)\n",
+)
+case(
+    "a round that begins, whose missing are found, and a frame that tells it",
+    """
+n.first_sample.mark += 3
+n.rounds.advance(NOW)
+n.rounds.advance(ticks_add(NOW, 5_000_000))
+n.trickle.start(clock[0])
+clock[0] = ticks_add(clock[0], n.trickle.imin_ms)
+assert n.poll(clock[0], NOW, b)
+at[0] += 1
+assert n.rounds.is_lost(7) or at[0] < 3
+""",
+    [frame(0, present=EVERYBODY, **in_round)],
+    ROUNDS,
+    KNOWN + "n.rounds.advance(NOW)\nn.sequence = MAX_NUMBER - 200\n",
+)
+
 
 @pytest.mark.parametrize("name", CASES)
 def test_takes_no_memory(name, taken):
@@ -324,11 +354,13 @@ def test_the_measurement_sees_what_allocates():
     assert "missing" in taken["fails"]
 
 
-@pytest.mark.parametrize("module", ("cmac", "first_sample", "frame", "knowledge", "node", "sessions", "trickle"))
+@pytest.mark.parametrize(
+    "module", ("cmac", "first_sample", "frame", "knowledge", "node", "rounds", "series", "sessions", "trickle")
+)
 def test_no_function_takes_its_frame_from_the_heap(module):
     words = frames_on_stack.words(paths.LIB / "faction" / f"{module}.py")
     # What is called once, or on request, may take memory.
-    cold = ("__init__", "__init__.<listcomp>", "missing", "missing.<listcomp>", "digest")
+    cold = ("__init__", "__init__.<listcomp>", "missing", "missing.<listcomp>", "digest", "silence_s")
     hot = {name: count for name, count in words.items() if name.split(".", 1)[-1] not in cold}
     assert len(hot) >= 4
     too_many = {name: count for name, count in hot.items() if count > frames_on_stack.LIMIT}

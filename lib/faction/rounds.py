@@ -85,6 +85,10 @@ class Rounds:
         at = self._frame.third
         if buffer.find(self.present, at, self._frame.echoes) == at:
             return False
+        self._join(buffer, at)
+        return True
+
+    def _join(self, buffer, at):
         for i in range(self._frame.width):
             news = buffer[at + i] & ~self.present[i]
             if news:
@@ -92,7 +96,6 @@ class Rounds:
                 if news & self.lost[i]:
                     self.lost[i] &= ~news
                     self.changes += 1
-        return True
 
     def advance(self, now_us):
         """Note the passing of time; call it before each frame, and often."""
@@ -109,12 +112,16 @@ class Rounds:
         follows = number == self.number + 1 and self.number >= 0
         whole = self._whole and follows
         self._whole = False  # an interrupt may end this
-        for i in range(self._members):
+        i = self._members  # a for would take this function's frame from the heap
+        while i:
+            i -= 1
             if self.is_present(i):
                 self.silent[i] = 0
             elif whole and self.silent[i] < _MOST and (self.silent[i] < _EXACT or not number % _COARSE):
                 self.silent[i] += 1
-        for i in range(len(self.present)):
+        i = len(self.present)
+        while i:
+            i -= 1
             self.present[i] = 0
         self.present[self._me >> 3] = 1 << (self._me & 7)
         self._trickle.heard = 0  # what was said of the last round must not silence this node
@@ -143,11 +150,12 @@ class Rounds:
     def silence_s(self, i, now_us):
         """For how many seconds at least the member at that position has not been heard; None: not since this node's
         start. Takes memory."""
+        if self.is_present(i):
+            return 0
         rounds = self.silent[i]
         if rounds == NEVER:
             return None
-        if self.is_present(i):
-            return 0
         if rounds > _EXACT:
             rounds = _EXACT + (rounds - _EXACT) * _COARSE
-        return (rounds * self.marks * self._clock.mark_us + ticks_diff(now_us, self._began_us)) // 1_000_000
+        length_us = self.marks * self._clock.mark_us
+        return max(self._clock.time_us(now_us) - (self.number - rounds) * length_us, 0) // 1_000_000

@@ -223,15 +223,14 @@ class SwarmClock(FirstSample):
             self.series = self._number if own else self._frame.series
             self._begin(0 if own else self._frame.mark, theirs_us, now_us)
             return _CLAIMS | _MOVED
-        lead_us = self._lead_us
-        near = -self._tolerance_us <= lead_us <= self._tolerance_us
+        near = -self._tolerance_us <= self._lead_us <= self._tolerance_us
         if near:
             self.series = min(self.series, self._frame.series)  # of two that began at once
             if self._heard < _MEAN_OF:
                 self._heard += 1
-            self._mean -= (lead_us * _MEAN_OF + self._mean) // self._heard
+            self._mean -= (self._lead_us * _MEAN_OF + self._mean) // self._heard
             self._aim()
-        step_us = self._step_us(lead_us, now_us) if self.mark else max(lead_us, 0)
+        step_us = self._step_us(self._lead_us, now_us) if self.mark else max(self._lead_us, 0)
         if 0 <= step_us <= _EARLIER_US:
             return 0
         if near:
@@ -242,7 +241,7 @@ class SwarmClock(FirstSample):
         if self.mark and not -_TOLD_US <= step_us <= _TOLD_US:
             self.moved_us = step_us
             self.moves += 1
-        self._set(self._frame.mark, theirs_us + lead_us - step_us, now_us)
+        self._set(self._frame.mark, theirs_us + self._lead_us - step_us, now_us)
         return _CLAIMS | _MOVED if step_us > _MOVED_US else _CLAIMS
 
     def _step_us(self, lead_us, now_us):
