@@ -25,8 +25,13 @@ settings.load_profile("project")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What Python has compiled is kept, by the programs that the tests start as well: they are a thousand, and there are 115
+# files of tests, which each of pytest's processes would compile anew.
+sys.dont_write_bytecode = False
+
 # What a user may have set for programs that the tests start.
-_USERS_OWN = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
+_USERS_OWN = ("PYTHONDONTWRITEBYTECODE", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+_USERS_OWN += ("XDG_RUNTIME_DIR",)
 _USERS_OWN += ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES", "PYTHONWARNINGS")
 
 

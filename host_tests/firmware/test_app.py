@@ -70,6 +70,11 @@ def until(table, node, done, seconds=60):
     return now
 
 
+def hurry(table, node):
+    """Have a node speak within a second: long after the conclusion it does so once a minute, if at all."""
+    execute(table, node, "from time import ticks_ms\nfaction.app.node.trickle.reset(ticks_ms())")
+
+
 def test_boards_with_the_same_file_find_themselves_by_hardware_id(table):
     for node in MEMBERS:
         now = status(table, node)
@@ -204,9 +209,11 @@ def test_a_timer_that_is_taken_from_the_node_is_told_and_taken_back(table, looke
     if looked_at:
         listen(table, 2.2)
     else:
+        hurry(table, 1)
         table.wait_line(2, "error: " + error)
     now = status(table, 2)
     assert now["errors"] == [error]
+    hurry(table, 2)
     until(table, 2, lambda later: later["counters"]["sent"] > now["counters"]["sent"])
     execute(table, 2, "faction.restart()")
     assert until(table, 2, lambda now: now["state"] == "Bootstrapped")["errors"] == []

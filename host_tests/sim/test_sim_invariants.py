@@ -220,8 +220,8 @@ CASES = (
     (invariants.INVALID, altered(sessions=Gullible), {"faults": ("replay",)}),
     (invariants.EXCEPTION, Fragile, {}),
     (beats.TWICE, altered(first_sample=Repeater), HOURS),
-    (beats.APART, altered(first_sample=Loner), {**HOURS, "hours": 0.3, "ppm": 100}),
-    (beats.BACKWARDS, altered(first_sample=Secretive), HOURS),
+    (beats.APART, altered(first_sample=Loner), {**HOURS, "hours": 0.03, "ppm": 400}),
+    (beats.BACKWARDS, altered(first_sample=Secretive), {**HOURS, "hours": 0.01}),
     (beats.MISSED, altered(first_sample=Sleeper), HOURS),
 )
 SEEDS = range(1, 13)
