@@ -334,6 +334,24 @@ def test_after_an_interrupt_even_the_first_frame_of_a_session_is_heard_again():
     assert board.ready == {2}
 
 
+def test_the_repair_after_a_frame_of_no_member_touches_no_members_sequence():
+    board = Board(SWARM, A, SESSION)
+    board.prove(SWARM.members[-1], 5, 7)
+    before = list(board.node.sessions.heard)
+    board.node.frame.sender = -1  # as decode() leaves it for a sender that is not a member
+    left_busy(board)
+    assert list(board.node.sessions.heard) == before and before[-2] == 7
+
+
+@pytest.mark.parametrize("node_id, sender", ((2, 1), (1, 5)))
+def test_the_repair_lets_the_sender_of_the_frame_count_again(node_id, sender):
+    board = Board(SWARM, node_id, SESSION)
+    board.prove(sender, 1, 1000)
+    left_busy(board)
+    board.hear(SWARM.frame(sender, 1, 5, ready=(sender,)))
+    assert board.ready == {sender}
+
+
 @pytest.mark.parametrize(
     "fields, asks",
     (({}, 0), ({"heard": (1,)}, 0), ({"generation": 0}, 0), ({"heard": (1, 4)}, 1), ({"generation": 2}, 1)),

@@ -472,22 +472,3 @@ def test_no_interrupt_carries_readiness_into_a_newer_generation():
         if not came:
             break
     assert at > 10
-
-
-def test_the_repair_after_a_frame_of_no_member_touches_no_members_sequence():
-    air = calm()
-    node = air.boards[1].node
-    before = list(node.sessions.heard)
-    node.frame.sender = -1  # as decode() leaves it for a sender that is not a member
-    node._busy = True  # as an interrupted call leaves it
-    node.tick(*air.boards[1].now)
-    assert list(node.sessions.heard) == before and before[-1] > 0
-
-
-@pytest.mark.parametrize("node_id, sender", ((2, 1), (1, 4)))
-def test_the_repair_lets_the_sender_of_the_frame_count_again(node_id, sender):
-    board = Board(SWARM, node_id, SESSION)
-    board.prove(sender, 1, 1000)
-    board.node._busy = True  # as an interrupted call leaves it
-    board.hear(SWARM.frame(sender, 1, 5, ready=(sender,)))
-    assert board.ready == {sender}
