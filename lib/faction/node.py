@@ -25,6 +25,7 @@ from faction.trickle import Trickle
 MAX_NUMBER = const(0x3FFFFFFF)  # sessions, sequences, generations and counters end here: 31-bit small ints
 
 _IMAX_MS = const(2048)
+_REPORT = const(0x23)  # kind of a frame, of reports.py
 _REDUNDANCY = const(1)
 _AHEAD = const(8)  # it when the first sample is near: each frame heard makes the instant more exact
 _HASTE = const(3)  # what others wait for is said in the first Imin / 2 to the power of this,
@@ -66,7 +67,7 @@ class Node:
     by default by the swarm's size; linger_ms: from this node's conclusion to its silence, 0 for never; imin_ms: at
     least four frame times of the slowest link, and raised where many members are in range; observer: the machine's;
     period_ms: between two samples, 0 for the first alone; round_ms: of a round, in which each member is heard, 0 for
-    none.
+    none; gather: whether this node gathers what the swarm measures, None: nobody ever does.
 
     Attributes to read: machine, knowledge (with bitmaps and generation), first_sample, rounds (None: the
     swarm has none), frame (with foreign_digest),
@@ -79,7 +80,7 @@ class Node:
     def __init__(
         self, name, members, node_id, required, key, session,
         deadline_ms=60_000, retry=True, lead_ms=None, linger_ms=0, imin_ms=20, observer=None, period_ms=0,
-        round_ms=0,
+        round_ms=0, gather=None,
     ):  # fmt: skip
         if not 1 <= session <= MAX_NUMBER:
             raise ValueError("session %s: outside 1 ... 2^30 - 1" % session)
@@ -106,13 +107,14 @@ class Node:
             else:
                 from faction.rounds import RoundFrame, Rounds
 
-                self.frame = RoundFrame(swarm_digest, self.machine, key)
+                self.frame = RoundFrame(swarm_digest, self.machine, key, 0 if gather is None else 248)
             self.first_sample = SwarmClock(lead_ms, self.frame, self.trickle, period_ms, 1 + seed % 65_535)
             if round_ms:
                 self.rounds = Rounds(self.frame, self.first_sample, self.trickle, self.machine, round_ms)
         self.knowledge = Knowledge(self.machine, self.frame)
         self.sessions = Sessions(session, self.frame, self.knowledge, self.trickle)
         self.echoes = self.sessions.echoes
+        self.reports = None
         self.counters = array("I", bytes(4 * _COUNTERS))
         self.conflict = False
         self.sample_due = False
@@ -129,6 +131,10 @@ class Node:
         self._silent = False
         self._asks = 0  # 1 and the silences since an unproved sender claimed something, 0: none has, or it was told
         self._now = self._now_us = 0
+        if gather is not None:
+            from faction.reports import Reports
+
+            self.reports = Reports(self, key, gather)
 
     # What the application and the runner call
 
@@ -163,6 +169,10 @@ class Node:
         """
         self._enter(now, now_us)
         if not self.conflict:
+            if self.reports and buffer[0] == _REPORT:
+                self._count(self.reports.receive(buffer, length, now, sent_us))
+                self._busy = False
+                return
             verdict = self.frame.decode(buffer, length)
             self._count(verdict)
             if not verdict:
@@ -189,6 +199,8 @@ class Node:
                     self._asks += 1
             elif self.sequence < MAX_NUMBER:
                 length = self._build(buffer)
+        if self.reports and not length and not self.conflict:
+            length = self.reports.poll(now, now_us, buffer)
         self._busy = False
         return length
 
@@ -210,6 +222,8 @@ class Node:
         if self.conflict:
             return _IMAX_MS
         wait = _IMAX_MS if self._silent else ticks_diff(self.trickle.due, now)
+        if self.reports:
+            wait = min(wait, ticks_diff(self.reports.trickle.due, now))
         if not self._concluded:
             wait = min(wait, ticks_diff(self.deadline, now))
         if self.first_sample.known and not self.first_sample.passed:

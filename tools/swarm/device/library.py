@@ -35,6 +35,7 @@ from faction.frame import DEMONSTRATION_KEY, FOLLOW_UP_FLAG, INSTANT_FLAG, max_l
 from faction.knowledge import Knowledge  # noqa: E402
 from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402
 from faction.node import Node  # noqa: E402
+from faction.reports import REPORT  # noqa: E402
 from faction.series import SwarmClock  # noqa: E402
 from faction.sessions import Echoes, Sessions  # noqa: E402
 
@@ -55,6 +56,7 @@ __all__ = [
     "PARTICIPATION_OBSERVED",
     "PINGING",
     "READY_OBSERVED",
+    "REPORT",
     "STATES",
     "TABLE",
     "TIMED_OUT",

@@ -175,6 +175,10 @@ class Invariants:
         known.said, known.said_at, known.said_imin = knows, due, imin_ms
         return Said(board, board.life, known.vouched)
 
+    def reports(self, board: Board) -> Said:
+        """It sends a frame that tells nothing of the swarm's readiness."""
+        return Said(board, board.life, self._known[board].vouched)
+
     def sampled(self, board: Board, late_us: int) -> None:
         """It has taken its first sample."""
         known = self._known[board]

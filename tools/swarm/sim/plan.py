@@ -69,6 +69,7 @@ class Options:
     period_ms: int = 0
     hours: float = 0.0
     round_ms: int = 0
+    gateway: bool = False
     protocol: str = "faction"
 
     def __post_init__(self) -> None:
@@ -139,6 +140,7 @@ class Plan:
     double: tuple[int, int] | None = None  # (place of the board whose id is taken, boot time)
     # Of a series:
     cut: tuple[int, int, int] | None = None  # as partition
+    gathers_from_us: int = 0  # the gateway does nothing before
     deaths: list[tuple[int, int]] = field(default_factory=list)  # (place, power lost)
     jumps: list[tuple[int, int, int]] = field(default_factory=list)  # (place, when, microseconds)
     wild: list[tuple[int, int, int]] = field(default_factory=list)  # (place, when, ppm)

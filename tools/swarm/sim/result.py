@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from swarm.sim.series.beats import Series
 from swarm.sim.series.presence import Found
+from swarm.sim.series.records import Gathered
 
 
 @dataclass
@@ -36,3 +37,4 @@ class Result:
     event_hash: str = ""
     series: Series | None = None
     presence: Found | None = None
+    records: Gathered | None = None

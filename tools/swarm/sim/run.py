@@ -17,6 +17,7 @@ from swarm.sim.plan import Options, Plan, reached
 from swarm.sim.result import Result
 from swarm.sim.series.beats import Beats
 from swarm.sim.series.presence import Presence
+from swarm.sim.series.records import Records
 from swarm.sim.swarm import Swarm
 
 BOUND_US = 30_000_000  # every swarm that can conclude does so within this time of the last thing that befalls it
@@ -46,6 +47,7 @@ class Run(Swarm):
         self._standing: list[tuple] = []
         self._standing_expected: list[Board] = []
         self.beats = Beats(self.kernel, self.plan, self.checks) if options.period_ms else None
+        self.records = Records(self.kernel, self.plan) if options.gateway else None
         self.presence = Presence(self.kernel, self.plan, self.boards) if options.round_ms else None
         self._build()
 
@@ -106,6 +108,8 @@ class Run(Swarm):
         """A board sends a frame; returns the payload."""
         if self.trace:
             self.trace(self.kernel.now, board.number, "sends", "")
+        if self.records and self.records.sends(board):
+            return self.checks.reports(board)
         return self.checks.sends(board, due) if self.ours else None
 
     def sampled(self, board: Board, late_us: int) -> None:
@@ -115,6 +119,8 @@ class Run(Swarm):
             self.checks.sampled(board, late_us)
         if self.beats:
             self.beats.sampled(board, board.node.first_sample.due())
+        if self.records:
+            self.records.sampled(board, board.node.first_sample.due(), late_us)
         self._finish_if_done()
 
     def changed(self, board: Board) -> None:
@@ -125,6 +131,8 @@ class Run(Swarm):
             self.beats.changed(board)
         if self.presence:
             self.presence.changed(board)
+        if self.records:
+            self.records.changed(board)
         if board.concluded_at is not None and self._concluded.get(board) != board.life:
             self._concluded[board] = board.life
             self.note(board, "concludes")
@@ -252,6 +260,8 @@ class Run(Swarm):
         result.frames_after = [end - done for end, done in zip(frames, result.frames_sampled, strict=True)]
         if self.beats:
             result.series = self.beats.end(sum(result.frames_after), self._watched_ms() / 60_000)
+        if self.records:
+            result.records = self.records.end()
         if self.presence:
             result.presence = self.presence.found
         self._check_skew(result)

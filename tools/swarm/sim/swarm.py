@@ -107,6 +107,7 @@ class Swarm:
             imin_ms=self.imin_ms,
             period_ms=options.period_ms,
             round_ms=options.round_ms,
+            gather=number == self.plan.ids[0] and not self.plan.gathers_from_us if options.gateway else None,
         )
         if self.ours:
             node.frame._cmac = SharedCmac(DEMONSTRATION_KEY, node.frame.max_length - _TAG, self._tags)

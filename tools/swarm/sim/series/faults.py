@@ -10,6 +10,7 @@ FAULTS = {
     "cut": "a swarm that is cut in two for an hour, and heals",
     "away": "a member that is off for a day",
     "jump": "a clock that jumps",
+    "gateway": "a gateway that comes when half of the time is over",
     "death": "members that lose power for good",
     "wild": "a clock that begins to run thousands of ppm wrong",
 }
@@ -36,6 +37,8 @@ def draw(plan: Any, chance: random.Random) -> None:
         lasts_us = min(24 * _HOUR_US, whole_us // 2)
         lost_us = moment(lasts_us)
         plan.cycles.append((chance.randrange(count), lost_us, lost_us + lasts_us))
+    if "gateway" in plan.faults:
+        plan.gathers_from_us = plan.settled_us + whole_us // 2
     if "death" in plan.faults:
         for place in chance.sample(range(count), chance.randint(1, max(count // 5, 1))):
             plan.deaths.append((place, moment()))

@@ -1,0 +1,160 @@
+"""What comes of samples over the air: which reach a gateway, when, and at what cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from swarm.device.library import REPORT
+
+if TYPE_CHECKING:
+    from swarm.sim.boards.board import Board
+    from swarm.sim.kernel import Kernel
+    from swarm.sim.plan import Plan
+
+_VALUE = 21.53
+_UNDER_WAY_US = 700_000_000  # what was sampled so long before the end may still come
+_SILENT_US = 5_000_000  # who has not answered in that time is asked again later
+_PAUSE_US = 600_000_000  # between two rounds of questions
+
+
+@dataclass
+class Gathered:
+    """sent: records that members other than gateways had; gathered, twice and lost: of those; frames: that all have sent
+    for them while the gateway asked for nothing; delay_us: from the sample until the record was at a gateway; backlog_us: how long a gateway that came
+    late took to fetch what had been sampled before."""
+
+    sent: int = 0
+    gathered: int = 0
+    twice: int = 0
+    lost: int = 0
+    frames: int = 0
+    delay_us: list[int] = field(default_factory=list)
+    backlog_us: int | None = None
+
+
+class Records:
+    """The flash of the boards, and a gateway's application: it takes what comes, and asks for the rest."""
+
+    def __init__(self, kernel: Kernel, plan: Plan) -> None:
+        self.found = Gathered()
+        self._kernel = kernel
+        self._plan = plan
+        self._flash: dict[int, bytearray] = {number: bytearray() for number in plan.ids}
+        self._sent: dict[tuple, int] = {}
+        self._gathered: set[tuple] = set()
+        self._told: set[tuple] = set()  # by this life of the gateway
+        self._life = 0
+        self._places: dict[int, int] = dict.fromkeys(plan.ids, 0)
+        self._pieces: dict[int, bytearray] = {number: bytearray() for number in plan.ids}
+        self._asked: list[int] = []  # who is still to be asked, the first of them now
+        self._asked_us = 0
+        self._next_us = plan.gathers_from_us
+        self._backlog = plan.gathers_from_us > 0
+
+    def sampled(self, board: Board, beat: int, late_us: int) -> None:
+        """A board has taken the sample of that beat."""
+        node = board.node
+        series = node.first_sample.series
+        record = {
+            "node": board.number, "session": node.session, "series": series, "n": beat, "late_us": late_us,
+            "value": _VALUE, "late": node.sampled_late,
+        }  # fmt: skip
+        self._flash[board.number] += (json.dumps(record) + "\n").encode()
+        self._sent[board.number, series, beat, node.session] = self._kernel.now
+        if not node.sampled_late:
+            node.reports.put(beat, node.session, late_us, str(_VALUE).encode())
+
+    def sends(self, board: Board) -> bool:
+        """Whether the frame that a board sends is of this kind."""
+        ours = board._buffer[0] == REPORT
+        if ours and not self._asked:
+            self.found.frames += 1
+        return ours
+
+    def changed(self, board: Board) -> None:
+        """Something has happened to a board."""
+        reports = board.node.reports
+        if reports.wanted:
+            _, place = reports.question()
+            piece = bytes(self._flash[board.number][place : place + reports.room()])
+            reports.answer(place + len(piece), 0, piece)
+        if board.number == self._plan.ids[0]:
+            self._gateway(board)
+
+    def _gateway(self, board: Board) -> None:
+        now = self._kernel.now
+        reports = board.node.reports
+        if self._life != board.life:
+            self._life = board.life
+            self._told.clear()
+            self._asked.clear()
+        if now < self._plan.gathers_from_us:
+            return
+        reports.set_gathers(True)
+        while record := reports.next():
+            member_id, series, beat, session, _, value = record
+            if series:
+                self._take((member_id, series, beat, session), True)
+            elif self._asked and member_id == self._asked[0]:
+                self._answered(member_id, session, value)
+                self._ask(reports)
+        if not self._asked and now >= self._next_us and board.node.rounds.number >= 0:
+            self._asked = [number for number in self._plan.ids if number != board.number]
+            self._ask(reports)
+        elif self._asked and now - self._asked_us > _SILENT_US:
+            self._done(self._asked[0], reports)
+
+    def _ask(self, reports) -> None:
+        if self._asked:
+            self._asked_us = self._kernel.now
+            reports.ask(self._asked[0], 0, self._places[self._asked[0]])
+        else:
+            reports.cease()
+
+    def _answered(self, member_id: int, place: int, piece: bytes) -> None:
+        self._places[member_id] = place
+        self._pieces[member_id] += piece
+        *lines, rest = self._pieces[member_id].split(b"\n")
+        self._pieces[member_id] = bytearray(rest)
+        for line in lines:
+            record = json.loads(line)
+            self._take((member_id, record["series"], record["n"], record["session"]), False)
+        if not piece:
+            del self._asked[0]
+            self._end()
+
+    def _done(self, member_id: int, reports) -> None:
+        del self._asked[0]
+        self._end()
+        self._ask(reports)
+
+    def _end(self) -> None:
+        if not self._asked:
+            self._next_us = self._kernel.now + _PAUSE_US
+            if self._backlog:
+                self._backlog = False
+                self.found.backlog_us = self._kernel.now - self._plan.gathers_from_us
+
+    def _take(self, key: tuple, fresh: bool) -> None:
+        if fresh:
+            if key in self._told:
+                self.found.twice += 1
+            self._told.add(key)
+        if key in self._sent and key not in self._gathered:
+            self._gathered.add(key)
+            self.found.delay_us.append(self._kernel.now - self._sent[key])
+
+    def end(self) -> Gathered:
+        """The run is over."""
+        gateway = self._plan.ids[0]
+        sent = {
+            key
+            for key, when in self._sent.items()
+            if key[0] != gateway and (key in self._gathered or when < self._kernel.now - _UNDER_WAY_US)
+        }
+        self.found.sent = len(sent)
+        self.found.lost = len(sent - self._gathered)
+        self.found.gathered = len(sent & self._gathered)
+        return self.found
