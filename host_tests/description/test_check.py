@@ -72,6 +72,12 @@ def test_a_series_is_told(capsys):
     assert "first sample 600 ms later, then one each 1000 ms; radio" in check(capsys)[1]
 
 
+def test_rounds_are_told(capsys):
+    with open("swarm.toml", "w") as file:
+        file.write("period_ms = 1000\nround_ms = 10000\n" + TEXT)
+    assert "then one each 1000 ms, rounds of 10000 ms; radio" in check(capsys)[1]
+
+
 def test_a_long_port_is_shown_whole_in_a_file_and_on_a_narrow_terminal(capsys, monkeypatch):
     port = "/dev/serial/by-id/usb-Silicon_Labs_CP2102N_USB_to_UART_Bridge_Controller_0001-if00-port0"
     with open("swarm.toml", "w") as file:

@@ -37,11 +37,12 @@ def test_one_kind_of_board(capsys):
 
 def test_every_option(capsys):
     options = "--name s --members 9,2 --board RPI_PICO --board ESP32_GENERIC --ports a b --link uart --quorum 1"
-    options += " --period 1000 --deadline 5000 --lead 700 --on-timeout halt --channel 6"
+    options += " --period 1000 --round 10000 --deadline 5000 --lead 700 --on-timeout halt --channel 6"
     assert swarm(capsys, "init", *options.split())[0] == 0
     loaded = project.load("swarm.toml")
     assert (loaded.name, loaded.ids, loaded.required, loaded.deadline_ms) == ("s", [2, 9], 1, 5000)
     assert (loaded.lead_ms, loaded.on_timeout, loaded.channel, loaded.period_ms) == (700, "halt", 6, 1000)
+    assert loaded.round_ms == 10_000
     assert loaded.members == [
         project.Member(9, "RPI_PICO", "a", links=["uart"]),
         project.Member(2, "ESP32_GENERIC", "b", links=["uart"]),

@@ -105,6 +105,30 @@ def test_all_wait_as_long_for_the_first_sample_as_the_slowest_link_asks_for(path
     assert {loaded.config_for(member)["lead_ms"] for member in loaded.members} == {900}
 
 
+def test_rounds_are_the_boards_and_part_of_the_digest(path):
+    text = path.read_text()
+    path.write_text("period_ms = 60000\n" + text)
+    before = project.load(path).digest()
+    path.write_text("period_ms = 60000\nround_ms = 30000\n" + text)
+    loaded = project.load(path)
+    assert loaded.digest() != before
+    assert {loaded.config_for(member)["round_ms"] for member in loaded.members} == {30_000}
+
+
+@pytest.mark.parametrize(
+    ("lines", "mistake"),
+    (
+        ("round_ms = 30000\n", r":1: round_ms: 30000: write 0 for none, or with a period_ms at least 10000"),
+        ("period_ms = 1000\nround_ms = 9999\n", r":2: round_ms: 9999: write 0 for none"),
+        ("linger_ms = 5\nperiod_ms = 1000\nround_ms = 30000\n", r":1: linger_ms: 5: write 0: with a round_ms"),
+    ),
+)
+def test_a_mistake_of_rounds_is_told_with_its_line(path, lines, mistake):
+    path.write_text(lines + path.read_text())
+    with pytest.raises(ProjectError, match=mistake):
+        project.load(path)
+
+
 def test_a_period_is_the_boards_and_part_of_the_digest(path):
     loaded = project.load(path)
     alone = loaded.digest()

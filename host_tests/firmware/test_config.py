@@ -78,6 +78,17 @@ MISTAKES = (
     (good(period_ms=-1), "period_ms", "-1", "from 0 to 2592000000"),
     (good(period_ms=2_592_000_001), "period_ms", "2592000001", "from 0 to 2592000000"),
     (good(period_ms=None), "period_ms", "null", "whole number"),
+    (good(round_ms=-1), "round_ms", "-1", "from 0 to 900000"),
+    (good(round_ms=900_001, period_ms=100), "round_ms", "900001", "from 0 to 900000"),
+    (good(round_ms=9999, period_ms=100), "round_ms", "9999", "write 0 for none, or with a period_ms at least 10000"),
+    (good(round_ms=30_000), "round_ms", "30000", "write 0 for none, or with a period_ms at least 10000"),
+    (good(round_ms=30_000, period_ms=100, linger_ms=1), "linger_ms", "1", "write 0: with a round_ms"),
+    (
+        good(round_ms=30_000, period_ms=100, members=list(range(449)), node=0),
+        "round_ms",
+        "30000",
+        "write 0: with rounds there are 448 members at most",
+    ),
     (good(samples_kb=7), "samples_kb", "7", "from 8 to 65536"),
     (good(samples_kb=65_537), "samples_kb", "65537", "from 8 to 65536"),
     (good(channel=0), "channel", "0", "from 1 to 14"),
@@ -122,6 +133,8 @@ FINE = (
     (good(samples_kb=None), {"samples_kb": 8}),
     (good(period_ms=100), {"period_ms": 100, "samples_kb": 256}),
     (good(period_ms=2_592_000_000, samples_kb=65_536), {"period_ms": 2_592_000_000, "samples_kb": 65_536}),
+    (good(period_ms=100, round_ms=10_000), {"round_ms": 10_000, "samples_kb": 256}),
+    (good(period_ms=100, round_ms=900_000, members=list(range(448)), node=0), {"required": 448, "samples_kb": 256}),
     (good(watchdog_ms=3000, trace=0, linger_ms=1, channel=14, baud=9600, lead_ms=50), {"trace": 0, "baud": 9600}),
 )
 

@@ -20,6 +20,7 @@ _MEANINGS = (
     ("on_timeout", '"retry", or "halt"'),
     ("lead_ms", "milliseconds from the conclusion to the first sample; left out: by size and links"),
     ("period_ms", "milliseconds between two samples of a series; 0: the first sample alone"),
+    ("round_ms", "milliseconds in which each member makes itself heard, or is lost; 0: nobody is missed"),
     ("channel", "of the radio, 1 ... 14, the same for all"),
 )
 

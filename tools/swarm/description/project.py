@@ -72,6 +72,7 @@ class Project:
     lead_ms: int | None = None  # None: by the members. agreed_lead_ms gives the number
     linger_ms: int = rules.default("linger_ms")
     period_ms: int = rules.default("period_ms")  # between two samples of a series; 0: the first sample alone
+    round_ms: int = rules.default("round_ms")  # in which each member makes itself heard; 0: no rounds
     samples_kb: int | None = None  # of flash for samples; None: by the period, as firmware/config.py has it
     on_timeout: str = "retry"  # or halt
     channel: int = rules.default("channel")  # of ESP-NOW, 1 ... 14
@@ -97,7 +98,7 @@ class Project:
         """
         if self.lead_ms is not None:
             return self.lead_ms
-        return default_lead_ms(self.members, self.baud)
+        return default_lead_ms(self.members, self.baud, self.round_ms)
 
     @property
     def ids(self) -> list[int]:
@@ -141,8 +142,8 @@ class Project:
             self.wifi()
 
     def digest(self) -> str:
-        """Eight digits for name, members, quorum and period; nodes with different ones do not hear each other."""
-        return device_config.digest(self.name, self.ids, self.required, self.period_ms).hex()
+        """Eight digits for name, members, quorum, period and rounds; nodes with different ones ignore each other."""
+        return device_config.digest(self.name, self.ids, self.required, self.period_ms, self.round_ms).hex()
 
     def config_for(self, member: Member) -> dict[str, Any]:
         """What a member's faction.json holds.
@@ -155,8 +156,9 @@ class Project:
         if member.hardware is None:
             made["node"] = member.id
         made["required"] = self.required
-        for key in ("deadline_ms", "linger_ms", "period_ms", "on_timeout", "channel", "baud", "trace", "watchdog_ms"):
+        for key in ("deadline_ms", "linger_ms", "period_ms", "round_ms", "on_timeout", "channel", "baud", "trace"):
             made[key] = getattr(self, key)
+        made["watchdog_ms"] = self.watchdog_ms
         if self.samples_kb is not None:
             made["samples_kb"] = self.samples_kb
         made["lead_ms"] = self.agreed_lead_ms
@@ -205,10 +207,10 @@ def _put(table, values: Project | Member, keys) -> None:
             table[key] = value
 
 
-def default_lead_ms(members: list[Member], baud: int) -> int:
+def default_lead_ms(members: list[Member], baud: int, round_ms: int = 0) -> int:
     """Milliseconds from the first conclusion to the first sample of these members, by their number and links."""
     links = {link for member in members for link in member.talks}
-    imin_ms = max(device_config.imin_ms(link, len(members), baud) for link in links)
+    imin_ms = max(device_config.imin_ms(link, len(members), baud, round_ms) for link in links)
     return device_config.default_lead_ms(len(members), imin_ms)
 
 

@@ -22,6 +22,7 @@ NUMBERS = (
     "lead_ms",
     "linger_ms",
     "period_ms",
+    "round_ms",
     "samples_kb",
     "channel",
     "baud",
@@ -110,8 +111,10 @@ def check(given: dict[str, Any], mistakes: Mistakes) -> None:
     for key in ("name", *NUMBERS, "on_timeout", "ssid"):
         if key in given or key == "name":
             value = given.get(key)
-            if key != "quorum" or ids:
+            if key != "round_ms" and (key != "quorum" or ids):
                 _ask_board(key, value, ids or [0], mistakes)
+    if "round_ms" in given and not mistakes.messages:
+        _check_rounds(given, ids, mistakes)
 
 
 def _find_dates(given: dict[str, Any], mistakes: Mistakes) -> bool:
@@ -131,9 +134,17 @@ def _find_dates(given: dict[str, Any], mistakes: Mistakes) -> bool:
     return found
 
 
-def _ask_board(key: str, value: Any, ids: list[int], mistakes: Mistakes) -> None:
-    """Have the boards' validator judge one of the swarm's keys by itself."""
-    trial = {"swarm": "swarm", "members": ids, "node": ids[0], _ON_BOARD.get(key, key): value}
+def _check_rounds(given: dict[str, Any], ids: list[int], mistakes: Mistakes) -> None:
+    """Rounds are of a series, and of members that never fall silent."""
+    series = {key: given[key] for key in ("period_ms", "round_ms") if key in given}
+    _ask_board("round_ms", given["round_ms"], ids, mistakes, **series)
+    if "linger_ms" in given and not mistakes.messages:
+        _ask_board("linger_ms", given["linger_ms"], ids, mistakes, **series)
+
+
+def _ask_board(key: str, value: Any, ids: list[int], mistakes: Mistakes, **others: Any) -> None:
+    """Have the boards' validator judge one of the swarm's keys by itself, or beside others."""
+    trial = {"swarm": "swarm", "members": ids, "node": ids[0], **others, _ON_BOARD.get(key, key): value}
     if remedy := _remedy(trial):
         mistakes.add(key, value, remedy)
 

@@ -36,6 +36,12 @@ _KEYS = {
         f"0, or 100 to {NUMBERS['period_ms'][1]} (30 days)",
         "0",
     ),
+    "round_ms": (
+        "time in which each member makes itself heard, or is lost, the same on all boards; needs a `period_ms`, "
+        "`linger_ms` 0 and at most 448 members; 0: nobody is missed",
+        f"0, or 10000 to {NUMBERS['round_ms'][1]}",
+        "0",
+    ),
     "samples_kb": (
         "what samples may take of the flash, in KB; the oldest go first",
         None,

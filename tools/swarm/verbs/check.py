@@ -50,6 +50,7 @@ def summary(described: project.Project) -> list[str]:
     then = "then a new attempt" if described.on_timeout == "retry" else "then halted"
     wifi = [f"WiFi network {described.ssid}: password in {described.wifi_path}"] if described.uses_wifi else []
     series = f", then one each {described.period_ms} ms" if described.period_ms else ""
+    series += f", rounds of {described.round_ms} ms" if described.round_ms else ""
     return [
         f"{described.path}: swarm {described.name}, digest {described.digest()}",
         trust,

@@ -57,6 +57,7 @@ def register(subparsers) -> None:
     parser.add_argument("--deadline", type=int, metavar="MS", help="when nodes give up")
     parser.add_argument("--lead", type=int, metavar="MS", help="from the conclusion to the first sample")
     parser.add_argument("--period", type=int, metavar="MS", help="between two samples (default: the first one alone)")
+    parser.add_argument("--round", type=int, metavar="MS", help="in which each node is heard, or lost (default: none)")
     parser.add_argument("--on-timeout", default="retry", metavar="WHAT", help="retry or halt (default: %(default)s)")
     parser.add_argument("--channel", type=int, metavar="N", help="of the radio, 1 ... 14")
     parser.add_argument("--ssid", metavar="NAME", help="the WiFi network of --link udp; its password is asked for")
@@ -75,6 +76,7 @@ def _run(options: argparse.Namespace) -> int:
                 "deadline_ms": options.deadline,
                 "lead_ms": options.lead,
                 "period_ms": options.period,
+                "round_ms": options.round,
                 "on_timeout": options.on_timeout,
                 "channel": options.channel,
                 "ssid": options.ssid and _text(options.ssid),
