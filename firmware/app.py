@@ -42,6 +42,7 @@ class App:
         self.samples = None  # who takes and keeps them, as long as there are some to come: samples.py or beats.py
         self.take_sample = None  # how, for the runner
         self.series = None  # beats.py, where there is a period
+        self.gateway = None  # gateway.py, where the swarm has one
         self.presence = None  # presence.py, where there are rounds
         self.errors = []
         self._link_error = None  # the last one that was kept
@@ -102,6 +103,8 @@ class App:
             wait_ms = min(wait_ms, self.samples.tick(now))
         if self.presence and not self.series.near:
             self.presence.tick()
+        if self.gateway and not self.series.near:
+            wait_ms = min(wait_ms, self.gateway.tick(now))
         for name in self.links:
             error = self.links[name].error
             if error is not None and error is not self._link_error:

@@ -45,6 +45,10 @@ def make():
             from presence import Presence
 
             Presence(app)
+        if config["gateway"] is not None:
+            from gateway import Gateway
+
+            Gateway(app, config["node"] in config["gateway"])
         if config["watchdog_ms"]:
             signs.watch(config["watchdog_ms"])
         trust = "open" if is_open else "locked"
@@ -95,6 +99,7 @@ def make_node(config, key, session, imin_ms, observer):
         observer=observer,
         period_ms=config["period_ms"],
         round_ms=config["round_ms"],
+        gather=None if config["gateway"] is None else config["node"] in config["gateway"],
     )
 
 

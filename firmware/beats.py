@@ -71,6 +71,8 @@ class Beats(Samples):
         Samples.done(self, value)
         self._kept = True
         self.count += 1
+        if self._app.gateway:
+            self._app.gateway.sampled(self._app.sample)
         if self._app.beside:
             self.recent.append(self._app.sample)
             if len(self.recent) > _RECENT:
@@ -96,7 +98,7 @@ class Beats(Samples):
 
     def tick(self, now):
         """As Samples.tick(): in batches, and not shortly before a beat."""
-        calm = self._is_calm()
+        calm = self.is_calm()
         clock = self._clock
         if not clock.known:
             return self._wait_ms()

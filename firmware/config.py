@@ -24,10 +24,11 @@ NUMBERS = {
 }
 LINKS = ("espnow", "uart", "udp")
 ON_TIMEOUT = ("retry", "halt")  # the first is the default
-_OTHERS = ("swarm", "members", "on_timeout", "links", "locked", "ssid")
+_OTHERS = ("swarm", "members", "on_timeout", "links", "locked", "ssid", "gateway")
 _NAME_BYTES = 32
 SAMPLES_KB = (8, 256)  # what samples may take of the flash by default: the first sample alone; a series
 _ROUND_MS = 10_000  # at least, since what is known of the members takes seconds to reach all
+_GATEWAY_ROUND_MS = 30_000  # where there is a gateway and no other is given
 _PERIOD_MS = 100  # at least, since a board has more to do than to sample
 _WATCHDOG_MS = 3000  # a radio without memory may hold its caller for 2.1 s (modespnow.c), and flash is written too
 _SHOWN = 60  # characters of a value in a message
@@ -110,7 +111,7 @@ def check(given, hardware=None):
     """
     if not isinstance(given, dict):
         _mistake("the file", given, "write an object, {...}")
-    config = {"on_timeout": ON_TIMEOUT[0], "links": None, "locked": False, "ssid": None}  # type: dict
+    config = {"on_timeout": ON_TIMEOUT[0], "links": None, "locked": False, "ssid": None, "gateway": None}  # type: dict
     for key in given:
         if key not in NUMBERS and key not in _OTHERS:
             shown = None if "pass" in key else given[key]  # the WiFi's, which is in a file of its own
@@ -133,6 +134,7 @@ def check(given, hardware=None):
     _whole("required", config["required"], 1, len(ids))
     if 0 < config["period_ms"] < _PERIOD_MS:
         _mistake("period_ms", config["period_ms"], "write 0 for the first sample alone, or at least %d" % _PERIOD_MS)
+    _gateway(config, ids)
     if config["round_ms"] and not (config["period_ms"] and config["round_ms"] >= _ROUND_MS):
         _mistake("round_ms", config["round_ms"], "write 0 for none, or with a period_ms at least %d" % _ROUND_MS)
     if config["round_ms"] and config["linger_ms"]:
@@ -160,6 +162,21 @@ def check(given, hardware=None):
             _mistake("links", links, "leave out espnow or udp: the access point of the one chooses the other's channel")
     config["members"] = ids
     return config
+
+
+def _gateway(config, ids):
+    """Check who gathers; where anybody may, there are rounds."""
+    gateway = config["gateway"]
+    if gateway is None:
+        return
+    if not isinstance(gateway, list):
+        _mistake("gateway", gateway, "list the ids of those that gather always, or none: [], where a tool may ask any")
+    for member in gateway:
+        if member not in ids or gateway.count(member) > 1:
+            _mistake("gateway", member, "list members, each once")
+    if not config["period_ms"]:
+        _mistake("gateway", gateway, "give a period_ms as well: what is sampled in series goes over the air")
+    config["round_ms"] = config["round_ms"] or _GATEWAY_ROUND_MS
 
 
 def load(path, hardware=None):

@@ -46,6 +46,7 @@ def facts(app, failure):
         "sample": app.sample,
         "series": app.series and app.series.facts(),
         "presence": app.presence and app.presence.facts(),
+        "gathers": app.gateway and app.gateway.gathers(),
         "counters": counters,
         "links": {name: _told(name, link) for name, link in app.links.items()},
         "errors": list(app.errors),

@@ -95,7 +95,7 @@ class Samples:
     def tick(self, now):
         """Write what is to be written, when that does no harm; returns for how many milliseconds there is no more to
         do."""
-        calm = self._is_calm()
+        calm = self.is_calm()
         if self._text and (calm or ticks_diff(now, self._line_ms) >= _HELD_MS):
             self.write()
         return self._wait_ms()
@@ -108,7 +108,7 @@ class Samples:
             return _NEVER_MS
         return max((first.remaining_us(ticks_us()) - lead_us) // 1000 - _AWAIT_MS, 0)
 
-    def _is_calm(self):
+    def is_calm(self):
         """Whether writing does no harm now, as far as links and files go.
 
         Not while a frame comes or goes on a line, since an RP2040 is deaf and dumb for tens of milliseconds while it

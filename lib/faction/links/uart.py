@@ -34,7 +34,8 @@ class UartLink:
 
     def __init__(self, config, board):
         baud = config["baud"]
-        longest = max_length(len(config["members"]), config.get("round_ms")) + _OVERHEAD
+        usual = max_length(len(config["members"]), config.get("round_ms")) + _OVERHEAD
+        longest = usual if config.get("gateway") is None else self.mtu + _OVERHEAD
         ring = max(_RING, 4 * longest, baud // _RING_BITS)
         data = getattr(board, "UART", None)
         try:
@@ -48,7 +49,7 @@ class UartLink:
             )
         except Exception as error:
             raise ValueError("board.py: UART: %r: %s: give id, tx and rx that this chip has free" % (data, error))
-        self.imin_ms = max(20, longest * 40_000 // baud + 1)  # four frames
+        self.imin_ms = max(20, usual * 40_000 // baud + 1)  # four frames
         self._byte_us64 = _BYTE_US64 // baud
         self._wire = bytearray(longest)
         self._copy = "%ds" % (longest - _OVERHEAD)

@@ -63,6 +63,8 @@ class UdpLink:
         self._port = config["udp_port"]
         self._node = config["node"]
         longest = max_length(len(config["members"]), config.get("round_ms"))
+        if config.get("gateway") is not None:
+            longest = self.mtu
         self._copy = "%ds" % longest
         self._wire = bytearray(longest + 1)  # the frame, whatever was behind it, and its length
         self._buffer = bytearray(longest + 1)

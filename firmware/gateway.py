@@ -1,0 +1,159 @@
+"""Samples over the air: a board's own go to whoever gathers, and what others gather is answered; a gateway prints what
+comes. Loaded only where the swarm has a gateway.
+
+A gateway prints each record that has come as a line of JSON, as its own. At its prompt it fetches what a member has
+kept: fetch().
+"""
+
+import json
+from binascii import crc32
+from time import sleep_ms, ticks_add, ticks_diff, ticks_ms, ticks_us
+
+from micropython import const
+from samples import FILE, OLD
+
+import faction
+
+FACTS = const(0)  # kinds of questions: what its status tells, as JSON,
+OLDEST = const(1)  # its samples from the oldest on; a higher one, from a place in the file that it stands for
+_FILES = const(65_533)
+_FIRST_BYTES = const(64)  # which tell a file from others
+_SILENT_MS = const(5_000)  # a member that has not answered in that time does not
+_GATHERS_S = const(60)  # so long after a tool has fetched something a board goes on to gather
+_NEVER_MS = const(1_000_000)
+_NEAR_US = const(30_000)  # before a beat nothing is printed
+_RECORD = '{"node": %d, "session": %d, "series": %d, "n": %d, "late_us": %d, "value": %s, "late": false}'
+
+
+class Gateway:
+    """What an app has to do with samples over the air. always: this board gathers, whoever listens."""
+
+    def __init__(self, app, always):
+        app.gateway = self
+        self._app = app
+        self._reports = app.node.reports
+        self._always = always
+        self._until = None  # this board gathers so long for a tool
+        self._fetches = False
+        self._question = None  # to be asked at the next tick: member, kind, place
+        self._answer = None
+        self._facts = b""
+
+    def sampled(self, record):
+        """Send a sample's record to whoever gathers. One that was late is fetched from the flash."""
+        if record["late"] or self._always:
+            return
+        try:
+            self._reports.put(record["n"], record["session"], record["late_us"], json.dumps(record["value"]).encode())
+        except ValueError as error:
+            self._app.note("sample(), for the gateway", error)
+
+    def tick(self, now):
+        """Answer what is asked, and print what has come; returns for how many milliseconds there is no more to do."""
+        reports = self._reports
+        if reports.wanted and self._app.series.is_calm():
+            kind, place = reports.question()
+            reports.answer(*self._told(kind, place))
+        if self._until is not None and ticks_diff(now, self._until) >= 0:
+            self._until = None
+            reports.set_gathers(self._always)
+        if self._question:
+            if self._fetches:
+                reports.ask(*self._question)
+            else:
+                reports.cease()
+            self._question = None
+        record = reports.next()
+        if record:
+            if record[1]:
+                member_id, series, n, session, late_us, value = record
+                print(_RECORD % (member_id, session, series, n, late_us, value.decode()))
+            else:
+                self._answer = record
+        return 0 if self._fetches else _NEVER_MS
+
+    # Of this board
+
+    def _told(self, kind, place):
+        """The answer to a question: the kind and the place of what follows it, and bytes; none: that was all."""
+        room = self._reports.room()
+        if kind != FACTS:
+            return self._piece(kind, place, room)
+        if not place:
+            self._facts = json.dumps(faction.status_dict()).encode()
+        piece = self._facts[place : place + room]
+        if not piece:
+            self._facts = b""
+        return FACTS, place + len(piece), piece
+
+    def _piece(self, kind, place, room):
+        """A piece of the samples' files from that place on."""
+        piece = self._read(kind, place, room)
+        if not piece[2] and self._app.series.unwritten():
+            self._app.series.write()
+            piece = self._read(piece[0], piece[1], room)
+        return piece
+
+    def _read(self, kind, place, room):
+        if not self._known(kind):
+            kind = OLDEST
+        for name in (OLD, FILE):
+            try:
+                with open(name, "rb") as file:
+                    of = 2 + crc32(file.read(_FIRST_BYTES)) % _FILES
+                    if kind in (OLDEST, of):
+                        file.seek(place if kind == of else 0)
+                        piece = file.read(room)
+                        if piece or name == FILE:
+                            return of, file.tell(), piece
+                        kind = OLDEST  # of the next file
+            except OSError:
+                pass  # there is none
+        return kind, 0, b""
+
+    def _known(self, kind):
+        for name in (OLD, FILE):
+            try:
+                with open(name, "rb") as file:
+                    if kind == 2 + crc32(file.read(_FIRST_BYTES)) % _FILES:
+                        return True
+            except OSError:
+                pass  # there is none
+        return False
+
+    # For a tool at the prompt
+
+    def gathers(self):
+        """Whether this board gathers now."""
+        return self._always or self._until is not None
+
+    def gather(self, seconds):
+        """Gather for that time, whoever else does."""
+        self._until = ticks_add(ticks_ms(), seconds * 1000)
+        self._reports.set_gathers(True)
+
+    def fetch(self, member_id, kind=OLDEST, place=0):
+        """Print what that member tells, in lines of JSON: pieces, each with the kind and the place of what follows it,
+        and "end", or "silent" when it does not answer."""
+        self.gather(_GATHERS_S)
+        self._fetches = True
+        try:
+            while True:
+                self._answer = None
+                self._question = member_id, kind, place
+                asked = ticks_ms()
+                while not self._answer:
+                    if ticks_diff(ticks_ms(), asked) > _SILENT_MS:
+                        print(json.dumps(("silent", member_id)))
+                        return
+                    sleep_ms(faction.PERIOD_MS)
+                _, _, _, kind, place, piece = self._answer
+                while 0 < self._app.node.first_sample.remaining_us(ticks_us()) < _NEAR_US:
+                    sleep_ms(1)
+                if not piece:
+                    print(json.dumps(("end", kind, place)))
+                    return
+                print(json.dumps(("piece", kind, place, "".join(chr(byte) for byte in piece))))
+        finally:
+            self._fetches = False
+            self._question = (None,)

@@ -1,0 +1,91 @@
+"""Samples over the air on virtual boards: a gateway prints each once, and any board fetches what another has kept."""
+
+import json
+
+import pytest
+
+from rig_fixture import Table, execute, lay_boards, status
+
+SEED = 15
+MEMBERS = [1, 2, 3, 4]
+PERIOD_MS = 1000
+LATER = [2, 3, 4]  # whose records come over the air
+BEATS = 5
+
+
+def records(lines):
+    """The records among what a board has said or kept."""
+    found = []
+    for line in lines:
+        try:
+            record = json.loads(line.removeprefix(">>> "))
+        except ValueError:
+            continue
+        if isinstance(record, dict) and "n" in record and "value" in record:
+            found.append(record)
+    return found
+
+
+@pytest.fixture(scope="module")
+def swarm(tmp_path_factory):
+    home = tmp_path_factory.mktemp("gateway")
+    boards = lay_boards(home, MEMBERS, period_ms=PERIOD_MS, round_ms=10_000, gateway=[1])
+    with Table(boards, SEED) as table:
+        table.boards = boards
+        table.start(*MEMBERS)
+        said = table.run.nodes[1].output
+
+        def has_all():
+            mine = records(said)
+            return all(sum(r["node"] == node for r in mine) >= BEATS for node in LATER)
+
+        table.wait(has_all, what=f"{BEATS} records of each at the gateway")
+        yield table
+
+
+def test_the_gateway_prints_each_record_of_the_others_once_and_as_they_have_kept_it(swarm):
+    gathered = [record for record in records(swarm.run.nodes[1].output) if record["node"] != 1]
+    keys = [(record["node"], record["series"], record["n"]) for record in gathered]
+    assert len(keys) == len(set(keys))
+    for node in LATER:
+        said = records(swarm.run.nodes[node].output)
+        for record in gathered:
+            if record["node"] == node:
+                assert record in said
+
+
+def fetched(printed):
+    """Text and ending of what fetch() has printed."""
+    text, end = "", None
+    for line in printed.splitlines():
+        try:
+            kind, *rest = json.loads(line)
+        except (ValueError, TypeError):
+            continue
+        if kind == "piece":
+            text += rest[2]
+        elif kind in ("end", "silent"):
+            end = kind
+    return text, end
+
+
+def test_what_a_member_has_kept_is_fetched_through_another(swarm):
+    text, end = fetched(execute(swarm, 2, "faction.app.gateway.fetch(3)"))
+    assert end == "end"
+    said = records(swarm.run.nodes[3].output)
+    kept = records(text.splitlines())
+    assert len(kept) >= BEATS
+    assert all(record in said for record in kept)
+    assert [record["n"] for record in kept] == sorted({record["n"] for record in kept})
+
+
+def test_what_a_member_tells_of_itself_is_fetched_through_another(swarm):
+    text, end = fetched(execute(swarm, 1, "faction.app.gateway.fetch(4, 0)"))
+    assert end == "end"
+    told = json.loads(text)
+    assert told["node"] == 4 and told["session"] == status(swarm, 4)["session"]
+
+
+def test_a_member_that_is_not_there_is_said_to_be_silent(swarm):
+    swarm.power(4, False)
+    assert fetched(execute(swarm, 1, "faction.app.gateway.fetch(4)")) == ("", "silent")
