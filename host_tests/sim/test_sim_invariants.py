@@ -9,6 +9,7 @@ from swarm.device.library import (
     READY_OBSERVED,
     Knowledge,
     Node,
+    Rounds,
     Sessions,
     SwarmClock,
     altered,
@@ -17,7 +18,7 @@ from swarm.sim import invariants
 from swarm.sim.kernel import PERIOD
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
-from swarm.sim.series import beats
+from swarm.sim.series import beats, presence
 
 
 class Gullible(Sessions):
@@ -199,7 +200,32 @@ class Sleeper(SwarmClock):
             super()._pass_beat(now_us)
 
 
+class Sentimental(Rounds):
+    """Takes the word of rounds that are past for this one."""
+
+    def take(self, buffer, now_us):
+        self._frame.mark = self._clock.mark
+        self._kept = getattr(self, "_kept", bytearray(len(self.present)))
+        differed = super().take(buffer, now_us)
+        for i in range(len(self.present)):
+            self._kept[i] |= self.present[i]
+            self.present[i] |= self._kept[i]
+        return differed
+
+
+class Impatient(Rounds):
+    """Misses whoever has not been heard when a round begins."""
+
+    def _begin(self, number, now_us):
+        self._look_us = 0
+        super()._begin(number, now_us)
+        for i in range(len(self.silent)):
+            self.silent[i] = 1
+        self._looked = False
+
+
 HOURS = {"period_ms": 10_000, "hours": 0.05, "nodes": (4, 4)}
+ROUNDS = {**HOURS, "round_ms": 10_000, "faults": ("death",), "loss": 0}
 CASES = (
     (invariants.FALSE_CONCLUSION, altered(sessions=Gullible), {"faults": ("replay", "absent"), "quorum": 4}),
     (invariants.FALSE_CONCLUSION, Hasty, {"quorum": 1}),
@@ -223,6 +249,8 @@ CASES = (
     (beats.APART, altered(first_sample=Loner), {**HOURS, "hours": 0.03, "ppm": 400}),
     (beats.BACKWARDS, altered(first_sample=Secretive), {**HOURS, "hours": 0.01}),
     (beats.MISSED, altered(first_sample=Sleeper), HOURS),
+    (presence.NAMED, altered(rounds=Sentimental), {**ROUNDS, "loss": 0.1}),
+    (presence.ALARM, altered(rounds=Impatient), ROUNDS),
 )
 SEEDS = range(1, 13)
 

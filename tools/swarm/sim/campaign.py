@@ -15,6 +15,7 @@ from swarm.sim.plan import Options
 from swarm.sim.result import Result
 from swarm.sim.run import Run
 from swarm.sim.series.beats import Series
+from swarm.sim.series.presence import Found
 
 
 def cores() -> int:
@@ -87,6 +88,7 @@ def summary(options: Options, found: list[Result]) -> dict[str, Any]:
         "early_us": spread(result.early_us for result in found if result.early_us is not None),
         "late_samples": sum(result.late for result in found),
         **_series([result.series for result in found if result.series]),
+        **_presence([result.presence for result in found if result.presence]),
         "events": sum(result.events for result in found),
         "event_hash": digest.hexdigest(),
     }
@@ -107,6 +109,19 @@ def _series(found: list[Series]) -> dict[str, Any]:
         "frames_per_node_minute": round(sum(one.frames_per_node_minute for one in found) / len(found), 2),
         "moves": sum(one.moves for one in found),
         "rate_above_fastest_ppm": round(max(rates), 2) if rates else None,
+    }
+
+
+def _presence(found: list[Found]) -> dict[str, Any]:
+    """What a campaign shows of rounds, where it had any."""
+    if not found:
+        return {}
+    return {
+        "presence": {
+            "detected_ms": spread(us / 1000 for one in found for us in one.detected_us),
+            "false_alarms": sum(one.false_alarms for one in found),
+            "node_days": round(sum(one.node_days for one in found), 2),
+        },
     }
 
 

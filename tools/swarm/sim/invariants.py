@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarm.device.library import BOOTSTRAPPED, COUNTERS
 from swarm.sim.kernel import PERIOD
-from swarm.sim.series import beats
+from swarm.sim.series import beats, presence
 
 if TYPE_CHECKING:
     from swarm.sim.boards.board import Board
@@ -39,6 +39,7 @@ NAMES = (
     INVALID,
     EXCEPTION,
     *beats.NAMES,
+    *presence.NAMES,
 )
 
 _UNPROVED = COUNTERS.index("unproved")

@@ -60,6 +60,11 @@ def outcome(result: Result) -> str:
         apart = max(result.series.spread_us, default=0)
         counts = f"{result.series.sampled} samples, {result.series.missed} missed"
         lines.insert(3, f"series: {counts}, at most {apart / 1000:.3f} ms apart within a beat")
+    if result.presence:
+        named = max(result.presence.detected_us, default=0)
+        lines.insert(
+            4, f"rounds: deaths named within {named / 1000:.0f} ms, {result.presence.false_alarms} false alarms"
+        )
     lines += result.words
     return "\n".join(lines)
 
@@ -94,6 +99,12 @@ def page(summary: dict[str, Any], failures: list[str], shown: int = 10) -> str:
             f"{summary['moves']} times; the clock's rate less that of the fastest member: "
             f"{summary['rate_above_fastest_ppm']} ppm",
         ]
+    if "presence" in summary:
+        presence = summary["presence"]
+        lines.append(
+            f"deaths named, ms   {_ms(presence['detected_ms'])} after it; {presence['false_alarms']} false alarms in "
+            f"{presence['node_days']} node-days"
+        )
     lines += failures[:shown]
     if len(failures) > shown:
         lines.append(f"... and {len(failures) - shown} more")

@@ -48,7 +48,7 @@ class Run(Swarm):
         self._standing_expected: list[Board] = []
         self.beats = Beats(self.kernel, self.plan, self.checks) if options.period_ms else None
         self.records = Records(self.kernel, self.plan) if options.gateway else None
-        self.presence = Presence(self.kernel, self.plan, self.boards) if options.round_ms else None
+        self.presence = Presence(self.kernel, self.plan, self.boards, self.checks) if options.round_ms else None
         self._build()
 
     def _build(self) -> None:

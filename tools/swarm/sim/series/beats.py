@@ -32,6 +32,15 @@ def begun_us(clock) -> int:
     return (clock._instant_us - getattr(clock, "mark", 0) * getattr(clock, "mark_us", 0)) % PERIOD
 
 
+def kept_apart(plan: Plan) -> list[tuple[int, int]]:
+    """What keeps a swarm apart, from and until: what came before the series began, and what befalls it."""
+    apart = [(0, plan.settled_us + _HEALS_US)] if plan.faults else []
+    apart += [(plan.cut[0], plan.cut[1] + _HEALS_US)] if plan.cut else []
+    apart += [(when, when + abs(by_us) + _HEALS_US) for _, when, by_us in plan.jumps]
+    # Who is off may have been the only way between others.
+    return apart + [(lost_us, back_us + _HEALS_US) for _, lost_us, back_us in plan.cycles]
+
+
 @dataclass
 class Series:
     """What came of a series. spread_us: of each beat that two or more sampled on time; moves: how often a node was
@@ -61,12 +70,7 @@ class Beats:
         self._last: dict[Board, tuple[int, int, int]] = {}  # life, series, beat
         self._ends: list[tuple[int, int, int]] = []  # series, beat and when, of the first and the last
         self._time: dict[Board, tuple[int, int, int]] = {}  # life, moves and microseconds since T0
-        # What keeps a swarm apart, from and until: what came before the series began, and what befalls it.
-        self._kept_apart = [(0, plan.settled_us + _HEALS_US)] if plan.faults else []
-        self._kept_apart += [(plan.cut[0], plan.cut[1] + _HEALS_US)] if plan.cut else []
-        self._kept_apart += [(when, when + abs(by_us) + _HEALS_US) for _, when, by_us in plan.jumps]
-        # Who is off may have been the only way between others.
-        self._kept_apart += [(lost_us, back_us + _HEALS_US) for _, lost_us, back_us in plan.cycles]
+        self._kept_apart = kept_apart(plan)
         hops = plan.topology in ("grid", "random", "mixed")
         self._apart_us = _WIFI_US if plan.topology == "wifi" else _HOPS_US if hops else _APART_US
 

@@ -26,6 +26,8 @@ examples:
   swarm sim --nodes 20 --topology bus --board rp2040       Picos on a bus instead of ESP32s on the air
   swarm sim --nodes 20 --loss 0.1 --period-ms 60000 --hours 24 --seed 1 --json
                                                            a day of a sample a minute
+  swarm sim --nodes 20 --loss 0.3 --period-ms 30000 --round-ms 30000 --hours 1 --faults death --seeds 4
+                                                           how soon the others name who has died
   swarm sim --nodes 20 --topology wifi --board rp2040      the same in a WiFi network, where phones save power
 
 faults:
@@ -107,6 +109,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hours", type=float, default=0.0, metavar="H", help="how long, from the first sample on (default 0)"
     )
+    parser.add_argument(
+        "--round-ms", type=int, default=0, metavar="MS",
+        help="of a series: in each round as long as that everybody is heard, or missed (default: none)",
+    )  # fmt: skip
     parser.add_argument("--imin-ms", type=int, metavar="MS", help="Trickle's shortest interval")
     parser.add_argument("--imax-ms", type=int, metavar="MS", help="Trickle's longest interval")
     parser.add_argument("--redundancy", type=int, metavar="K", help="Trickle's k")
