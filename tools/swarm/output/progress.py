@@ -41,3 +41,15 @@ def meter(what: str):
             bars.update(tasks[name], completed=min(done, total), total=total)
 
         yield told
+
+
+@contextmanager
+def waiting(what: str):
+    """A line on standard error, if that is a terminal; yields a function to call with the node that is at work."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what) as status:
+        yield lambda node: status.update(f"{what} node {node}")

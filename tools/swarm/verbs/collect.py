@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from swarm.description.project import ProjectError
 from swarm.output import svg, writable
-from swarm.output.progress import meter
+from swarm.output.progress import meter, waiting
 from swarm.output.streams import fail
-from swarm.serial import targets
+from swarm.serial import targets, via
 from swarm.serial.targets import Target
-from swarm.verbs.options import add_targets
+from swarm.verbs.options import add_targets, add_via, check_via
 from swarm.watch import collection, dating, plot, samples
 from swarm.watch.collection import Collection
 from swarm.watch.fetch import Fetch
@@ -35,6 +35,7 @@ _EXAMPLES = """examples:
   swarm collect --all --plot samples.svg         and a picture of all that the file then holds
   swarm collect --all --follow                   go on, and print samples as they come, until Ctrl-C
   swarm collect --port /dev/ttyUSB0
+  swarm collect --via /dev/ttyUSB0               every member, over the air, through one board (see `gateway`)
 
 columns:
   node, session      session: number of the node's boot in which the sample was taken; each is above those before it
@@ -65,6 +66,7 @@ def register(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_targets(parser)
+    add_via(parser)
     parser.add_argument(
         "--out",
         "--output",
@@ -85,14 +87,14 @@ def _run(options: argparse.Namespace) -> int:
         writable.check(options.out)
         if options.wide:
             writable.check(options.wide)
-        chosen = targets.choose(options.node, options.all, options.port, options.swarm)
+        check_via(options)
+        boards = _Via(options) if options.via else _Boards(options)
         held = collection.load(options.out)
     except (targets.WrongUse, ProjectError, SamplesError, ValueError) as error:
         return fail("collect", error, 2)
     if options.follow:
-        return _follow(options, chosen, held)
-    with meter("reading") as told:
-        asked = _ask(chosen, held, told)
+        return _follow(options, boards, held)
+    asked = boards.ask(held)
     for target, answer in asked:
         if "error" in answer:
             fail("collect", _words(target, answer), 1)
@@ -103,7 +105,7 @@ def _run(options: argparse.Namespace) -> int:
     for answer, found, new, spoilt in _take(held, answered):
         told_spoilt = f"; {spoilt} spoilt lines passed over" if spoilt else ""
         print(f"node {answer['node']}: {samples.counted(found)}, {new} new{told_spoilt}")
-    _save(options, held)
+    _save(options, held, boards)
     print(f"{options.out}: {samples.counted(len(held.samples))}, {len(held.samples) - before} new")
     if options.plot:
         print(options.plot)
@@ -115,9 +117,43 @@ def _words(target: Target, answer: dict) -> str:
     return f"{target.key}: {answer['error'].removeprefix(f'{target.port}: ')}"
 
 
-def _ask(chosen: list[Target], held: Collection, told: Callable[[int, int, int], None] | None = None):
-    fetch = Fetch(samples.newest(held.samples), told)
-    return targets.ask_all(chosen, fetch.prompt, fetch.by_line)
+class _Boards:
+    """The boards that the options name, each at its port."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._chosen = targets.choose(options.node, options.all, options.port, options.swarm)
+        self._follows = options.follow
+
+    def ask(self, held: Collection) -> list[tuple[Target, dict]]:
+        """What they tell and keep that is not held."""
+        with nullcontext() if self._follows else meter("reading") as told:
+            fetch = Fetch(samples.newest(held.samples), told)
+            return targets.ask_all(self._chosen, fetch.prompt, fetch.by_line)
+
+    def save(self) -> None:
+        """Keep what the next run needs of this one."""
+
+
+class _Via:
+    """All members of a swarm, through one board."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._port = options.via
+        self._follows = options.follow
+        self._file = options.out.with_suffix(".places.json")
+        self._places: via.Places = {}
+        if options.out.exists() and self._file.exists():
+            self._places = via.load_places(self._file.read_text())
+
+    def ask(self, held: Collection) -> list[tuple[Target, dict]]:
+        """As _Boards.ask()."""
+        fetch = Fetch(samples.newest(held.samples))
+        with nullcontext() if self._follows else waiting("reading") as told:
+            return via.ask_all(self._port, fetch.prompt, self._places, told)
+
+    def save(self) -> None:
+        """As _Boards.save(); after the samples, of which none is read again then."""
+        writable.write_atomically(self._file, via.dump_places(self._places))
 
 
 def _take(held: Collection, answered: list[dict]) -> list[tuple[dict, int, int, int]]:
@@ -132,22 +168,23 @@ def _take(held: Collection, answered: list[dict]) -> list[tuple[dict, int, int, 
     return counts
 
 
-def _save(options: argparse.Namespace, held: Collection) -> None:
+def _save(options: argparse.Namespace, held: Collection, boards: _Boards | _Via) -> None:
     collection.save(options.out, held)
+    boards.save()
     if options.wide:
         collection.save_wide(options.wide, held)
     if options.plot:
         svg.save(options.plot, plot.picture(held.samples, options.out.name))
 
 
-def _follow(options: argparse.Namespace, chosen: list[Target], held: Collection) -> int:
+def _follow(options: argparse.Namespace, boards: _Boards | _Via, held: Collection) -> int:
     """Ask again and again, and print what is new; the exit status."""
     silent: dict[str, bool] = {}
     unsaved, save_s = 0, 0.0
     try:
         while True:
             begun_s = time.monotonic()
-            asked = _ask(chosen, held)
+            asked = boards.ask(held)
             every_s = _EVERY_S
             for target, answer in asked:
                 was_silent, silent[target.key] = silent.get(target.key, False), "error" in answer
@@ -164,13 +201,13 @@ def _follow(options: argparse.Namespace, chosen: list[Target], held: Collection)
             unsaved += len(held.samples) - before
             if unsaved and time.monotonic() >= save_s:
                 begun_save_s = time.monotonic()
-                _save(options, held)
+                _save(options, held, boards)
                 unsaved = 0
                 save_s = time.monotonic() + _SHARE * (time.monotonic() - begun_save_s)
             time.sleep(max(0.0, begun_s + every_s - time.monotonic()))
     except KeyboardInterrupt:
         if unsaved:
-            _save(options, held)
+            _save(options, held, boards)
     print(f"{options.out}: {samples.counted(len(held.samples))}")
     return 1 if any(silent.values()) or not silent else 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from swarm.description import project
 from swarm.serial import kept
+from swarm.serial.targets import WrongUse
 
 
 def add_swarm(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,17 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
         "--port", action="append", default=[], metavar="P", help="a board's serial port; may be given several times"
     )
     add_swarm(parser)
+
+
+def add_via(parser: argparse.ArgumentParser) -> None:
+    """Add --via PORT, which reads all members of a swarm through one board, beside what add_targets() adds."""
+    parser.add_argument("--via", metavar="P", help="every member, over the air, through the board at this serial port")
+
+
+def check_via(options: argparse.Namespace) -> None:
+    """Raises WrongUse where --via stands beside another way to say which boards are meant."""
+    if options.via and (options.node or options.all or options.port):
+        raise WrongUse("give --via alone: it reads every member of the swarm")
 
 
 def stop(options: argparse.Namespace, nothing: str) -> int:

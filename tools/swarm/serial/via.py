@@ -1,0 +1,109 @@
+"""A whole swarm through one of its boards: what the others tell and keep comes over the air, and out at its prompt.
+
+firmware/gateway.py is the board's half.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from mpremote.transport_serial import SerialTransport
+
+from swarm.serial import targets
+from swarm.serial.answer import parse
+from swarm.serial.port import BoardError
+from swarm.serial.prompt import run
+from swarm.serial.status import check_status
+from swarm.serial.targets import More, Target
+
+_FACTS, _OLDEST = 0, 1  # kinds of questions
+_ATTEMPTS = 3  # at an answer without a line of the node's in the middle of it
+_FETCH = "import faction\nfaction.app.gateway.fetch({}, {}, {})"
+
+Places = dict[int, tuple[int, int]]  # by member: what it has kept was read up to there
+
+
+def ask_all(
+    port: str, more: More | None = None, places: Places | None = None, told: Callable[[int], None] | None = None
+) -> list[tuple[Target, dict]]:
+    """As targets.ask_all(), of all members of the swarm of the board at that port; its own comes first.
+
+    more: reads more of that board itself. places: read what the others have kept, from there on, as "lines", and not
+    their status; they are moved on. told: called with each member that is asked.
+    """
+    others: list[tuple[Target, dict]] = []
+
+    def read(transport: SerialTransport, _port: str, status: dict) -> dict:
+        found = more(transport, port, status) if more else {}
+        if status.get("gathers") is None:
+            raise BoardError(
+                f"{port}: its swarm has no gateway: write `gateway = []` into swarm.toml, and deploy all boards"
+            )
+        for member in sorted({*status["heard"], *status["missing"]} - {status["node"]}):
+            if told:
+                told(member)
+            others.append((Target(str(member), None, member), _ask(transport, port, status, member, places)))
+        return found
+
+    def by_line(*_) -> dict:
+        raise BoardError(f"{port}: an application has this board's prompt: ask through another board, or stop it")
+
+    own = Target(port, port)
+    answer = targets.ask(own, read, by_line)
+    if "error" not in answer:
+        own = replace(own, label=str(answer["node"]))
+    return [(own, answer), *others]
+
+
+def _ask(transport: SerialTransport, port: str, status: dict, member: int, places: Places | None) -> dict:
+    lost = dict(map(tuple, (status.get("presence") or {}).get("lost", ())))
+    if member in lost:
+        silent = "not since that board's start" if lost[member] is None else f"not for {lost[member]} s"
+        return {"error": f"node {member} is lost: heard {silent}", "kind": "lost", "silent_s": lost[member]}
+    try:
+        if places is not None:
+            kind, place, text = _fetch(transport, port, member, *places.get(member, (_OLDEST, 0)))
+            places[member] = kind, place
+            return {"node": member, "session": None, "sample": None, "lines": text.splitlines()}
+        _, _, text = _fetch(transport, port, member, _FACTS, 0)
+        try:
+            answer = parse(text)
+        except ValueError:
+            answer = None
+        check_status(answer, f"{port}, node {member}")
+        return answer
+    except BoardError as error:
+        return {"error": str(error), "kind": error.kind}
+
+
+def _fetch(transport: SerialTransport, port: str, member: int, kind: int, place: int) -> tuple[int, int, str]:
+    """What a member tells from a place on, and the place of what follows."""
+    for _ in range(_ATTEMPTS):
+        pieces: dict[tuple[int, int], str] = {}
+        for printed in run(transport, port, _FETCH.format(member, kind, place)).splitlines():
+            try:
+                what, *rest = json.loads(printed)
+            except (ValueError, TypeError):
+                continue  # a line of the node's own
+            if what == "silent":
+                raise BoardError(f"node {member} does not answer through {port}: it is off, or out of reach", "silent")
+            if what == "piece":
+                pieces[rest[0], rest[1]] = rest[2]
+            elif what == "end" and (not pieces or (rest[0], rest[1]) in pieces):
+                data = "".join(pieces.values()).encode("latin-1")
+                return rest[0], rest[1], data.decode("utf-8", "replace")
+    raise BoardError(f"{port}: the node's own lines came between what node {member} tells: ask again")
+
+
+def load_places(text: str) -> Places:
+    """Places from what dump_places() has made of them. Raises ValueError for anything else."""
+    found: Any = json.loads(text)
+    return {int(node): (int(kind), int(place)) for node, (kind, place) in found.items()}
+
+
+def dump_places(places: Places) -> str:
+    """Places as JSON."""
+    return json.dumps(places)
