@@ -4,14 +4,15 @@
 
 MicroPython runs what `micropython.schedule` queued when a signal ends its wait for a key. So this process arms a 2 ms
 alarm and a signal for each datagram from the medium, both with handlers that do nothing, and then becomes MicroPython
-for good (the PyPI wheel's `run_main`). It imports little, since its start is a board's power-on.
+for good (the PyPI wheel's `run_main`). It imports little, since its start is a board's power-on: of `signal` and
+`socket` what they are made of.
 """
 
+import _signal as signal
+import _socket as socket
 import ctypes
 import fcntl
 import os
-import signal
-import socket
 import sys
 
 ALARM_S = 0.002

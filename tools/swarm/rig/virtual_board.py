@@ -161,12 +161,13 @@ class VirtualBoard:
             SWARM_SUPERVISOR_FD=str(self._requests_end),
             SWARM_WATCHDOG_FD=str(self._watched.fileno()),
             SWARM_POWER_ON_US=str(self._power_on_us),
+            PYTHONPATH=os.pathsep.join(sys.path),  # so that it need not look for its site
             **{f"SWARM_CLOCK_{name.upper()}": str(value) for name, value in asdict(self.clock).items()},
             **{f"SWARM_{name.upper()}": str(value) for name, value in asdict(self.sensor).items()},
         )
         launcher = Path(__file__).with_name("launcher.py" if self.runtime == "unix" else "launcher_cpython.py")
         self.process = subprocess.Popen(
-            [sys.executable, str(launcher), str(self.radio_port), str(DEVICE_SHIMS / "start.py")],
+            [sys.executable, "-S", str(launcher), str(self.radio_port), str(DEVICE_SHIMS / "start.py")],
             stdin=self._inner_end,
             stdout=self._inner_end,
             stderr=self._inner_end,
