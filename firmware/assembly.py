@@ -42,7 +42,7 @@ def make():
         app = faction.app = App(kept, is_open, node, links, trace, sensor)  # type: ignore[assignment]
         keep_samples(app, config["samples_kb"], config["period_ms"])
         if config["round_ms"]:
-            from presence import Presence
+            from faction.remote.presence import Presence
 
             Presence(app)
         if config["gateway"] is not None:

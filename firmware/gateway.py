@@ -51,8 +51,8 @@ class Gateway:
     def tick(self, now):
         """Answer what is asked, and print what has come; returns for how many milliseconds there is no more to do."""
         reports = self._reports
-        if reports.wanted and self._app.series.is_calm():
-            kind, place = reports.question()
+        if reports.asked.wanted and self._app.series.is_calm():
+            kind, place = reports.asked.get()
             reports.answer(*self._told(kind, place))
         if self._until is not None and ticks_diff(now, self._until) >= 0:
             self._until = None

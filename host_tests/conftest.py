@@ -58,7 +58,7 @@ def unmeasured():
 def pytest_collection():
     """What is measured is imported, which runs its first lines, before some hundred files are that are not."""
     import faction.node
-    import faction.rounds  # noqa: F401 - these, and what they import, decide
+    import faction.remote.rounds  # noqa: F401 - these, and what they import, decide
 
     with unmeasured():
         return (yield)

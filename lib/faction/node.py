@@ -105,7 +105,7 @@ class Node:
             if not round_ms:
                 self.frame = SeriesFrame(swarm_digest, self.machine, key)
             else:
-                from faction.rounds import RoundFrame, Rounds
+                from faction.remote.rounds import RoundFrame, Rounds
 
                 self.frame = RoundFrame(swarm_digest, self.machine, key, 0 if gather is None else 248)
             self.first_sample = SwarmClock(lead_ms, self.frame, self.trickle, period_ms, 1 + seed % 65_535)
@@ -132,7 +132,7 @@ class Node:
         self._asks = 0  # 1 and the silences since an unproved sender claimed something, 0: none has, or it was told
         self._now = self._now_us = 0
         if gather is not None:
-            from faction.reports import Reports
+            from faction.remote.reports import Reports
 
             self.reports = Reports(self, key, gather)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from faction import rounds as module
 from faction.frame import MAX_MEMBERS_IN_ROUNDS
+from faction.remote import rounds as module
 from faction.series import SwarmClock
 from swarm_fixture import PERIOD, Board, Swarm
 

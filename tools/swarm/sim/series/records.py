@@ -21,9 +21,9 @@ _PAUSE_US = 600_000_000  # between two rounds of questions
 
 @dataclass
 class Gathered:
-    """sent: records that members other than gateways had; gathered, twice and lost: of those; frames: that all have sent
-    for them while the gateway asked for nothing; delay_us: from the sample until the record was at a gateway; backlog_us: how long a gateway that came
-    late took to fetch what had been sampled before."""
+    """sent: records that members other than gateways had; gathered, twice and lost: of those; frames: that all have
+    sent for them while the gateway asked for nothing; delay_us: from the sample until the record was at a gateway;
+    backlog_us: how long a gateway that came late took to fetch what had been sampled before."""
 
     sent: int = 0
     gathered: int = 0
@@ -76,8 +76,8 @@ class Records:
     def changed(self, board: Board) -> None:
         """Something has happened to a board."""
         reports = board.node.reports
-        if reports.wanted:
-            _, place = reports.question()
+        if reports.asked.wanted:
+            _, place = reports.asked.get()
             piece = bytes(self._flash[board.number][place : place + reports.room()])
             reports.answer(place + len(piece), 0, piece)
         if board.number == self._plan.ids[0]:

@@ -5,12 +5,12 @@ Loaded only where the swarm has a gateway.
 
 from array import array
 from struct import pack_into, unpack_from
-from time import ticks_diff
 
 from micropython import const
 
-from faction.cipher import Cipher
-from faction.records import BEAT, ENTRY, TOLD, UNTOLD, Records, number
+from faction.remote.cipher import Cipher
+from faction.remote.question import LENGTH, Question
+from faction.remote.records import BEAT, ENTRY, TOLD, UNTOLD, Records, number
 from faction.trickle import Trickle
 
 REPORT = const(0x23)  # kind of a frame
@@ -38,11 +38,8 @@ _PATIENT = const(16)  # and after so many frames without news it doubles
 _DOUBLINGS = const(6)  # so often
 _SLOWER = const(4)  # the shortest interval is that many times the node's: frames are long, and all come at once
 _AT_ONCE = const(3)  # what somebody waits for is said in the first Imin / 2 to the power of this
-_PATIENCE_MS = const(150)  # so long an answer may take before somebody repeats what was asked
-_POLITE_MS = const(1000)  # so long a gatherer gives way to another's question
 _FIRST = const(5)  # bytes of a text before the rest: who has gathered last, and how much of what follows
-_ASKED = const(0x80)  # in the fifth: a question follows,
-_QUESTION = const(14)  # of so many bytes
+_ASKED = const(0x80)  # in the fifth: a question follows
 _QUIET_US = const(1_500_000)  # before a beat the swarm agrees on it, and on nothing else,
 _QUIET_SHARE = const(8)  # or for so small a part of the time between two
 
@@ -59,7 +56,7 @@ class Reports:
     A gatherer may also ask one member after the other for what it has kept: the latest question spreads, and its answer
     comes back like a record, of series 0 and with the question's number for a beat.
 
-    Attribute to read: wanted (this node is to answer a question).
+    Attribute to read: asked (the latest question).
     """
 
     def __init__(self, node, key, gathers):
@@ -80,14 +77,7 @@ class Reports:
         self._now = 0
         self._full = False  # nobody takes what has come
         self._spoken = 0  # frames since there was news
-        # The question: its number, 0 for none, the member it is for, the one who asks, what and where.
-        self._asked = 0
-        self._question = bytearray(_QUESTION)
-        self._asked_ms = 0  # when it was heard
-        self._patience_ms = 0
-        self._passes = False  # others are to be told of it
-        self._waits = False  # this node has asked, and has no answer yet
-        self.wanted = False  # this node is to answer
+        self.asked = Question(node.machine.peer_id)
 
     def set_gathers(self, gathers):
         """Become one to which records are brought, or cease to be one."""
@@ -99,7 +89,7 @@ class Reports:
 
     def room(self):
         """Bytes of a value or an answer that a frame holds."""
-        return _BLOCKS * _BLOCK - _FIRST - _QUESTION - self._records.beats * (BEAT + self._frame.width) - ENTRY
+        return _BLOCKS * _BLOCK - _FIRST - LENGTH - self._records.beats * (BEAT + self._frame.width) - ENTRY
 
     def put(self, n, session, late_us, value):
         """Report this node's sample of beat n; value: its JSON, as bytes. Raises ValueError when it is too long."""
@@ -127,28 +117,18 @@ class Reports:
 
     def ask(self, member_id, kind, place):
         """Ask that member; kind: 0 ... 65535, place: 0 ... 2^30 - 1. The answer comes by next()."""
-        self._asked += 1
-        pack_into("<IHHHI", self._question, 0, self._asked, member_id, self._machine.peer_id, kind, place)
-        self._waits = True
-        self._asked_ms = self._now
+        self.asked.ask(member_id, kind, place, self._now)
         self.trickle.start(self._now, _AT_ONCE)
 
     def cease(self):
         """Ask no more: nobody has to keep the last answer."""
-        self.ask(self._machine.peer_id, 0, 0)
-        self._waits = False
+        self.asked.cease(self._now)
         self._owes = True
-
-    def question(self):
-        """Kind and place that this node is asked for, once; None: it is not asked. Takes memory."""
-        if not self.wanted:
-            return None
-        self.wanted = False
-        return unpack_from("<HI", self._question, 8)
+        self.trickle.start(self._now, _AT_ONCE)
 
     def answer(self, first, second, value):
         """Answer the question: two numbers, 0 ... 2^30 - 1, and bytes, of which a frame holds room()."""
-        self._put(0, self._asked, first, second, value)
+        self._put(0, self.asked.number, first, second, value)
         self.trickle.start(self._now, _AT_ONCE)
 
     def is_active(self):
@@ -201,14 +181,11 @@ class Reports:
             self.trickle.start(now)
         if not self.trickle.poll(now) or not self._may_speak(now_us):
             return 0
-        speaks = self._waits and ticks_diff(now, self._asked_ms) >= 0
-        if speaks and number(self._question, 0) != self._asked:  # another has asked meanwhile
-            self._asked += 1
-            pack_into("<I", self._question, 0, self._asked)
+        speaks = self.asked.is_open(now)
         if not gathers:
             speaks = self.is_active() and self._records.untold()
         if not speaks and not self.trickle.heard:
-            speaks = self._owes or self._passes and ticks_diff(now, self._asked_ms) >= self._patience_ms
+            speaks = self._owes or self.asked.passes(now)
         return self._build(buffer) if speaks else 0
 
     def _may_speak(self, now_us):
@@ -222,16 +199,19 @@ class Reports:
         text = self._text
         differs = self._take_gathered(number(text, _HEADER))
         at = _HEADER + _FIRST
-        if text[at - 1] & _ASKED and at + _QUESTION <= end:
-            differs |= self._take_question(at)
-            at += _QUESTION
+        if text[at - 1] & _ASKED and at + LENGTH <= end:
+            asked = self.asked.take(text, at, text[6] | text[7] << 8, self._now)
+            differs |= asked & 1
+            if asked > 1:
+                self._records.bury(self.asked.number)
+            at += LENGTH
         for _ in range(text[_HEADER + _FIRST - 1] & 15):
             if at + BEAT + self._frame.width > end:
                 return
             differs |= self._records.merge(text, at)
             at += BEAT + self._frame.width
         if differs & 2 and not self._records.keeps:
-            self._records.bury(self._asked)
+            self._records.bury(self.asked.number)
         while at + ENTRY <= end and text[at] >= ENTRY and at + text[at] <= end:
             differs |= self._take_record(at)
             at += text[at]
@@ -249,28 +229,6 @@ class Reports:
         self._gathered = gathered
         return 2
 
-    def _take_question(self, at):
-        """Take the question of a frame, if it is later than the one that is known."""
-        text = self._text
-        asked = number(text, at)
-        me = self._machine.peer_id
-        asker = text[at + 6] | text[at + 7] << 8
-        direct = asker == text[6] | text[7] << 8  # its sender has asked it
-        if asked <= self._asked:
-            return direct and asked < self._asked
-        self._asked = asked
-        if self._waits:  # one question at a time: ask again, later if it is another's
-            self._asked_ms = self._now + (0 if asker == me else _POLITE_MS)
-            return 0
-        for i in range(_QUESTION):
-            self._question[i] = text[at + i]
-        self.wanted = text[at + 4] | text[at + 5] << 8 == me
-        self._passes = not self.wanted
-        self._asked_ms = self._now
-        self._patience_ms = _PATIENCE_MS if direct else 0
-        self._records.bury(asked)
-        return 0
-
     def _take_record(self, at):
         """Take a record of a frame. 1: its sender does not know that it has been gathered, 2: it is gathered now."""
         text = self._text
@@ -281,12 +239,12 @@ class Reports:
         series = text[at + 3] | text[at + 4] << 8
         n = number(text, at + 5)
         if not series:
-            if n != self._asked:
+            if n != self.asked.number:
                 return 0
-            self._passes = False
+            self.asked.answered()
             if records.keeps:
-                if self._waits:
-                    self._waits = not records.keep(text, at, TOLD)
+                if self.asked.waits:
+                    self.asked.waits = not records.keep(text, at, TOLD)
                 return 0
         slot = records.beat(series, n, records.keeps) if series else -1
         if records.is_gathered(slot, member):
@@ -318,10 +276,9 @@ class Reports:
         pack_into("<BB4sH", text, 0, REPORT, 0, self._frame.digest, self._machine.peer_id)
         pack_into("<III", text, 8, node.session, node.sequence, self._gathered)
         at = _HEADER + _FIRST
-        asks = _ASKED if self._asked == number(self._question, 0) else 0
+        asks = _ASKED if self.asked.put(text, at) else 0
         if asks:
-            pack_into("14s", text, at, self._question)
-            at += _QUESTION
+            at += LENGTH
         beats = records.put_beats(text, at)
         text[_HEADER + _FIRST - 1] = beats | asks
         end = at + beats * (BEAT + self._frame.width)
@@ -336,7 +293,7 @@ class Reports:
         length = _HEADER + blocks * _BLOCK
         self._frame._cmac.compute(buffer, length)
         pack_into("8s", buffer, length, self._frame._cmac.tag)
-        self._owes = self._passes = False
+        self._owes = False
         self._spoken = min(self._spoken + 1, _PATIENT + _DOUBLINGS)
         self.trickle.imax_ms = _IMAX_MS << max(self._spoken - _PATIENT, 0)
         return length + _TAG

@@ -1,0 +1,96 @@
+"""What a gatherer asks one member after the other: the latest question spreads, and its answer comes back like a record
+(reports.py).
+
+In a frame it is a number, the ids of whom it is for and of who asks, a kind and a place (little-endian, 4, 2, 2, 2 and
+4 bytes). Kinds and places are the application's.
+"""
+
+from struct import pack_into, unpack_from
+from time import ticks_add, ticks_diff
+
+from micropython import const
+
+from faction.remote.records import number
+
+LENGTH = const(14)
+_PATIENCE_MS = const(150)  # so long an answer may take before somebody repeats what was asked
+_POLITE_MS = const(1000)  # so long a gatherer gives way to another's question
+
+
+class Question:
+    """The latest question that a node knows of.
+
+    me: the node's id. Attributes to read: number (of the latest question, 0: there was none), wanted (this node is to
+    answer it), waits (this node has asked, and has no answer yet).
+    """
+
+    def __init__(self, me):
+        self._me = me
+        self.number = 0
+        self.wanted = self.waits = False
+        self._bytes = bytearray(LENGTH)
+        self._passes = False  # others are to be told of it
+        self._since_ms = 0  # it was heard, or is asked from then on
+        self._patience_ms = 0
+
+    def ask(self, member_id, kind, place, now):
+        """Ask that member."""
+        self.number += 1
+        pack_into("<IHHHI", self._bytes, 0, self.number, member_id, self._me, kind, place)
+        self.waits = True
+        self._since_ms = now
+
+    def cease(self, now):
+        """Ask nobody any more: there is no use for the last answer."""
+        self.ask(self._me, 0, 0, now)
+        self.waits = False
+
+    def get(self):
+        """Kind and place of the question that this node is to answer, once. Takes memory."""
+        self.wanted = False
+        return unpack_from("<HI", self._bytes, 8)
+
+    def take(self, text, at, sender, now):
+        """Take the question at that offset of a frame's text; sender: its id. 2: it is later than the one
+        that was known, 1: its asker does not know the latest, 0: neither."""
+        asked = number(text, at)
+        asker = text[at + 6] | text[at + 7] << 8
+        if asked <= self.number:
+            return 1 if sender == asker and asked < self.number else 0
+        self.number = asked
+        if self.waits:  # one question at a time: ask again, later if this is another's
+            self._since_ms = ticks_add(now, 0 if asker == self._me else _POLITE_MS)
+            return 0
+        for i in range(LENGTH):
+            self._bytes[i] = text[at + i]
+        self.wanted = text[at + 4] | text[at + 5] << 8 == self._me
+        self._passes = not self.wanted
+        self._since_ms = now
+        self._patience_ms = _PATIENCE_MS if sender == asker else 0
+        return 2
+
+    def answered(self):
+        """An answer to the latest one has been heard: nobody has to be told of it any more."""
+        self._passes = False
+
+    def is_open(self, now):
+        """Whether this node's own question is to be told."""
+        if not self.waits or ticks_diff(now, self._since_ms) < 0:
+            return False
+        if number(self._bytes, 0) != self.number:  # another has asked meanwhile
+            self.number += 1
+            pack_into("<I", self._bytes, 0, self.number)
+        return True
+
+    def passes(self, now):
+        """Whether another's is to be told."""
+        return self._passes and ticks_diff(now, self._since_ms) >= self._patience_ms
+
+    def put(self, text, at):
+        """Put the latest question into a frame's text at that offset; whether there is one."""
+        self._passes = False
+        if not self.number or number(self._bytes, 0) != self.number:
+            return False
+        for i in range(LENGTH):
+            text[at + i] = self._bytes[i]
+        return True
