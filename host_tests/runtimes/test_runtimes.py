@@ -64,8 +64,8 @@ def test_leaving_a_stream_early_ends_the_script(runtime, tmp_path):
         raise StopIteration
 
 
-def test_missing_runtimes_name_the_remedy(monkeypatch, tmp_path):
-    monkeypatch.setattr("sys.prefix", str(tmp_path))
+def test_missing_runtimes_name_the_remedy(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(runtimes.RuntimeMissing, match="make setup"):
         runtimes.find_micropython()
     monkeypatch.setattr("shutil.which", lambda name: None)

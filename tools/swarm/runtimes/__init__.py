@@ -7,6 +7,7 @@ has much to do defines more(), which does a part of it and tells whether there i
 """
 
 import functools
+import importlib.util
 import json
 import os
 import shutil
@@ -24,6 +25,12 @@ WASM_HOME = BUILD / "wasm"
 _WASM_MODULE = WASM_HOME / "node_modules" / "@micropython" / "micropython-webassembly-pyscript" / "micropython.mjs"
 _NODE_AT_LEAST = (18, 3)
 _HEAP = 32 << 20
+_UNIX = """
+import sys
+sys.path.append(sys.argv.pop(1))
+from micropython_run import run_main
+sys.exit(run_main(["micropython", *sys.argv[1:]]))
+"""
 _TRACEBACK = 20  # lines of output that go into an error
 
 
@@ -35,15 +42,16 @@ class ScriptFailed(Exception):
     """A script ended with another status than 0; the message has the end of what it wrote to stderr."""
 
 
-def find_micropython() -> Path:
-    """The unix port's executable beside the Python that runs this. RuntimeMissing when there is none."""
-    found = Path(sys.prefix, "bin", "micropython")
-    if not found.exists():
+def find_micropython() -> list[str]:
+    """The command that is MicroPython's unix port: that of the wheel, without what Python does for itself before, which
+    takes longer than most scripts. RuntimeMissing when there is none."""
+    found = importlib.util.find_spec("micropython_run")
+    if found is None or found.origin is None:
         raise RuntimeMissing(
             f"no MicroPython unix port in {sys.prefix}: {SETUP} installs it where PyPI has a wheel "
             "(x86-64 Linux, Apple silicon); elsewhere use --runtime cpython or wasm"
         )
-    return found
+    return [sys.executable, "-I", "-S", "-c", _UNIX, str(Path(found.origin).parent)]
 
 
 def find_node() -> Path:
@@ -109,7 +117,7 @@ def command(
         return [sys.executable, "-c", start, script, *argv], environment
     if runtime == "unix":
         environment["MICROPYPATH"] = os.pathsep.join([*folders, ".frozen"])
-        return [str(find_micropython()), "-X", f"heapsize={heap}", script, *argv], environment
+        return [*find_micropython(), "-X", f"heapsize={heap}", script, *argv], environment
     if runtime == "wasm":
         job = {
             "module": str(find_wasm()),
