@@ -53,16 +53,17 @@ def test_nothing_measured_is_a_bar_missed():
 def small(monkeypatch):
     """Everything that is made, with swarms and numbers that take a moment."""
     three = Options(nodes=(3, 3))
-    monkeypatch.setattr(campaigns, "FIGURES", (campaigns.Figure("three", three, 20, (("wait max", 9_999),)),))
-    monkeypatch.setattr(campaigns, "HONEST", (campaigns.Figure("three honest", replace(three, board="rp2040"), 20),))
-    series = campaigns.Figure("three in series", replace(three, period_ms=1000, hours=0.01), 20, (("missed", 0),))
+    monkeypatch.setattr(campaigns, "FIGURES", (campaigns.Figure("three", three, 5, (("wait max", 9_999),)),))
+    monkeypatch.setattr(campaigns, "HONEST", (campaigns.Figure("three honest", replace(three, board="rp2040"), 5),))
+    series = campaigns.Figure("three in series", replace(three, period_ms=1000, hours=0.01), 5, (("missed", 0),))
     monkeypatch.setattr(campaigns, "SERIES", (series,))
     grown = tuple(
-        campaigns.Figure(f"{n} grown", replace(three, nodes=(n, n), topology="random"), 20) for n in (3, 4, 5, 6, 7)
+        campaigns.Figure(f"{n} grown", replace(three, nodes=(n, n), topology="random"), 5) for n in (3, 4, 5, 6, 7)
     )
     monkeypatch.setattr(campaigns, "GROWTH", grown)
-    monkeypatch.setattr(campaigns, "TUNED", (campaigns.Figure("tuned", three, 20),))
+    monkeypatch.setattr(campaigns, "TUNED", (campaigns.Figure("tuned", three, 5),))
     monkeypatch.setattr(benchmark, "SIZES", (2, 3, 4))
+    monkeypatch.setattr(benchmark, "SEEDS", {2: 4, 3: 3, 4: 2})
     monkeypatch.setattr(benchmark, "LOSSES", (0.1,))
     monkeypatch.setattr(benchmark, "AFTER_MS", 100)
     monkeypatch.setattr(size, "measure", lambda: iter([size.Figure("core", 1.0, 2.0, "bytes", "it is small")]))
