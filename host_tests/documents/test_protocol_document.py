@@ -6,6 +6,7 @@ document.
 """
 
 import hashlib
+import math
 import re
 import struct
 from types import SimpleNamespace
@@ -14,10 +15,11 @@ import config
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import ECB
+from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
 from faction import description, first_sample, frame, names, node, runner, series, sessions, trickle
 from faction.core import BOOTSTRAPPED, Faction
+from faction.remote import question, records, reports, rounds
 from swarm.deploy import payload
 from swarm.paths import LIB, ROOT
 from swarm_fixture import Board, Swarm
@@ -44,12 +46,13 @@ def dump(name):
     return [(bytes.fromhex(data), label) for data, label in lines]
 
 
-def amount(formula, b, m):
-    """An offset or a size of the field table: a sum of numbers and of multiples of b and m."""
+def amount(formula, *values):
+    """An offset or a size of a table of fields: a sum of numbers and of products of letters, b and m first of all."""
+    letters = dict(zip("bmtqc", values, strict=False))
     total = 0
     for term in formula.split(" + "):
-        factor, letter = re.fullmatch(r"(\d*)([bm]?)", term).groups()
-        total += int(factor or 1) * {"": 1, "b": b, "m": m}[letter]
+        factor, of = re.fullmatch(r"(\d*)([a-z]*)", term).groups()
+        total += int(factor or 1) * math.prod(letters[letter] for letter in of)
     return total
 
 
@@ -87,8 +90,8 @@ def cmac_steps(key, message):
     return SimpleNamespace(subkeys=[whole, k1, k2], last=blocks[-1], x=x[1:])
 
 
-def digest(name, members, required, period=0):
-    """Section "Swarm digest", part by part of its table."""
+def digest(name, members, required, period=0, round_ms=0):
+    """Section "Swarm digest", part by part of its table, and what follows it."""
     members = sorted(members)
     values = {
         "name": name.encode(),
@@ -105,6 +108,8 @@ def digest(name, members, required, period=0):
         if each:
             value = b"".join(struct.pack(NUMBERS[kind], number) for number in value)
         hashed.append(value if isinstance(value, bytes) else struct.pack(NUMBERS[kind], value))
+    if round_ms:
+        hashed.append(struct.pack("<I", round_ms))
     return hashed, hashlib.sha256(b"".join(hashed)).digest()
 
 
@@ -223,26 +228,99 @@ def test_the_example_is_what_the_tables_say(name):
     assert write(KEY, (NAME, MEMBERS, REQUIRED), said["kind"], flags, echoes, **numbers, **sets) == data
 
 
-def test_the_example_in_a_series():
-    rows, data = example("series")
+@pytest.mark.parametrize("name, round_ms", (("series", 0), ("rounds", 30_000)))
+def test_the_example_in_a_series(name, round_ms):
+    rows, data = example(name)
     said = {field: row["value"] for field, row in rows.items()}
-    assert [field for field in rows if field != "mark"] == [row["field"] for row in table("fields")]
-    period = int(re.search(r"with a period of ([\d,]+) ms has the digest `([0-9a-f ]+)`", TEXT)[1].replace(",", ""))
+    assert [field for field in rows if field not in ("present", "mark")] == [row["field"] for row in table("fields")]
+    assert [int(row["offset"]) for row in rows.values()] == [
+        sum(len(bytes.fromhex(row["bytes"])) for row in [*rows.values()][:i]) for i in range(len(rows))
+    ]
+    period = int(re.search(r"with a period of ([\d,]+) ms has the digest", TEXT)[1].replace(",", ""))
     machine = Faction(1, MEMBERS, REQUIRED)
-    codec = series.SeriesFrame(description.digest(NAME, MEMBERS, REQUIRED, period), machine, KEY)
-    assert digest(NAME, MEMBERS, REQUIRED, period)[1][:4] == codec.digest == bytes.fromhex(said["digest"])
+    kind = rounds.RoundFrame if round_ms else series.SeriesFrame
+    codec = kind(description.digest(NAME, MEMBERS, REQUIRED, period, round_ms), machine, KEY)
+    assert digest(NAME, MEMBERS, REQUIRED, period, round_ms)[1][:4] == codec.digest == bytes.fromhex(said["digest"])
+    assert f"has the digest `{said['digest']}`" in " ".join(TEXT.split())
     assert codec.decode(data, len(data)) == frame.ACCEPTED
     assert (codec.mark, codec.series) == tuple(map(int, re.findall(r"\d+", said["mark"])))
     assert (codec.offset_us, codec.echo_count) == (int(said["offset"]), 0)
-    # By the tables: the mark's entry is one more, behind the echoes.
+    # By the tables: the mark's entry is one more, behind the echoes, and the third bitmap is before them.
     values = dict(zip(("series", "mark"), (codec.series, codec.mark), strict=True))
     entry = b"".join(struct.pack(NUMBERS[row["type"]], values[row["field"]]) for row in table("mark"))
+    third = bits(MEMBERS, people(said["present"]), codec.width) if round_ms else b""
+    assert data[codec.third : codec.echoes] == third
     numbers = {field: int(said[field]) for field in ("sender", "session", "sequence", "generation", "offset")}
     sets = {field: people(said[field]) for field in ("participation", "readiness")}
     flags = said["flags"].partition(";")[0].split(", ")
-    echoed = [struct.unpack("<HI", entry)]
     swarm = (NAME, MEMBERS, REQUIRED)
-    assert write(KEY, swarm, said["kind"], flags, echoed, digest=codec.digest, **numbers, **sets) == data
+    written = write(
+        KEY, swarm, said["kind"], flags, [struct.unpack("<HI", entry)], digest=codec.digest, **numbers, **sets
+    )
+    body = written[: codec.third] + third + written[codec.third : -8]
+    assert body + cmac_steps(KEY, body).x[-1][:8] == data
+
+
+def report():
+    """The example of a report: its lines by what they are, the frame, its text, and the values of its fields."""
+    lines = dump("report example")
+    whole = b"".join(data for data, _ in lines[:1] + lines[-4:])
+    said = dict(label.split(": ") for _, label in lines[3:13])
+    return [data for data, _ in lines], whole, b"".join(data for data, _ in lines[3:13]), said
+
+
+def test_the_example_of_a_report_is_what_the_tables_and_the_words_say():
+    lines, whole, text, said = report()
+    head, key, vector = lines[:3]
+    label = re.search(r"the whole CMAC of the (\d+) letters `([^`]+)`", TEXT)
+    assert len(label[2]) == int(label[1])
+    encrypt = Cipher(AES(key), ECB()).encryptor().update
+    assert (key, vector) == (cmac_steps(KEY, label[2].encode()).x[-1], encrypt(head))
+    blocks = -(-len(text) // 16)
+    sealed = head + Cipher(AES(key), CBC(vector)).encryptor().update(text.ljust(16 * blocks, b"\0"))
+    assert whole == sealed + cmac_steps(KEY, sealed).x[-1][:8]
+    at = 0
+    for row in table("report"):
+        assert amount(row["offset"], 2, 0, blocks) == at, row
+        at += amount(row["size"], 2, 0, blocks)
+    assert at == len(whole)
+    # A text with one beat and no question, and its record.
+    sizes = [len(data) for data in lines[3:13]]
+    assert [int(row["offset"]) for row in table("record")] == [sum(sizes[3 : 3 + i]) for i in range(7)]
+    for row, data in zip(table("record"), lines[6:13], strict=True):
+        if row["type"] in NUMBERS:
+            assert struct.unpack(NUMBERS[row["type"]], data)[0] == int(said[row["field"]]), row
+    assert [amount(row["offset"], 2, 0, blocks, 0, 1) for row in table("text")] == [0, 4, 5, 5, sum(sizes[:3])]
+    assert [int(row["offset"]) for row in table("question")] == [0, 4, 6, 8, 10] and question.LENGTH == 14
+    assert int(table("record")[-1]["offset"]) == records.ENTRY
+
+
+def test_the_example_of_a_report_is_what_a_gatherer_reads_and_what_its_sender_says():
+    _, whole, _, said = report()
+    sender, session, sequence = struct.unpack("<HII", whole[6:16])
+    gatherer, member = (
+        node.Node(NAME, MEMBERS, me, REQUIRED, KEY, of, period_ms=60_000, round_ms=30_000, gather=me == 1)
+        for me, of in ((1, 217_672_513), (sender, session))
+    )
+    for one in (gatherer, member):
+        one.rounds.number = 74
+    at = 3 * MEMBERS.index(sender)
+    gatherer.sessions.heard[at] = session
+    gatherer.sessions.live[0] |= 1 << MEMBERS.index(sender)
+    assert gatherer.reports.receive(whole, len(whole), 0, 0) == frame.ACCEPTED
+    numbers = [int(said[field]) for field in ("member", "series", "beat", "session", "late")]
+    assert gatherer.reports.next() == (*numbers, said["value"].encode())
+    assert gatherer.reports.receive(whole, len(whole), 0, 0) == names.COUNTERS.index("replayed")
+    # What the sender knew, and says.
+    member.first_sample.series = numbers[1]
+    member.sequence = sequence - 1
+    held = member.reports._records
+    held.gather(held.beat(*numbers[1:3], True), MEMBERS.index(300))
+    member.reports._gathered = int(said["gathered"])
+    member.reports.put(numbers[2], session, numbers[4], said["value"].encode())
+    buffer = bytearray(250)
+    length = next(length for now in range(500) if (length := member.reports.poll(now, 1000 * now, buffer)))
+    assert bytes(buffer[:length]) == whole
 
 
 def test_the_examples_cmac_step_by_step():
@@ -318,6 +396,7 @@ def number(text):
 def test_constant(row):
     modules = {"frame": frame, "node": node, "sessions": sessions, "trickle": trickle, "first_sample": first_sample}
     modules |= {"series": series, "runner": runner, "config": config, "description": description}
+    modules |= {"rounds": rounds, "reports": reports, "records": records, "question": question}
     assert eval(row["in the code"].strip("`"), modules) == number(row["value"])
 
 
@@ -358,6 +437,15 @@ def test_numbers_in_the_text_are_the_constants():
         f"(k = {runner._TALKATIVE})",
         f"by default {lead_ms(20)} ms, {lead_ms(21) - lead_ms(20)} ms more",
         f"{frame.MAX_MEMBERS} members, {frame._MAX_LENGTH} bytes a frame",
+        f"leaves room for {frame.MAX_MEMBERS_IN_ROUNDS} members",
+        f"a tenth of the next one has passed, {rounds._LOOK_US // 1_000_000} s at most",
+        f"up to {rounds._EXACT} one by one, then in {rounds._COARSE}s; {rounds.NEVER} stands",
+        f"Imin four times the node's, Imax {reports._IMAX_MS} ms, k 1. After {reports._PATIENT} frames",
+        f"in {records._SIZE} bytes of which the oldest gives way",
+        f"for four beats (of as many as {records._ROOM} bytes hold)",
+        f"Nothing is said within {reports._QUIET_US / 1_000_000} s before a beat, or within B / {reports._QUIET_SHARE}",
+        f"no answer was heard within {question._PATIENCE_MS} ms",
+        f"else after {question._POLITE_MS} ms",
     ):
         assert words in flat, words
     assert frame.max_length(frame.MAX_MEMBERS) == frame._MAX_LENGTH < frame.max_length(frame.MAX_MEMBERS + 1)
