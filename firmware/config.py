@@ -27,8 +27,8 @@ ON_TIMEOUT = ("retry", "halt")  # the first is the default
 _OTHERS = ("swarm", "members", "on_timeout", "links", "locked", "ssid", "gateway")
 _NAME_BYTES = 32
 SAMPLES_KB = (8, 256)  # what samples may take of the flash by default: the first sample alone; a series
+GATEWAY_ROUND_MS = 30_000  # where there is a gateway and no other is given
 _ROUND_MS = 10_000  # at least, since what is known of the members takes seconds to reach all
-_GATEWAY_ROUND_MS = 30_000  # where there is a gateway and no other is given
 _PERIOD_MS = 100  # at least, since a board has more to do than to sample
 _WATCHDOG_MS = 3000  # a radio without memory may hold its caller for 2.1 s (modespnow.c), and flash is written too
 _SHOWN = 60  # characters of a value in a message
@@ -176,7 +176,7 @@ def _gateway(config, ids):
             _mistake("gateway", member, "list members, each once")
     if not config["period_ms"]:
         _mistake("gateway", gateway, "give a period_ms as well: what is sampled in series goes over the air")
-    config["round_ms"] = config["round_ms"] or _GATEWAY_ROUND_MS
+    config["round_ms"] = config["round_ms"] or GATEWAY_ROUND_MS
 
 
 def load(path, hardware=None):

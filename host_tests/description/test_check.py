@@ -78,6 +78,16 @@ def test_rounds_are_told(capsys):
     assert "then one each 1000 ms, rounds of 10000 ms; radio" in check(capsys)[1]
 
 
+@pytest.mark.parametrize(
+    ("gateway", "told"),
+    (("[1, 3]", "gathered by 1, 3; radio"), ('"any"', "gathered by any board that is asked to; radio")),
+)
+def test_a_gateway_is_told_with_the_rounds_it_brings(capsys, gateway, told):
+    with open("swarm.toml", "w") as file:
+        file.write(f"period_ms = 1000\ngateway = {gateway}\n" + TEXT)
+    assert f"rounds of 30000 ms, {told}" in check(capsys)[1]
+
+
 def test_a_long_port_is_shown_whole_in_a_file_and_on_a_narrow_terminal(capsys, monkeypatch):
     port = "/dev/serial/by-id/usb-Silicon_Labs_CP2102N_USB_to_UART_Bridge_Controller_0001-if00-port0"
     with open("swarm.toml", "w") as file:

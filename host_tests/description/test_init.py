@@ -49,6 +49,28 @@ def test_every_option(capsys):
     ]
 
 
+@pytest.mark.parametrize(("given", "gateway"), (("1", [1]), ("1,3", [1, 3]), ("any", "any")))
+def test_a_gateway(capsys, given, gateway):
+    options = ("--nodes", "3", "--board", "VIRTUAL", "--period", "1000", "--gateway", given)
+    assert swarm(capsys, "init", *options)[0] == 0
+    assert project.load("swarm.toml").gateway == gateway
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    (
+        (("--gateway", "1"), "gateway: [1]: give a period_ms as well"),
+        (("--period", "1000", "--gateway", "9"), "gateway: [9]: list members"),
+        (("--period", "1000", "--gateway", "all"), "--gateway: 'all': write any, or whole numbers and commas"),
+    ),
+    ids=("no-period", "no-member", "no-id"),
+)
+def test_a_gateway_that_fits_no_swarm(capsys, options, why):
+    status, out, err = swarm(capsys, "init", "--nodes", "3", "--board", "VIRTUAL", *options)
+    assert (status, out) == (2, "")
+    assert why in err
+
+
 def test_as_many_nodes_as_ports(capsys):
     assert (
         "swarm a, 1 member, digest" in swarm(capsys, "init", "a", "--board", "RPI_PICO", "--ports", "/dev/ttyACM0")[1]

@@ -116,8 +116,35 @@ def test_rounds_are_the_boards_and_part_of_the_digest(path):
 
 
 @pytest.mark.parametrize(
+    ("gateway", "listed"), (("1", [1]), ("[1, 3]", [1, 3]), ("[]", []), ('"any"', [])), ids=("id", "ids", "none", "any")
+)
+def test_a_gateway_is_listed_for_every_board_and_brings_rounds(path, gateway, listed):
+    path.write_text(f"period_ms = 60000\ngateway = {gateway}\n" + path.read_text())
+    loaded = project.load(path)
+    configs = [loaded.config_for(member) for member in loaded.members]
+    assert [config["gateway"] for config in configs] == [listed] * len(configs)
+    assert {config["round_ms"] for config in configs} == {30_000}
+    digest = loaded.digest()
+    loaded.save()
+    assert "round_ms" not in path.read_text()
+    loaded.round_ms = 30_000
+    assert loaded.digest() == digest
+
+
+def test_without_a_gateway_a_board_is_not_told_of_one(path):
+    loaded = project.load(path)
+    assert not any("gateway" in loaded.config_for(member) for member in loaded.members)
+
+
+@pytest.mark.parametrize(
     ("lines", "mistake"),
     (
+        ("gateway = 1\n", r":1: gateway: 1: give a period_ms as well"),
+        ("period_ms = 1000\ngateway = 77\n", r":2: gateway: 77: list members, each once"),
+        ("period_ms = 1000\ngateway = true\n", r":2: gateway: true: list the ids"),
+        ('period_ms = 1000\ngateway = "all"\n', r':2: gateway: "all": list the ids'),
+        ("period_ms = 1000\ngateway = []\nlinger_ms = 5\n", r":3: linger_ms: 5: write 0: with a round_ms"),
+        ("gateway = 1\nperiod_ms = 1000\nround_ms = 9\n", r":3: round_ms: 9: write 0 for none"),
         ("round_ms = 30000\n", r":1: round_ms: 30000: write 0 for none, or with a period_ms at least 10000"),
         ("period_ms = 1000\nround_ms = 9999\n", r":2: round_ms: 9999: write 0 for none"),
         ("linger_ms = 5\nperiod_ms = 1000\nround_ms = 30000\n", r":1: linger_ms: 5: write 0: with a round_ms"),

@@ -112,6 +112,12 @@ MISTAKES = (
     (good(links=["uart", "uart"]), "links", '"uart"', "list each once"),
     (good(links=[{}]), "links", "{}", "list each once"),
     (good(links=[None]), "links", "null", "list each once"),
+    (good(gateway=1, period_ms=100), "gateway", "1", "list the ids of those that gather always, or none: []"),
+    (good(gateway=[9], period_ms=100), "gateway", "9", "list members, each once"),
+    (good(gateway=[1, 1], period_ms=100), "gateway", "1", "list members, each once"),
+    (good(gateway=[[]], period_ms=100), "gateway", "[]", "list members, each once"),
+    (good(gateway=[1]), "gateway", "[1]", "give a period_ms as well"),
+    (good(gateway=[], period_ms=100, linger_ms=2), "linger_ms", "2", "write 0: with a round_ms"),
     (good(locked="no"), "locked", '"no"', "write true or false"),
 )
 NOT_JSON = ("", "{", '{"swarm": "demo"', "{'swarm': 1}", good() + "}", '{"swarm": demo}')
@@ -135,6 +141,9 @@ FINE = (
     (good(period_ms=2_592_000_000, samples_kb=65_536), {"period_ms": 2_592_000_000, "samples_kb": 65_536}),
     (good(period_ms=100, round_ms=10_000), {"round_ms": 10_000, "samples_kb": 256}),
     (good(period_ms=100, round_ms=900_000, members=list(range(448)), node=0), {"required": 448, "samples_kb": 256}),
+    (good(period_ms=100, gateway=[]), {"gateway": [], "round_ms": 30_000, "samples_kb": 256}),
+    (good(period_ms=100, gateway=[3, 1], round_ms=10_000), {"round_ms": 10_000, "samples_kb": 256}),
+    (good(gateway=None), {"gateway": None}),
     (good(watchdog_ms=3000, trace=0, linger_ms=1, channel=14, baud=9600, lead_ms=50), {"trace": 0, "baud": 9600}),
 )
 
@@ -244,7 +253,7 @@ def test_a_good_file_is_taken_with_all_defaults(runtime, results, number):
     config = result["value"]
     given = json.loads(text)
     defaults = {key: default for key, (_, _, default) in NUMBERS.items()}
-    defaults |= {"on_timeout": "retry", "links": None, "locked": False, "ssid": None}
+    defaults |= {"on_timeout": "retry", "links": None, "locked": False, "ssid": None, "gateway": None}
     members = [member["id"] if isinstance(member, dict) else member for member in given["members"]]
     whole = {**defaults, **given, "members": members}
     whole["samples_kb"] = SAMPLES_KB[0]

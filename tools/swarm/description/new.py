@@ -25,7 +25,7 @@ _MEANINGS = (
 )
 
 
-def render(name: str, members: list[Member], settings: dict[str, int | str | None], is_open: bool) -> str:
+def render(name: str, members: list[Member], settings: dict[str, int | str | list[int] | None], is_open: bool) -> str:
     """The text of a new swarm.toml, every key explained; settings that are None stay at their defaults."""
     lines = [
         "# A swarm: who belongs to it, and what it waits for. `swarm check` says whether this file is right.",
@@ -43,6 +43,9 @@ def render(name: str, members: list[Member], settings: dict[str, int | str | Non
         # What the members decide by default stays a comment, so that it goes on following them.
         chosen = value is not None or standard is not None
         lines.append(f"{written if chosen else '# ' + written:<24} # {meaning}")
+    if (gateway := settings.get("gateway")) is not None:
+        written = f"gateway = {_quoted(gateway) if isinstance(gateway, str) else gateway}"
+        lines.append(f'{written:<24} # gathers all samples over the air: ids, or "any" board that is asked to')
     if settings.get("ssid") is not None:
         ssid = f"ssid = {_quoted(str(settings['ssid']))}"
         lines.append(f"{ssid:<24} # WiFi network of the link udp; its password is in the file that ends in .wifi")

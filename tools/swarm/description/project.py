@@ -77,6 +77,7 @@ class Project:
     on_timeout: str = "retry"  # or halt
     channel: int = rules.default("channel")  # of ESP-NOW, 1 ... 14
     baud: int = rules.default("baud")  # of the uart link
+    gateway: int | list[int] | str | None = None  # who gathers samples over the air; rules.ANY: who is asked to
     ssid: str | None = None  # the WiFi network of the udp link
     udp_port: int = rules.default("udp_port")
     trace: int = rules.default("trace")  # transitions a board keeps
@@ -98,7 +99,12 @@ class Project:
         """
         if self.lead_ms is not None:
             return self.lead_ms
-        return default_lead_ms(self.members, self.baud, self.round_ms)
+        return default_lead_ms(self.members, self.baud, self.agreed_round_ms)
+
+    @property
+    def agreed_round_ms(self) -> int:
+        """Milliseconds in which each member makes itself heard; 0: no rounds, which a gateway needs."""
+        return self.round_ms or (0 if self.gateway is None else device_config.GATEWAY_ROUND_MS)
 
     @property
     def ids(self) -> list[int]:
@@ -143,7 +149,7 @@ class Project:
 
     def digest(self) -> str:
         """Eight digits for name, members, quorum, period and rounds; nodes with different ones ignore each other."""
-        return device_config.digest(self.name, self.ids, self.required, self.period_ms, self.round_ms).hex()
+        return device_config.digest(self.name, self.ids, self.required, self.period_ms, self.agreed_round_ms).hex()
 
     def config_for(self, member: Member) -> dict[str, Any]:
         """What a member's faction.json holds.
@@ -156,8 +162,11 @@ class Project:
         if member.hardware is None:
             made["node"] = member.id
         made["required"] = self.required
-        for key in ("deadline_ms", "linger_ms", "period_ms", "round_ms", "on_timeout", "channel", "baud", "trace"):
+        for key in ("deadline_ms", "linger_ms", "period_ms", "on_timeout", "channel", "baud", "trace"):
             made[key] = getattr(self, key)
+        made["round_ms"] = self.agreed_round_ms
+        if self.gateway is not None:
+            made["gateway"] = rules.gathering(self.gateway)
         made["watchdog_ms"] = self.watchdog_ms
         if self.samples_kb is not None:
             made["samples_kb"] = self.samples_kb

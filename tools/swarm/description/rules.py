@@ -30,7 +30,8 @@ NUMBERS = (
     "trace",
     "watchdog_ms",
 )
-KEYS = ("name", *NUMBERS, "on_timeout", "ssid", "open", "member")
+KEYS = ("name", *NUMBERS, "on_timeout", "gateway", "ssid", "open", "member")
+ANY = "any"  # as the gateway: nobody always, but whichever board a tool asks
 MEMBER_KEYS = ("id", "board", "port", "serial", "hardware", "links")
 _KEY = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 _TABLE = re.compile(r"\s*\[\[?\s*[\"']?([A-Za-z0-9_-]+)")
@@ -40,6 +41,13 @@ _ASSIGNMENT = re.compile(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*=")
 def default(key: str) -> Any:
     """What a number of swarm.toml is when the file does not say; None: decided by the members."""
     return device_config.NUMBERS[_ON_BOARD.get(key, key)][2]
+
+
+def gathering(gateway: Any) -> Any:
+    """Who gathers always, as a board's faction.json has it, of what swarm.toml says: an id, a list of them, or ANY."""
+    if gateway == ANY:
+        return []
+    return [gateway] if type(gateway) is int else gateway
 
 
 def find_lines(text: str) -> dict[tuple[int | None, str], int]:
@@ -113,7 +121,7 @@ def check(given: dict[str, Any], mistakes: Mistakes) -> None:
             value = given.get(key)
             if key != "round_ms" and (key != "quorum" or ids):
                 _ask_board(key, value, ids or [0], mistakes)
-    if "round_ms" in given and not mistakes.messages:
+    if not mistakes.messages and given.keys() & {"round_ms", "gateway"}:
         _check_rounds(given, ids, mistakes)
 
 
@@ -135,16 +143,19 @@ def _find_dates(given: dict[str, Any], mistakes: Mistakes) -> bool:
 
 
 def _check_rounds(given: dict[str, Any], ids: list[int], mistakes: Mistakes) -> None:
-    """Rounds are of a series, and of members that never fall silent."""
-    series = {key: given[key] for key in ("period_ms", "round_ms") if key in given}
-    _ask_board("round_ms", given["round_ms"], ids, mistakes, **series)
-    if "linger_ms" in given and not mistakes.messages:
-        _ask_board("linger_ms", given["linger_ms"], ids, mistakes, **series)
+    """Rounds and a gateway are of a series, and rounds of members that never fall silent."""
+    beside: dict[str, Any] = {}
+    for key in ("period_ms", "gateway", "round_ms", "linger_ms"):
+        if key in given and not mistakes.messages:
+            _ask_board(key, given[key], ids, mistakes, **beside)
+            beside[key] = gathering(given[key]) if key == "gateway" else given[key]
 
 
 def _ask_board(key: str, value: Any, ids: list[int], mistakes: Mistakes, **others: Any) -> None:
     """Have the boards' validator judge one of the swarm's keys by itself, or beside others."""
     trial = {"swarm": "swarm", "members": ids, "node": ids[0], **others, _ON_BOARD.get(key, key): value}
+    if key == "gateway":
+        trial[key] = gathering(value)
     if remedy := _remedy(trial):
         mistakes.add(key, value, remedy)
 

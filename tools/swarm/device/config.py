@@ -29,11 +29,22 @@ def _import_config():
 _config = _import_config()
 check = _config.check
 NUMBERS = _config.NUMBERS
+GATEWAY_ROUND_MS = _config.GATEWAY_ROUND_MS
 SAMPLES_KB = _config.SAMPLES_KB
 
 _UDP_IMIN_MS = 128  # longer than from one beacon of an access point to the next
 
-__all__ = ["DEMONSTRATION_KEY", "MAX_MEMBERS", "NUMBERS", "SAMPLES_KB", "check", "default_lead_ms", "digest", "imin_ms"]
+__all__ = [
+    "DEMONSTRATION_KEY",
+    "GATEWAY_ROUND_MS",
+    "MAX_MEMBERS",
+    "NUMBERS",
+    "SAMPLES_KB",
+    "check",
+    "default_lead_ms",
+    "digest",
+    "imin_ms",
+]
 
 
 def imin_ms(link: str, members: int, baud: int, rounds: int = 0) -> int:

@@ -131,7 +131,7 @@ class _OfSwarm(OfRubbish):
                     "foreign": (
                         "digest",
                         f"{_foreign(board)} is heard, and {missing} is not ready",
-                        f"the swarm's is {self.swarm.digest()}: other names, members, quorums or periods do not mix",
+                        f"the swarm's is {self.swarm.digest()}: name, members, quorum, period and rounds differ",
                         "the one with that digest",
                     ),
                     "outdated": (

@@ -147,6 +147,7 @@ class OfBoard(OfOwnCode, OfPrecedence, OfRadio, OfWifi):
                     ("members", ids(look["ids"]), ids(described.ids)),
                     ("quorum", look["required"], described.required),
                     ("period_ms", (status.get("series") or {"period_ms": 0})["period_ms"], described.period_ms),
+                    ("round_ms", look["round_ms"], described.agreed_round_ms),
                 )
                 if theirs != ours
             ]
@@ -155,7 +156,7 @@ class OfBoard(OfOwnCode, OfPrecedence, OfRadio, OfWifi):
                 "digest",
                 f"its digest is {look['digest']}, the swarm's is {described.digest()}: "
                 + ("; ".join(differs) or "older firmware"),
-                "nodes with different names, members, quorums or periods ignore each other",
+                "nodes with different names, members, quorums, periods or rounds ignore each other",
                 self.deploy_board(board),
             )
         if look["channel"] != described.channel:

@@ -26,7 +26,8 @@ else:
         print(json.dumps({"answer": {"error": "stopped", "why": str(error)}}))
 """
 
-# What kinds of values a status holds: of a list's parts, of what a dict has at least, one of several in a tuple.
+# What kinds of values a status holds: of a list's parts, or of each of several, of what a dict has at least, one of
+# several in a tuple.
 _TOLD = {
     **dict.fromkeys(("swarm", "state", "version", "runs_from"), str),
     **dict.fromkeys(("node", "session", "required", "generation", "restarts", "timeouts"), int),
@@ -41,6 +42,8 @@ _TOLD = {
         },
         None,
     ),
+    "presence": ({"number": int, "length_ms": int, "present": [int], "lost": [[int, (int, None)]]}, None),
+    "gathers": (bool, None),
     "counters": {"foreign": int, "forged": int},
     "errors": [str],
 }
@@ -75,7 +78,10 @@ def check_status(status: object, port: str) -> None:
 
 def _fits(value: object, kind) -> bool:
     if isinstance(kind, list):
-        return isinstance(value, list) and all(_fits(part, kind[0]) for part in value)
+        if not isinstance(value, list):
+            return False
+        kinds = kind if len(kind) > 1 else kind * len(value)
+        return len(value) == len(kinds) and all(map(_fits, value, kinds))
     if isinstance(kind, dict):
         return isinstance(value, dict) and all(key in value and _fits(value[key], kind[key]) for key in kind)
     if isinstance(kind, tuple):

@@ -9,7 +9,7 @@ import argparse
 
 from rich.table import Table
 
-from swarm.description import project
+from swarm.description import project, rules
 from swarm.output.streams import fail, show
 from swarm.verbs.options import add_swarm
 
@@ -50,7 +50,8 @@ def summary(described: project.Project) -> list[str]:
     then = "then a new attempt" if described.on_timeout == "retry" else "then halted"
     wifi = [f"WiFi network {described.ssid}: password in {described.wifi_path}"] if described.uses_wifi else []
     series = f", then one each {described.period_ms} ms" if described.period_ms else ""
-    series += f", rounds of {described.round_ms} ms" if described.round_ms else ""
+    series += f", rounds of {described.agreed_round_ms} ms" if described.agreed_round_ms else ""
+    series += _gateway(described)
     return [
         f"{described.path}: swarm {described.name}, digest {described.digest()}",
         trust,
@@ -59,6 +60,14 @@ def summary(described: project.Project) -> list[str]:
         f"deadline {described.deadline_ms} ms, {then}; first sample {described.agreed_lead_ms} ms later{series}; "
         f"radio channel {described.channel}",
     ]
+
+
+def _gateway(described: project.Project) -> str:
+    """Who gathers, as words."""
+    if described.gateway is None:
+        return ""
+    ids = rules.gathering(described.gateway)
+    return f", gathered by {', '.join(map(str, ids))}" if ids else ", gathered by any board that is asked to"
 
 
 def table(described: project.Project) -> Table:

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from swarm import boards
-from swarm.description import new, project
+from swarm.description import new, project, rules
 from swarm.description.secret import WIFI_REMEDY
 from swarm.device import config as device_config
 from swarm.output.streams import fail
@@ -26,6 +26,7 @@ _EXAMPLES = """examples:
   swarm init --members 10,11,20 --board ESP32_GENERIC --board ESP32_GENERIC --board RPI_PICO --link uart
   swarm init --nodes 5 --board RPI_PICO_W --link udp --ssid roof        over the WiFi network of that name
   swarm init --nodes 5 --board RPI_PICO --period 60000                  a sample a minute, all boards at once
+  swarm init --nodes 5 --board RPI_PICO_W --link udp --ssid roof --period 60000 --gateway 1    all samples at board 1
   swarm init bench --nodes 3 --board VIRTUAL --open       no key: anyone may take part
 """
 
@@ -58,6 +59,9 @@ def register(subparsers) -> None:
     parser.add_argument("--lead", type=int, metavar="MS", help="from the conclusion to the first sample")
     parser.add_argument("--period", type=int, metavar="MS", help="between two samples (default: the first one alone)")
     parser.add_argument("--round", type=int, metavar="MS", help="in which each node is heard, or lost (default: none)")
+    parser.add_argument(
+        "--gateway", metavar="ID|any", help="who gathers all samples over the air: ids, or any board that is asked to"
+    )
     parser.add_argument("--on-timeout", default="retry", metavar="WHAT", help="retry or halt (default: %(default)s)")
     parser.add_argument("--channel", type=int, metavar="N", help="of the radio, 1 ... 14")
     parser.add_argument("--ssid", metavar="NAME", help="the WiFi network of --link udp; its password is asked for")
@@ -79,6 +83,7 @@ def _run(options: argparse.Namespace) -> int:
                 "round_ms": options.round,
                 "on_timeout": options.on_timeout,
                 "channel": options.channel,
+                "gateway": _gateway(options.gateway),
                 "ssid": options.ssid and _text(options.ssid),
             },
             options.open,
@@ -143,12 +148,22 @@ def _members(options: argparse.Namespace) -> list[project.Member]:
     ]
 
 
+def _gateway(given: str | None) -> str | list[int] | None:
+    return given if given in (None, rules.ANY) else _listed("--gateway", given)
+
+
+def _listed(option: str, given: str) -> list[int]:
+    """The ids that an option lists."""
+    try:
+        return [int(one) for one in given.split(",")]
+    except ValueError:
+        either = f"{rules.ANY}, or " if option == "--gateway" else ""
+        raise _WrongUse(f"{option}: {given!r}: write {either}whole numbers and commas, such as 1,2,5") from None
+
+
 def _ids(options: argparse.Namespace) -> list[int]:
     if options.members is not None:
-        try:
-            return [int(one) for one in options.members.split(",")]
-        except ValueError:
-            raise _WrongUse(f"--members: {options.members!r}: write whole numbers and commas, such as 1,2,5") from None
+        return _listed("--members", options.members)
     count = options.nodes if options.nodes is not None else len(options.ports)
     if options.nodes is None and not count:
         raise _WrongUse("say how many members: --nodes N, --members ID,ID,... or --ports PORT ...")
