@@ -46,7 +46,7 @@ def make():
 
             Presence(app)
         if config["gateway"] is not None:
-            from gateway import Gateway
+            from faction.remote.gateway import Gateway
 
             Gateway(app, config["node"] in config["gateway"])
         if config["watchdog_ms"]:
