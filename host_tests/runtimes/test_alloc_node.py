@@ -3,6 +3,7 @@
 import pytest
 
 import frames_on_stack
+import report_fixture as fixture
 from swarm import paths
 from swarm.runtimes.measure import allocation
 from swarm_fixture import Swarm
@@ -26,7 +27,7 @@ from faction.node import MAX_NUMBER, Node
 
 def node():
     made = Node({swarm.name!r}, {swarm.members}, 1, {swarm.required}, {swarm.key!r}, {session},
-        period_ms={swarm.period_ms}, round_ms={swarm.round_ms})
+        period_ms={swarm.period_ms}, round_ms={swarm.round_ms}, gather={gather})
     made.start(NOW, NOW)
     return made
 
@@ -48,10 +49,10 @@ TWO = "hear(frames[2 * at[0]])\nhear(frames[2 * at[0] + 1])\nat[0] += 1\n"
 CASES = {}  # name: (setup, hot)
 
 
-def case(name, hot, frames=(), swarm=SWARM, more=""):
+def case(name, hot, frames=(), swarm=SWARM, more="", gather=None):
     """Add a case: hot is what may take no memory, frames a list that it finds, more its further preparation."""
     assert name not in CASES
-    CASES[name] = SETUP.format(swarm=swarm, session=SESSION, frames=list(frames), more=more), hot
+    CASES[name] = SETUP.format(swarm=swarm, session=SESSION, frames=list(frames), more=more, gather=gather), hot
 
 
 @pytest.fixture(scope="module")
@@ -339,6 +340,46 @@ assert n.rounds.is_lost(7) or at[0] < 3
     KNOWN + "n.rounds.advance(NOW)\nn.sequence = MAX_NUMBER - 200\n",
 )
 
+# Reports
+
+
+def report(i, *parts, gathered=LAST // 3, **more):
+    return fixture.sealed(ROUNDS, 2, sequence(i), fixture.text(*parts, gathered=gathered, **more), session=LAST - 1)
+
+
+in_series = KNOWN + "n.rounds.advance(NOW)\nn.reports._gathered = n.rounds.number + 1\nn.sequence = MAX_NUMBER - 200\n"
+heard = series(
+    lambda i: report(
+        i,
+        fixture.beat(ROUNDS, LAST - FRAMES + i, *range(1, i + 3), series=65_535),
+        fixture.record(3, LAST, b"1" * (3 + i), LAST, -LIMIT_US, 65_535),
+        fixture.record(4, LAST - FRAMES + i, b"21.5", LAST, LIMIT_US, 65_535),
+        beats=1,
+    ),
+)
+first = [frame(0, present=EVERYBODY, **in_round)]
+case("a report heard", NEXT + "assert n.reports._records._used", first + heard[1:], ROUNDS, in_series, False)
+case("a record gathered", NEXT + "n.reports._records.clear()", first + heard[1:], ROUNDS, in_series, True)
+asked = series(lambda i: report(i, fixture.question(LAST - FRAMES + i, 1, 2, 65_535, LAST), asks=True))
+case("a question heard", NEXT + "assert n.reports.asked.wanted", first + asked[1:], ROUNDS, in_series, False)
+case(
+    "a report sent",
+    """
+r = n.reports
+while r._records.untold():
+    r._records.put(b, 0)
+r.trickle.start(clock[0])
+clock[0] = ticks_add(clock[0], r.trickle.imin_ms)
+assert r.poll(clock[0], ticks_add(NOW, -8_000_000), b) > 200
+""",
+    first + heard[1:],
+    ROUNDS,
+    in_series
+    + "for f in frames:\n    hear(f)\n"
+    + "for i in range(20):\n    n.reports.put(MAX_NUMBER - i, MAX_NUMBER, -5, b'21.5')\n",
+    False,
+)
+
 
 @pytest.mark.parametrize("name", CASES)
 def test_takes_no_memory(name, taken):
@@ -346,7 +387,7 @@ def test_takes_no_memory(name, taken):
 
 
 def test_the_measurement_sees_what_allocates():
-    setup = SETUP.format(swarm=PAIR, session=SESSION, frames=[], more="")
+    setup = SETUP.format(swarm=PAIR, session=SESSION, frames=[], more="", gather=None)
     cases = {"node": (setup, "node()"), "view": (setup, "bytes(n.knowledge.bitmaps)"), "fails": (setup, "missing")}
     taken = allocation.each("wasm", cases, calls=5)
     assert taken["node"] > 500
@@ -355,13 +396,27 @@ def test_the_measurement_sees_what_allocates():
 
 
 @pytest.mark.parametrize(
-    "module", ("cmac", "first_sample", "frame", "knowledge", "node", "rounds", "series", "sessions", "trickle")
+    "module",
+    (
+        *("cmac", "first_sample", "frame", "knowledge", "node", "series", "sessions", "trickle"),
+        *(f"remote/{name}" for name in ("cipher", "envelope", "question", "records", "reports", "rounds")),
+    ),
 )
 def test_no_function_takes_its_frame_from_the_heap(module):
     words = frames_on_stack.words(paths.LIB / "faction" / f"{module}.py")
     # What is called once, or on request, may take memory.
-    cold = ("__init__", "__init__.<listcomp>", "missing", "missing.<listcomp>", "digest", "silence_s")
-    hot = {name: count for name, count in words.items() if name.split(".", 1)[-1] not in cold}
-    assert len(hot) >= 4
+    cold = (
+        "__init__",
+        "__init__.<listcomp>",
+        "missing",
+        "missing.<listcomp>",
+        "digest",
+        "silence_s",
+        "Reports.put",
+        "_put",
+        "ask",
+    )
+    hot = {name: count for name, count in words.items() if not {name, name.split(".", 1)[-1]} & set(cold)}
+    assert len(hot) >= 2
     too_many = {name: count for name, count in hot.items() if count > frames_on_stack.LIMIT}
     assert not too_many, f"more than {frames_on_stack.LIMIT} words of state: {too_many}"

@@ -170,14 +170,14 @@ class Node:
         self._enter(now, now_us)
         if not self.conflict:
             if self.reports and buffer[0] == _REPORT:
-                self._count(self.reports.receive(buffer, length, now, sent_us))
-                self._busy = False
-                return
-            verdict = self.frame.decode(buffer, length)
-            self._count(verdict)
-            if not verdict:
-                self._hear(buffer, sent_us)
-                self._settle()
+                self.reports.sent_us = sent_us
+                self._report(buffer, length)
+            else:
+                verdict = self.frame.decode(buffer, length)
+                self._count(verdict)
+                if not verdict:
+                    self._hear(buffer, sent_us)
+                    self._settle()
         self._busy = False
 
     def poll(self, now, now_us, buffer):
@@ -350,6 +350,11 @@ class Node:
             self.trickle.reset(self._now, verdict != _UNPROVED and differs & _CLAIMS)
         elif not differs:
             self.trickle.heard += 1
+
+    def _report(self, buffer, length):
+        """Hear a frame of the third kind, which is not about readiness."""
+        verdict = self.reports.receive(buffer, length, self._now)
+        self._count(verdict)
 
     # Speaking
 

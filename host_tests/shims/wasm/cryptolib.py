@@ -119,6 +119,7 @@ class aes:  # noqa: N801 - the device's name
         self._chain = bytearray(iv) if mode == _CBC else None
         self._state = bytearray(16)
         self._other = bytearray(16)
+        self._next = bytearray(16)  # of the chain, while a block is decrypted
         self._encrypts = None
 
     def encrypt(self, data, out=None):
@@ -146,11 +147,12 @@ class aes:  # noqa: N801 - the device's name
         at = 0
         while at < len(data):
             self._load(data, at, self._keys[10])
-            following = bytes(data[at : at + 16]) if self._chain else None
+            if self._chain:
+                self._keep(data, at)
             self._decrypt_block()
             if self._chain:
                 self._xor(self._state, self._chain)
-                self._chain[:] = following
+                self._chain, self._next = self._next, self._chain
             self._store(out, at)
             at += 16
         return out
@@ -164,6 +166,12 @@ class aes:  # noqa: N801 - the device's name
             self._encrypts = encrypts
         elif self._encrypts != encrypts:
             raise ValueError("can't encrypt & decrypt")
+
+    def _keep(self, data, at):
+        i = 0
+        while i < 16:
+            self._next[i] = data[at + i]
+            i += 1
 
     def _load(self, data, at, key):
         state = self._state

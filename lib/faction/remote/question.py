@@ -54,19 +54,24 @@ class Question:
         """Take the question at that offset of a frame's text; sender: its id. 2: it is later than the one
         that was known, 1: its asker does not know the latest, 0: neither."""
         asked = number(text, at)
-        asker = text[at + 6] | text[at + 7] << 8
+        sender = sender == text[at + 6] | text[at + 7] << 8  # who asks
         if asked <= self.number:
-            return 1 if sender == asker and asked < self.number else 0
+            return 1 if sender and asked < self.number else 0
         self.number = asked
-        if self.waits:  # one question at a time: ask again, later if this is another's
-            self._since_ms = ticks_add(now, 0 if asker == self._me else _POLITE_MS)
-            return 0
+        self._since_ms = now
+        if not self.waits:
+            self._patience_ms = _PATIENCE_MS if sender else 0
+            return self._note(text, at)
+        # One question at a time: ask again, later if this is another's.
+        if text[at + 6] | text[at + 7] << 8 != self._me:
+            self._since_ms = ticks_add(now, _POLITE_MS)
+        return 0
+
+    def _note(self, text, at):
         for i in range(LENGTH):
             self._bytes[i] = text[at + i]
         self.wanted = text[at + 4] | text[at + 5] << 8 == self._me
         self._passes = not self.wanted
-        self._since_ms = now
-        self._patience_ms = _PATIENCE_MS if sender == asker else 0
         return 2
 
     def answered(self):

@@ -6,6 +6,7 @@ member, microseconds from the beat to the sample (little-endian, 2, 2, 4, 4 and 
 """
 
 from array import array
+from struct import pack_into
 
 from micropython import const
 
@@ -40,6 +41,7 @@ class Records:
         self.keeps = keeps
         self._ring = bytearray(_SIZE)
         self._first = self._used = 0
+        self._at = self._left = 0  # while they are gone through: where one begins, and bytes from there on
         self.beats = max(min(_ROOM // (BEAT + width), _BEATS), 1)
         self._serieses = array("H", bytes(2 * self.beats))
         self._numbers = array("i", [-1] * self.beats)
@@ -54,32 +56,30 @@ class Records:
 
     def keep(self, text, at, state):
         """Hold the record at that offset of text; whether there was room."""
-        ring = self._ring
-        size = text[at]
-        while self._used + size + 1 > _SIZE:
+        while self._used + text[at] + 1 > _SIZE:
             if self.keeps:
                 return False
             self._drop()
-        start = self._first + self._used
-        ring[start & _MASK] = size
-        ring[(start + 1) & _MASK] = state
-        for i in range(1, size):
-            ring[(start + 1 + i) & _MASK] = text[at + i]
-        self._used += size + 1
+        self._at = self._first + self._used
+        self._ring[self._at & _MASK] = text[at]
+        self._ring[(self._at + 1) & _MASK] = state
+        i = text[at]
+        while i > 1:
+            i -= 1
+            self._ring[(self._at + 1 + i) & _MASK] = text[at + i]
+        self._used += text[at] + 1
         return True
 
     def find(self, text, at):
         """Where the state is of the record that is at that offset of text, -1: it is not held."""
-        ring = self._ring
-        held = 0
-        while held < self._used:
-            start = self._first + held
+        more = self._go(True)
+        while more:
             i = _IDENTITY
-            while i and ring[(start + 1 + i) & _MASK] == text[at + i]:
+            while i and self._ring[(self._at + 1 + i) & _MASK] == text[at + i]:
                 i -= 1
             if not i:
-                return (start + 1) & _MASK
-            held += ring[start & _MASK] + 1
+                return (self._at + 1) & _MASK
+            more = self._go(False)
         return -1
 
     def tell(self, state):
@@ -88,64 +88,80 @@ class Records:
 
     def untold(self):
         """Whether one is of use and untold; if none is, all are to be told again from now on."""
-        ring = self._ring
-        held = 0
-        while held < self._used:
-            if not ring[(self._first + held + 1) & _MASK]:
+        more = self._go(True)
+        while more:
+            if not self._byte(1):
                 return True
-            held += ring[(self._first + held) & _MASK] + 1
-        held = 0
-        while held < self._used:
-            ring[(self._first + held + 1) & _MASK] &= _DEAD
-            held += ring[(self._first + held) & _MASK] + 1
+            more = self._go(False)
+        more = self._go(True)
+        while more:
+            self._ring[(self._at + 1) & _MASK] &= _DEAD
+            more = self._go(False)
         return False
 
     def put(self, text, at):
         """Tell those that are untold: put as many into text as there is room for from that offset on. Returns where
         they end, negative if there are more."""
-        ring = self._ring
-        held = 0
-        while held < self._used:
-            start = self._first + held
-            size = ring[start & _MASK]
-            if not ring[(start + 1) & _MASK]:
-                if at + size > len(text):
+        more = self._go(True)
+        while more:
+            if not self._byte(1):
+                if at + self._byte(0) > len(text):
                     return -at
-                ring[(start + 1) & _MASK] = TOLD
-                text[at] = size
-                for i in range(1, size):
-                    text[at + i] = ring[(start + 1 + i) & _MASK]
-                at += size
-            held += size + 1
+                self._ring[(self._at + 1) & _MASK] = TOLD
+                text[at] = i = self._byte(0)
+                at += i
+                while i > 1:
+                    i -= 1
+                    text[at - self._byte(0) + i] = self._byte(1 + i)
+            more = self._go(False)
         return at
 
     def bury(self, asked):
         """There is no more use for those that have been gathered or are too old for that, nor for answers to what was
         asked before."""
-        ring = self._ring
-        held = 0
-        while held < self._used:
-            start = self._first + held
-            series = ring[(start + 4) & _MASK] | ring[(start + 5) & _MASK] << 8
-            n = ring[(start + 6) & _MASK] | ring[(start + 7) & _MASK] << 8 | ring[(start + 8) & _MASK] << 16
-            n |= (ring[(start + 9) & _MASK] & 0x3F) << 24
-            member = ring[(start + 2) & _MASK] | ring[(start + 3) & _MASK] << 8
-            slot = self.beat(series, n, False)
-            if n < asked if not series else slot < -1 or self.is_gathered(slot, self._machine.index(member)):
-                ring[(start + 1) & _MASK] = _DEAD
-            held += ring[start & _MASK] + 1
-        while self._used and ring[(self._first + 1) & _MASK] & _DEAD:
+        more = self._go(True)
+        while more:
+            if self._is_useless(asked):
+                self._ring[(self._at + 1) & _MASK] = _DEAD
+            more = self._go(False)
+        while self._used and self._ring[(self._first + 1) & _MASK] & _DEAD:
             self._drop()
+
+    def _is_useless(self, asked):
+        slot = self._short(4)
+        if not slot:  # an answer
+            return self._number(6) < asked
+        slot = self.beat(slot, self._number(6), False)
+        return slot < -1 or self.is_gathered(slot, self._machine.index(self._short(2)))
+
+    def _short(self, i):
+        return self._byte(i) | self._byte(i + 1) << 8
+
+    def _number(self, i):
+        return self._short(i) | self._byte(i + 2) << 16 | (self._byte(i + 3) & 0x3F) << 24
 
     def take(self):
         """The oldest record, as bytes, which is held no more then; None: there is none. Takes memory."""
-        if not self._used:
+        if not self._go(True):
             return None
-        record = bytearray(self._ring[self._first])
+        record = bytearray(self._byte(0))
         for i in range(1, len(record)):
-            record[i] = self._ring[(self._first + 1 + i) & _MASK]
+            record[i] = self._byte(1 + i)
         self._drop()
         return record
+
+    def _go(self, first):
+        """Go to the first record, or on from one to the next; whether there is one."""
+        if first:
+            self._at = self._first
+            self._left = self._used
+        else:
+            self._left -= self._ring[self._at] + 1
+            self._at = (self._at + self._ring[self._at] + 1) & _MASK
+        return self._left > 0
+
+    def _byte(self, i):
+        return self._ring[(self._at + i) & _MASK]
 
     def _drop(self):
         size = self._ring[self._first] + 1
@@ -155,18 +171,21 @@ class Records:
     # Whose have been gathered
 
     def beat(self, series, n, make):
-        """Where it is kept whose records of that beat have been gathered; make: if need be in another's place, but for
+        """Where it is kept whose records of that beat have been gathered; make: if need be, in another's place, but for
         a beat before all those of its series. -1: nowhere, -2: it is such a beat."""
         earlier = 0
-        for i in range(self.beats):
+        i = self.beats
+        while i:
+            i -= 1
             if self._serieses[i] == series:
                 if self._numbers[i] == n:
                     return i
                 earlier += n < self._numbers[i]
         if earlier == self.beats:
             return -2
-        if not make:
-            return -1
+        return self._make(series, n) if make else -1
+
+    def _make(self, series, n):
         slot = self._next
         self._next = (slot + 1) % self.beats
         self._numbers[slot] = n
@@ -187,31 +206,36 @@ class Records:
         """Join what a frame says of a beat at that offset of its text. 1: it lacks what is known here, 2: it knows
         more, 3: both."""
         slot = self.beat(text[at] | text[at + 1] << 8, number(text, at + 2), True)
+        return self._merge(text, at + BEAT, slot * self._width) if slot >= 0 else 0
+
+    def _merge(self, text, at, i):
         differs = 0
-        if slot >= 0:
-            at += BEAT
-            for i in range(slot * self._width, (slot + 1) * self._width):
-                if self._gathered[i] & ~text[at]:
-                    differs |= 1
-                if text[at] & ~self._gathered[i]:
-                    differs |= 2
-                    self._gathered[i] |= text[at]
-                at += 1
+        end = i + self._width
+        while i < end:
+            if self._gathered[i] & ~text[at]:
+                differs |= 1
+            if text[at] & ~self._gathered[i]:
+                differs |= 2
+                self._gathered[i] |= text[at]
+            i += 1
+            at += 1
         return differs
 
     def put_beats(self, text, at):
         """Put all that is known into text, from that offset on; returns of how many beats."""
-        count = 0
-        for slot in range(self.beats):
-            n = self._numbers[slot]
-            if n >= 0:
-                text[at] = self._serieses[slot] & 255
-                text[at + 1] = self._serieses[slot] >> 8
-                for i in range(4):
-                    text[at + 2 + i] = n >> 8 * i & 255
-                at += BEAT
-                for i in range(slot * self._width, (slot + 1) * self._width):
-                    text[at] = self._gathered[i]
-                    at += 1
+        count = slot = 0
+        while slot < self.beats:
+            if self._numbers[slot] >= 0:
+                self._put_beat(text, at, slot)
+                at += BEAT + self._width
                 count += 1
+            slot += 1
         return count
+
+    def _put_beat(self, text, at, slot):
+        pack_into("<H", text, at, self._serieses[slot])
+        pack_into("<i", text, at + 2, self._numbers[slot])
+        at += BEAT
+        slot *= self._width
+        for i in range(self._width):
+            text[at + i] = self._gathered[slot + i]

@@ -3,35 +3,14 @@
 Loaded only where the swarm has a gateway.
 """
 
-from array import array
 from struct import pack_into, unpack_from
 
 from micropython import const
 
-from faction.remote.cipher import Cipher
+from faction.remote.envelope import HEADER, TAG, Envelope
 from faction.remote.question import LENGTH, Question
 from faction.remote.records import BEAT, ENTRY, TOLD, UNTOLD, Records, number
 from faction.trickle import Trickle
-
-REPORT = const(0x23)  # kind of a frame
-MAX_LENGTH = const(248)
-_HEADER = const(16)
-_TAG = const(8)
-_BLOCK = const(16)
-_BLOCKS = const(14)  # of the longest text
-_LABEL = b"faction: reports"  # what the key of the texts is derived from: its tag under the swarm's key
-
-# Verdicts, as in frame.py and sessions.py.
-_MALFORMED = const(1)
-_FOREIGN = const(2)
-_NON_MEMBER = const(4)
-_IMPOSSIBLE = const(5)
-_FORGED = const(6)
-_REPLAYED = const(7)
-_UNPROVED = const(9)
-_OWN = const(10)
-
-_KEPT = const(3)  # numbers that sessions.py keeps of a member
 
 _IMAX_MS = const(256)
 _PATIENT = const(16)  # and after so many frames without news it doubles
@@ -61,20 +40,17 @@ class Reports:
 
     def __init__(self, node, key, gathers):
         self._node = node
-        self._frame = node.frame
         self._machine = node.machine
+        self._width = node.frame.width
         self._rounds = node.rounds
         self._clock = node.first_sample
-        self._frame._cmac.compute(_LABEL, len(_LABEL))
-        self._cipher = Cipher(bytes(self._frame._cmac.tag), _BLOCKS)
-        self._text = self._cipher.message
-        self._copy = "%ds" % len(self._text)
-        self._numbers = array("I", bytes(_HEADER))
+        self._envelope = Envelope(node)
+        self._text = self._envelope.text
         self._records = Records(node.machine, node.frame.width, gathers)
         self.trickle = Trickle(node.trickle.imin_ms * _SLOWER, _IMAX_MS, 1, 1 + node.session % 65_521)
         self._gathered = 0  # 1 and the number of the last round in which somebody is known to have gathered
         self._owes = False  # somebody lacks what this node knows
-        self._now = 0
+        self._now = self.sent_us = 0
         self._full = False  # nobody takes what has come
         self._spoken = 0  # frames since there was news
         self.asked = Question(node.machine.peer_id)
@@ -89,7 +65,7 @@ class Reports:
 
     def room(self):
         """Bytes of a value or an answer that a frame holds."""
-        return _BLOCKS * _BLOCK - _FIRST - LENGTH - self._records.beats * (BEAT + self._frame.width) - ENTRY
+        return len(self._text) - HEADER - _FIRST - LENGTH - self._records.beats * (BEAT + self._width) - ENTRY
 
     def put(self, n, session, late_us, value):
         """Report this node's sample of beat n; value: its JSON, as bytes. Raises ValueError when it is too long."""
@@ -101,10 +77,10 @@ class Reports:
         if len(value) > self.room():
             raise ValueError("%d bytes: a frame holds %d: return less" % (len(value), self.room()))
         text = self._text
-        pack_into("<BHHIIi", text, _HEADER, ENTRY + len(value), self._machine.peer_id, series, n, first, second)
+        pack_into("<BHHIIi", text, HEADER, ENTRY + len(value), self._machine.peer_id, series, n, first, second)
         for i in range(len(value)):
-            text[_HEADER + ENTRY + i] = value[i]
-        self._records.keep(text, _HEADER, UNTOLD)
+            text[HEADER + ENTRY + i] = value[i]
+        self._records.keep(text, HEADER, UNTOLD)
         self._spoken = 0
 
     def next(self):
@@ -137,37 +113,14 @@ class Reports:
 
     # What the node calls
 
-    def receive(self, buffer, length, now, sent_us):
-        """Hear a frame of this kind; returns the check that it failed, 0 for none."""
-        blocks = (length - _HEADER - _TAG) // _BLOCK
-        if not 0 < blocks <= _BLOCKS or length != _HEADER + blocks * _BLOCK + _TAG or length > len(buffer):
-            return _MALFORMED
-        if buffer.find(self._frame.digest, 2, 6) < 0:
-            return _FOREIGN
-        sender = self._machine.index(buffer[6] | buffer[7] << 8)
-        if sender < 0:
-            return _NON_MEMBER
-        if (buffer[11] | buffer[15]) > 0x3F:
-            return _IMPOSSIBLE
-        if sender == self._node.knowledge.me:
-            return _OWN
-        pack_into("16s", self._numbers, 0, buffer)
-        sessions = self._node.sessions
-        at = _KEPT * sender
-        if not sessions.is_live(sender) or sessions.heard[at] != self._numbers[2]:
-            return _UNPROVED
-        if sessions.heard[at + 1] >= self._numbers[3]:
-            return _REPLAYED
-        self._frame._cmac.compute(buffer, length - _TAG)
-        if self._frame._cmac.differs(buffer, length - _TAG):
-            return _FORGED
-        sessions.heard[at + 1] = self._numbers[3]
-        sessions.heard[at + 2] = sent_us
+    def receive(self, buffer, length, now):
+        """Hear a frame of this kind, whose transmission began at sent_us, which is to be set before; returns the check
+        that it failed, 0 for none."""
         self._now = now
-        pack_into(self._copy, self._text, 0, buffer)
-        self._cipher.open(blocks)
-        self._take(_HEADER + blocks * _BLOCK)
-        return 0
+        verdict = self._envelope.open(buffer, length, self.sent_us)
+        if not verdict:
+            self._take(length - TAG)
+        return verdict
 
     def poll(self, now, now_us, buffer):
         """As Node.poll()."""
@@ -196,30 +149,32 @@ class Reports:
 
     def _take(self, end):
         """Take in the text that has been decrypted, up to that offset."""
-        text = self._text
-        differs = self._take_gathered(number(text, _HEADER))
-        at = _HEADER + _FIRST
-        if text[at - 1] & _ASKED and at + LENGTH <= end:
-            asked = self.asked.take(text, at, text[6] | text[7] << 8, self._now)
-            differs |= asked & 1
-            if asked > 1:
-                self._records.bury(self.asked.number)
+        differs = self._take_gathered(number(self._text, HEADER))
+        at = HEADER + _FIRST
+        if self._text[at - 1] & _ASKED and at + LENGTH <= end:
+            differs |= self._take_question(at)
             at += LENGTH
-        for _ in range(text[_HEADER + _FIRST - 1] & 15):
-            if at + BEAT + self._frame.width > end:
-                return
-            differs |= self._records.merge(text, at)
-            at += BEAT + self._frame.width
+        beats = self._text[HEADER + _FIRST - 1] & 15
+        while beats and at + BEAT + self._width <= end:
+            differs |= self._records.merge(self._text, at)
+            at += BEAT + self._width
+            beats -= 1
         if differs & 2 and not self._records.keeps:
             self._records.bury(self.asked.number)
-        while at + ENTRY <= end and text[at] >= ENTRY and at + text[at] <= end:
+        while not beats and at + ENTRY <= end and ENTRY <= self._text[at] <= end - at:
             differs |= self._take_record(at)
-            at += text[at]
+            at += self._text[at]
         if differs:
             self._owes = True
             self.trickle.reset(self._now)
         else:
             self.trickle.heard += 1
+
+    def _take_question(self, at):
+        differs = self.asked.take(self._text, at, self._envelope.sender, self._now)
+        if differs > 1:
+            self._records.bury(self.asked.number)
+        return differs & 1
 
     def _take_gathered(self, gathered):
         if gathered > self._rounds.number + 2 or gathered == self._gathered:
@@ -231,30 +186,33 @@ class Reports:
 
     def _take_record(self, at):
         """Take a record of a frame. 1: its sender does not know that it has been gathered, 2: it is gathered now."""
-        text = self._text
-        records = self._records
-        member = self._machine.index(text[at + 1] | text[at + 2] << 8)
+        member = self._machine.index(self._text[at + 1] | self._text[at + 2] << 8)
         if member < 0:
             return 0
-        series = text[at + 3] | text[at + 4] << 8
-        n = number(text, at + 5)
-        if not series:
-            if n != self.asked.number:
-                return 0
-            self.asked.answered()
-            if records.keeps:
-                if self.asked.waits:
-                    self.asked.waits = not records.keep(text, at, TOLD)
-                return 0
-        slot = records.beat(series, n, records.keeps) if series else -1
-        if records.is_gathered(slot, member):
-            return 1
-        if slot < -1 and series:
+        slot = self._text[at + 3] | self._text[at + 4] << 8
+        if not slot:
+            self._take_answer(at)
             return 0
-        held = records.find(text, at)
+        slot = self._records.beat(slot, number(self._text, at + 5), self._records.keeps)
+        if self._records.is_gathered(slot, member):
+            return 1
+        return self._hold(at, slot, member) if slot >= -1 else 0
+
+    def _take_answer(self, at):
+        if number(self._text, at + 5) == self.asked.number:
+            self.asked.answered()
+            if not self._records.keeps:
+                self._hold(at, -1, 0)
+            elif self.asked.waits:
+                self.asked.waits = not self._records.keep(self._text, at, TOLD)
+
+    def _hold(self, at, slot, member):
+        """Hold a record of that member, of the beat kept at slot, if it is not held. 2: it is gathered now."""
+        records = self._records
+        held = records.find(self._text, at)
         if held >= 0:
             records.tell(held)
-        elif not records.keep(text, at, TOLD):
+        elif not records.keep(self._text, at, TOLD):
             self._full = True
         elif not records.keeps:
             self._spoken = 0
@@ -267,33 +225,26 @@ class Reports:
 
     def _build(self, buffer):
         """Make the next frame in buffer; returns its length."""
-        node = self._node
-        records = self._records
-        text = self._text
-        node.sequence += 1
-        for i in range(_HEADER, len(text)):
-            text[i] = 0
-        pack_into("<BB4sH", text, 0, REPORT, 0, self._frame.digest, self._machine.peer_id)
-        pack_into("<III", text, 8, node.session, node.sequence, self._gathered)
-        at = _HEADER + _FIRST
-        asks = _ASKED if self.asked.put(text, at) else 0
-        if asks:
-            at += LENGTH
-        beats = records.put_beats(text, at)
-        text[_HEADER + _FIRST - 1] = beats | asks
-        end = at + beats * (BEAT + self._frame.width)
-        if not records.keeps and self.is_active():
-            end = records.put(text, end)
-            if end < 0:
-                end = -end
-                self.trickle.start(self._now)  # there are more
-        blocks = (end - _HEADER + _BLOCK - 1) // _BLOCK
-        self._cipher.seal(blocks)
-        pack_into(self._copy, buffer, 0, text)
-        length = _HEADER + blocks * _BLOCK
-        self._frame._cmac.compute(buffer, length)
-        pack_into("8s", buffer, length, self._frame._cmac.tag)
+        self._envelope.clear()
+        pack_into("<I", self._text, HEADER, self._gathered)
         self._owes = False
         self._spoken = min(self._spoken + 1, _PATIENT + _DOUBLINGS)
         self.trickle.imax_ms = _IMAX_MS << max(self._spoken - _PATIENT, 0)
-        return length + _TAG
+        return self._envelope.seal(buffer, self._put_records())
+
+    def _put_records(self):
+        """Put into the text what is behind the numbers; returns where it ends."""
+        text = self._text
+        at = HEADER + _FIRST
+        if self.asked.put(text, at):
+            text[at - 1] = _ASKED
+            at += LENGTH
+        beats = self._records.put_beats(text, at)
+        text[HEADER + _FIRST - 1] |= beats
+        at += beats * (BEAT + self._width)
+        if not self._records.keeps and self.is_active():
+            at = self._records.put(text, at)
+            if at < 0:
+                at = -at
+                self.trickle.start(self._now)  # there are more
+        return at

@@ -35,7 +35,7 @@ from faction.frame import DEMONSTRATION_KEY, FOLLOW_UP_FLAG, INSTANT_FLAG, max_l
 from faction.knowledge import Knowledge  # noqa: E402
 from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402
 from faction.node import Node  # noqa: E402
-from faction.remote.reports import REPORT  # noqa: E402
+from faction.remote.envelope import REPORT  # noqa: E402
 from faction.remote.rounds import Rounds  # noqa: E402
 from faction.series import SwarmClock  # noqa: E402
 from faction.sessions import Echoes, Sessions  # noqa: E402
