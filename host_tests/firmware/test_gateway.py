@@ -86,6 +86,11 @@ def test_what_a_member_tells_of_itself_is_fetched_through_another(swarm):
     assert told["node"] == 4 and told["session"] == status(swarm, 4)["session"]
 
 
-def test_a_member_that_is_not_there_is_said_to_be_silent(swarm):
+def test_a_member_that_is_not_there_is_silent_and_the_others_say_that_it_is_lost(swarm):
     swarm.power(4, False)
     assert fetched(execute(swarm, 1, "faction.app.gateway.fetch(4)")) == ("", "silent")
+    for node in (1, 2, 3):
+        swarm.wait_line(node, "lost 4 (not heard for ", seconds=25)
+    presence = status(swarm, 1)["presence"]
+    assert [node for node, _ in presence["lost"]] == [4]
+    assert "\nlost       4 (not heard for " in execute(swarm, 1, "faction.status()")
