@@ -11,6 +11,7 @@ import pytest
 
 from swarm.paths import FIRMWARE
 
+GATEWAY = "faction.remote.gateway"
 ROOM = 40  # bytes that an answer holds
 WRAP = 1 << 30
 
@@ -57,11 +58,11 @@ class Board:
         self.now = WRAP - 30_000
         monkeypatch.setitem(sys.modules, "signs", SimpleNamespace(calm=lambda: True, slow=True))
         monkeypatch.syspath_prepend(str(FIRMWARE))
-        for name in ("samples", "gateway"):
+        for name in ("samples", GATEWAY):
             monkeypatch.delitem(sys.modules, name, raising=False)
-        gateway = importlib.import_module("gateway")
-        for name in ("samples", "gateway"):
-            monkeypatch.delitem(sys.modules, name)
+        gateway = importlib.import_module(GATEWAY)
+        for name in ("samples", GATEWAY):
+            del sys.modules[name]
         monkeypatch.setattr(gateway, "ticks_ms", lambda: self.now % WRAP)
         self.reports = Reports()
         self.notes = []
