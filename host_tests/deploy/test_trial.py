@@ -76,7 +76,7 @@ BAD = {
     "def warm_up():\n    return nothing\n": (
         "its sensor fails: warm_up(): NameError: name 'nothing' isn't defined (sensor.py, line 10)"
     ),
-    "count = 0\n\n\ndef warm_up():\n    global count\n    count += 1\n    return count > 300 and 1 / 0\n": (
+    "count = 0\n\n\ndef warm_up():\n    global count\n    count += 1\n    return count > 100 and 1 / 0\n": (
         "its sensor fails: warm_up(): ZeroDivisionError: divide by zero (sensor.py, line 15)"
     ),
     "def warm_up():\n    raise OSError(19)\n": "fails: warm_up(): OSError: [Errno 19] ENODEV (sensor.py, line 10)",

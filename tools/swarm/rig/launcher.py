@@ -4,7 +4,8 @@
 
 MicroPython runs what `micropython.schedule` queued when a signal ends its wait for a key. So this process arms a 2 ms
 alarm and a signal for each datagram from the medium, both with handlers that do nothing, and then becomes MicroPython
-for good (the PyPI wheel's `run_main`). It imports little, since its start is a board's power-on: of `signal` and
+for good (the PyPI wheel's `run_main`). SWARM_ALARM_MS sets another alarm: boards in a large box that mostly stand there
+take less of the processor with a longer one. It imports little, since its start is a board's power-on: of `signal` and
 `socket` what they are made of.
 """
 
@@ -15,7 +16,7 @@ import fcntl
 import os
 import sys
 
-ALARM_S = 0.002
+ALARM_S = int(os.environ.get("SWARM_ALARM_MS", 2)) / 1000
 INTERRUPT = signal.SIGUSR1
 _PR_SET_PDEATHSIG = 1
 
