@@ -1,6 +1,6 @@
 """A whole swarm through one of its boards: what the others tell and keep comes over the air, and out at its prompt.
 
-firmware/gateway.py is the board's half.
+lib/faction/remote/gateway.py is the board's half.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from mpremote.transport_serial import SerialTransport
 
@@ -100,8 +99,10 @@ def _fetch(transport: SerialTransport, port: str, member: int, kind: int, place:
 
 def load_places(text: str) -> Places:
     """Places from what dump_places() has made of them. Raises ValueError for anything else."""
-    found: Any = json.loads(text)
-    return {int(node): (int(kind), int(place)) for node, (kind, place) in found.items()}
+    try:
+        return {int(node): (int(kind), int(place)) for node, (kind, place) in json.loads(text).items()}
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"not places: {error}") from None
 
 
 def dump_places(places: Places) -> str:

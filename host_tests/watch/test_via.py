@@ -1,0 +1,180 @@
+"""`swarm status --via` and `swarm collect --via`: a whole swarm over the air, through one of its boards."""
+
+import csv
+import json
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from asyncio_application import ON_ASYNCIO
+from requirements import require
+from rig_fixture import Table, lay_boards
+from swarm import cli
+from swarm.serial import via
+from swarm.serial.port import BoardError
+
+SEED = 19
+SWARM = str(Path(sys.executable).with_name("swarm"))
+MEMBERS = [1, 2, 3, 4]
+KEYS = ("node", "session", "series", "n")
+TOLD = (*KEYS, "late_us", "value", "late")  # utc and within_s are this computer's, of each run
+LOST = {"number": 5, "length_ms": 10_000, "present": [1], "lost": [[3, 65], [4, None]]}
+STATUS = {"node": 1, "gathers": False, "heard": [1], "missing": [3, 4], "presence": LOST}
+
+
+@contextmanager
+def carried(table):
+    """Go on to carry frames while the test waits for a command."""
+    done = threading.Event()
+
+    def carry():
+        while not done.is_set():
+            for event in table.events(0.05):
+                table.run.take(event)
+
+    carrier = threading.Thread(target=carry)
+    carrier.start()
+    try:
+        yield
+    finally:
+        done.set()
+        carrier.join()
+
+
+def swarm(table, *arguments):
+    """Run a command while the boards go on."""
+    with carried(table):
+        return subprocess.run([SWARM, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+
+
+def beats(table, node):
+    return sum('"value"' in line for line in table.run.nodes[node].output)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Four boards, the last of which never had power; a tool may ask any."""
+    require("unix")
+    home = tmp_path_factory.mktemp("boards")
+    boards = lay_boards(home, MEMBERS, period_ms=1000, round_ms=10_000, gateway=[], required=3)
+    with Table(boards, SEED) as made:
+        made.start(1, 2, 3)
+        made.wait(lambda: all(beats(made, node) > 5 for node in (1, 2, 3)), what="beats")
+        yield made
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return {tuple(row[key] for key in KEYS): tuple(row[key] for key in TOLD) for row in csv.DictReader(file)}
+
+
+def test_what_comes_over_the_air_is_what_the_boards_have_and_the_second_time_what_is_new(table, tmp_path):
+    out = tmp_path / "air.csv"
+    first = swarm(table, "collect", "--via", table.ports[1], "--out", out)
+    assert first.returncode == 1 and "node 4" in first.stderr, "of a member that has no power nothing comes"
+    before = rows(out)
+    assert {key[0] for key in before} == {"1", "2", "3"}
+    newest = max(int(key[3]) for key in before)
+    table.wait(lambda: beats(table, 1) > newest + 3, what="more beats")
+    second = swarm(table, "collect", "--via", table.ports[1], "--out", out)
+    after = rows(out)
+    new = {line.split(":")[0]: line.split()[-2] for line in second.stdout.splitlines() if line.startswith("node")}
+    for node in ("2", "3"):
+        line = next(line for line in second.stdout.splitlines() if line.startswith(f"node {node}:"))
+        fresh = sum(key[0] == node for key in after.keys() - before.keys())
+        assert fresh > 0 and line == f"node {node}: {fresh} samples, {fresh} new", (new, second.stdout)
+    wired = tmp_path / "wired.csv"
+    ports = [part for node in (1, 2, 3) for part in ("--port", table.ports[node])]
+    assert swarm(table, "collect", *ports, "--out", wired).returncode == 0
+    held = rows(wired)
+    assert after == {key: held[key] for key in after}
+    for node in ("1", "2", "3"):
+        taken = sorted(int(key[3]) for key in after if key[0] == node)
+        assert taken == list(range(taken[0], taken[-1] + 1)), "none is left out"
+
+
+def test_the_status_of_every_member_is_a_list_with_an_object_each(table):
+    done = swarm(table, "status", "--via", table.ports[1], "--json")
+    assert done.returncode == 1, "member 4 is not there"
+    told = {one["node"]: one for one in json.loads(done.stdout)}
+    assert sorted(told) == MEMBERS and {one["via"] for one in told.values()} == {table.ports[1]}
+    assert all(told[node]["state"] == "Bootstrapped" and told[node]["session"] == 1 for node in (1, 2, 3))
+    assert told[4]["kind"] in ("silent", "lost") and "node 4" in told[4]["error"]
+
+
+def test_the_table_has_a_row_a_member(table):
+    done = swarm(table, "status", "--via", table.ports[1])
+    assert done.returncode == 1
+    first = [line.split()[:2] for line in done.stdout.splitlines()]
+    assert all([str(node), "Bootstrapped"] in first for node in (1, 2, 3)), done.stdout
+    assert "node 4" in done.stdout
+
+
+@pytest.mark.parametrize("verb", ("status", "collect"))
+@pytest.mark.parametrize("beside", (("3",), ("--all",), ("--port", "a")), ids=("node", "all", "port"))
+def test_it_stands_alone(capsys, verb, beside):
+    assert cli.main([verb, "--via", "b", *beside]) == 2
+    assert "give --via alone" in capsys.readouterr().err
+
+
+def asked(monkeypatch, status, more=None, fetched=None):
+    """What ask_all() answers of a board that tells that status; fetched: members that were asked over the air."""
+
+    def ask(target, read, by_line):
+        try:
+            return {**status, **read(None, target.port, status)}
+        except BoardError as error:
+            return {"error": str(error), "kind": error.kind}
+
+    def silent(_transport, port, member, kind, place):
+        if fetched is not None:
+            fetched.append((member, kind, place))
+        raise BoardError(f"node {member} does not answer through {port}", "silent")
+
+    monkeypatch.setattr(via.targets, "ask", ask)
+    monkeypatch.setattr(via, "_fetch", silent)
+    return via.ask_all("p", more)
+
+
+def test_a_lost_member_is_not_asked_and_its_row_tells_since_when(monkeypatch):
+    fetched = []
+    answers = {target.node: answer for target, answer in asked(monkeypatch, {**STATUS, "heard": [1, 2]}, None, fetched)}
+    assert fetched == [(2, 0, 0)]
+    assert answers[3] == {"error": "node 3 is lost: heard not for 65 s", "kind": "lost", "silent_s": 65}
+    assert answers[4] == {
+        "error": "node 4 is lost: heard not since that board's start",
+        "kind": "lost",
+        "silent_s": None,
+    }
+    assert answers[2]["kind"] == "silent"
+
+
+def test_a_board_without_a_gateway_says_what_to_write(monkeypatch):
+    for status in ({**STATUS, "gathers": None}, {"node": 1, "heard": [1], "missing": []}):
+        ((_, answer),) = asked(monkeypatch, status)
+        assert answer["error"].startswith("p: its swarm has no gateway: write `gateway = ")
+
+
+def test_a_board_whose_prompt_an_application_has_is_not_stopped(tmp_path):
+    require("unix")
+    boards = lay_boards(tmp_path, [1], required=1, period_ms=1000, gateway=[])
+    (boards[1] / "application.py").write_text(ON_ASYNCIO)
+    with Table(boards, SEED) as made:
+        made.start(1)
+        made.wait_line(1, "application: ")
+        done = swarm(made, "status", "--via", made.ports[1])
+        before = beats(made, 1)
+        made.wait(lambda: beats(made, 1) > before, what="a beat")
+    assert done.returncode == 1 and "an application has this board's prompt" in done.stdout + done.stderr
+
+
+def test_places_are_kept_as_json_and_nothing_else_is_taken_for_them():
+    places = {2: (1, 0), 65535: (65_534, 8192)}
+    assert via.load_places(via.dump_places(places)) == places
+    for text in ("{", "[]", '{"a": [1, 2]}', '{"1": 2}', '{"1": [1]}', '{"1": [1, null]}'):
+        with pytest.raises(ValueError):
+            via.load_places(text)
