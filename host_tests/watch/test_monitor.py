@@ -384,3 +384,26 @@ def test_help_has_examples_keys_and_exit_statuses(capsys):
         cli.main(["monitor", "--help"])
     text = capsys.readouterr().out
     assert "swarm monitor --all --once" in text and "q quit" in text and "exit status: 0 " in text
+
+
+def presence(*lost):
+    return {"number": 5, "length_ms": 30_000, "present": [1], "lost": [list(one) for one in lost]}
+
+
+def test_who_is_lost_is_in_the_row_and_puts_it_before_those_that_miss_nobody():
+    told = status(state="Bootstrapped", presence=presence((7, 65), (9, None)), errors=["sample(): OSError"])
+    assert node_table.cells(Target("1", "x"), told)[-1] == "lost 7 (65 s), 9 (never heard); sample(): OSError"
+    whole = status(state="Bootstrapped", presence=presence())
+    assert node_table.cells(Target("1", "x"), whole)[-1] == ""
+    assert node_table.trouble(status(state="Bootstrapped", presence=presence((7, 65)))) < node_table.trouble(whole)
+    assert node_table.trouble(status(state="Bootstrapped", presence=None)) == node_table.trouble(whole)
+
+
+def test_that_a_member_is_lost_and_back_is_told_once_for_all_boards():
+    boards = [Target(str(node), str(node)) for node in (1, 2)]
+    watch = Watch(boards)
+    for at_s, lost in enumerate(((), ((7, 65),), ((7, 70),), ((9, None),), ())):
+        for node, board in zip((1, 2), boards, strict=True):
+            watch.take(board, status(node, presence=presence(*lost)), float(at_s))
+    told = [event.text for event in watch.events if "lost" in event.text or "back" in event.text]
+    assert told == ["node 1 has lost 7", "node 1 has lost 9", "node 2 has 7 back", "node 2 has 9 back"]

@@ -77,6 +77,7 @@ class Watch:
             last = None
         for text, mood in _changes(last or {}, answer):
             self._tell(at_s, target, text, mood)
+        self._tell_lost(target, last or {}, answer, at_s)
         if (moved := answer.get("series")) and last and moved["moves"] > (last.get("series") or moved)["moves"]:
             self._tell(at_s, target, f"has moved its clock by {node_table.duration(moved['moved_us'])}", "bad")
         if answer["sample"] is not None and (last is None or last["sample"] is None):
@@ -84,6 +85,20 @@ class Watch:
         series = answer.get("series")
         if (answer["instant_in_us"] or 0) > 0 and (series is None or series["period_ms"] >= _CALM_MS):
             self._instant_s = at_s + answer["instant_in_us"] / 1e6
+
+    def _tell_lost(self, target: Target, last: dict, answer: dict, at_s: float) -> None:
+        """Tell of members that are lost, which the first of the boards knows, and back when the last one does."""
+        before, now = set(node_table.lost(last)), set(node_table.lost(answer))
+        others = {
+            node
+            for other, known in self._answers.items()
+            if other != target and known and "error" not in known
+            for node in node_table.lost(known)
+        }
+        if gone := now - before - others:
+            self._tell(at_s, target, f"has lost {node_table.ids(sorted(gone))}", "bad")
+        if back := before - now - others:
+            self._tell(at_s, target, f"has {node_table.ids(sorted(back))} back", "good")
 
     def quiet(self, now_s: float) -> bool:
         """Whether a first sample is due, so that nobody is to be asked."""

@@ -25,6 +25,8 @@ _WORDS = {
     "no node": "no node",
     "other version": "other code",
     "other node": "other node",
+    "lost": "lost",
+    "silent": "silent",
 }
 STYLES = {"Bootstrapped": "green", "TimedOut": "red", "Collecting": "yellow", "Pinging": "cyan"}
 STYLES |= dict.fromkeys((NO_ANSWER, *_WORDS.values()), "red")
@@ -124,7 +126,7 @@ def cells(target: Target, status: dict | None, waiting: bool = False) -> list[st
         waits_for(status) if waiting else ids(status["missing"]),
         sample(status),
         str(status["restarts"]),
-        "; ".join(errors(status)),
+        "; ".join(filter(None, [lost_text(status), *errors(status)])),
     ]
 
 
@@ -137,7 +139,7 @@ def trouble(answer: dict | None) -> int:
     """Where a row stands among those of which not all are shown: the less, the more there is to do about it."""
     if answer is None or "error" in answer:
         return 0
-    if answer["conflict"] or answer["errors"] or answer["state"] == "TimedOut":
+    if answer["conflict"] or answer["errors"] or lost(answer) or answer["state"] == "TimedOut":
         return 1
     return {"Pinging": 2, "Collecting": 3}.get(answer["state"], 4)
 
@@ -233,3 +235,14 @@ def errors(status: dict) -> list[str]:
     if status.get("application") == "was not started":
         found.append("application.py was not started, since its node started late: reset the board")
     return found + status["errors"]
+
+
+def lost(status: dict) -> dict[int, int | None]:
+    """Whom a node has lost, and for how many seconds at least it has not heard each; None: not since its start."""
+    return dict((status.get("presence") or {}).get("lost", ()))
+
+
+def lost_text(status: dict) -> str:
+    """Whom a node has lost, in words; empty for nobody."""
+    words = [f"{node} ({'never heard' if s is None else f'{s} s'})" for node, s in lost(status).items()]
+    return f"lost {', '.join(words)}" if words else ""
