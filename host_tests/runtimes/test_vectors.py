@@ -134,21 +134,27 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("part", "value", "within"), WRONG)
-def test_a_wrong_expectation_is_reported(part, value, within, runtime, capsys, tmp_path):
-    vector = copy.deepcopy(GOOD)
-    step = vector["steps"][0]
-    if part == "view":
-        step["view"][value] = within
-    else:
-        step[part] = value
-    file = write(tmp_path / "wrong.jsonl", GOOD, vector)
+def test_a_wrong_expectation_is_reported(runtime, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("swarm.verbs.developer.vectors._SHOWN", len(WRONG))
+    wrong = []
+    for part, value, within in WRONG:
+        vector = copy.deepcopy(GOOD)
+        step = vector["steps"][0]
+        if part == "view":
+            step["view"][value] = within
+        else:
+            step[part] = value
+        wrong.append(vector)
+    file = write(tmp_path / "wrong.jsonl", GOOD, *wrong)
     status, out, err = swarm_vectors(capsys, file, "--runtime", runtime)
     assert status == 1 and err == ""
-    assert out.splitlines()[0] == f"{file}:2: good, step 1: ParticipationObserved 1"
-    assert out.splitlines()[1] == f"  {part}"
-    assert f"expected {json.dumps(step[part])}" in out
-    assert out.endswith("2 vectors, 8 steps, 1 mismatches\n")
+    told = out.split(f"{file}:")
+    for line, ((part, _, _), vector, said) in enumerate(zip(WRONG, wrong, told[1:], strict=True), 2):
+        first, second, *_ = said.splitlines()
+        assert (first, second) == (f"{line}: good, step 1: ParticipationObserved 1", f"  {part}")
+        assert f"expected {json.dumps(vector['steps'][0][part])}" in said
+    count = 1 + len(WRONG)
+    assert out.endswith(f"{count} vectors, {4 * count} steps, {len(WRONG)} mismatches\n")
 
 
 def test_a_view_key_that_is_missing_is_reported(capsys, tmp_path):
