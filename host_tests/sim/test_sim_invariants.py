@@ -9,6 +9,7 @@ from swarm.device.library import (
     READY_OBSERVED,
     Knowledge,
     Node,
+    Reports,
     Rounds,
     Sessions,
     SwarmClock,
@@ -18,7 +19,7 @@ from swarm.sim import invariants
 from swarm.sim.kernel import PERIOD
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
-from swarm.sim.series import beats, presence
+from swarm.sim.series import beats, presence, records
 
 
 class Gullible(Sessions):
@@ -224,8 +225,28 @@ class Impatient(Rounds):
         self._looked = False
 
 
+class Stutterer(Reports):
+    """Tells its application each record twice."""
+
+    def next(self):
+        again = getattr(self, "_again", None)
+        self._again = None if again else super().next()
+        return again or self._again
+
+
+class Taciturn(Reports):
+    """Says no record, and answers that there are none."""
+
+    def put(self, n, session, late_us, value):
+        pass
+
+    def answer(self, first, second, value):
+        super().answer(first, second, b"")
+
+
 HOURS = {"period_ms": 10_000, "hours": 0.05, "nodes": (4, 4)}
 ROUNDS = {**HOURS, "round_ms": 10_000, "faults": ("death",), "loss": 0}
+GATEWAY = {"period_ms": 60_000, "round_ms": 30_000, "hours": 0.2, "nodes": (3, 3), "gateway": True}
 CASES = (
     (invariants.FALSE_CONCLUSION, altered(sessions=Gullible), {"faults": ("replay", "absent"), "quorum": 4}),
     (invariants.FALSE_CONCLUSION, Hasty, {"quorum": 1}),
@@ -251,6 +272,8 @@ CASES = (
     (beats.MISSED, altered(first_sample=Sleeper), HOURS),
     (presence.NAMED, altered(rounds=Sentimental), {**ROUNDS, "loss": 0.1}),
     (presence.ALARM, altered(rounds=Impatient), ROUNDS),
+    (records.TWICE, altered(reports=Stutterer), {**GATEWAY, "hours": 0.03}),
+    (records.LOST, altered(reports=Taciturn), GATEWAY),
 )
 SEEDS = range(1, 13)
 

@@ -222,7 +222,7 @@ class Node:
         if self.conflict:
             return _IMAX_MS
         wait = _IMAX_MS if self._silent else ticks_diff(self.trickle.due, now)
-        if self.reports:
+        if self.reports and self.rounds.number >= 0:
             wait = min(wait, ticks_diff(self.reports.trickle.due, now))
         if not self._concluded:
             wait = min(wait, ticks_diff(self.deadline, now))

@@ -108,6 +108,13 @@ def test_before_the_first_sample_there_is_no_round():
     assert rounds(board).number == -1 and not present(board)
 
 
+@pytest.mark.parametrize("gather", (False, True))
+def test_nor_is_there_a_report_to_wait_for(gather):
+    board = Board(SWARM, A, SESSION, gather=gather)
+    board.speak()
+    assert board.node.wait_ms(*board.now) > 0
+
+
 @pytest.mark.parametrize("marks", (-3, 3))
 def test_frames_of_another_round_add_nobody(marks):
     board = begun()

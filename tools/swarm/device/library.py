@@ -36,6 +36,7 @@ from faction.knowledge import Knowledge  # noqa: E402
 from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402
 from faction.node import Node  # noqa: E402
 from faction.remote.envelope import REPORT  # noqa: E402
+from faction.remote.reports import Reports  # noqa: E402
 from faction.remote.rounds import Rounds  # noqa: E402
 from faction.series import SwarmClock  # noqa: E402
 from faction.sessions import Echoes, Sessions  # noqa: E402
@@ -58,6 +59,7 @@ __all__ = [
     "PINGING",
     "READY_OBSERVED",
     "REPORT",
+    "Reports",
     "Rounds",
     "STATES",
     "TABLE",

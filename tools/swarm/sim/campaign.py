@@ -16,6 +16,7 @@ from swarm.sim.result import Result
 from swarm.sim.run import Run
 from swarm.sim.series.beats import Series
 from swarm.sim.series.presence import Found
+from swarm.sim.series.records import Gathered
 
 
 def cores() -> int:
@@ -89,6 +90,7 @@ def summary(options: Options, found: list[Result]) -> dict[str, Any]:
         "late_samples": sum(result.late for result in found),
         **_series([result.series for result in found if result.series]),
         **_presence([result.presence for result in found if result.presence]),
+        **_records([result.records for result in found if result.records]),
         "events": sum(result.events for result in found),
         "event_hash": digest.hexdigest(),
     }
@@ -121,6 +123,24 @@ def _presence(found: list[Found]) -> dict[str, Any]:
             "detected_ms": spread(us / 1000 for one in found for us in one.detected_us),
             "false_alarms": sum(one.false_alarms for one in found),
             "node_days": round(sum(one.node_days for one in found), 2),
+        },
+    }
+
+
+def _records(found: list[Gathered]) -> dict[str, Any]:
+    """What a campaign shows of samples over the air, where there were any."""
+    if not found:
+        return {}
+    sent = sum(one.sent for one in found)
+    return {
+        "records": {
+            "sent": sent,
+            "gathered": sum(one.gathered for one in found),
+            "twice": sum(one.twice for one in found),
+            "lost": sum(one.lost for one in found),
+            "frames_per_record": round(sum(one.frames for one in found) / sent, 2) if sent else None,
+            "delay_ms": spread(us / 1000 for one in found for us in one.delay_us),
+            "backlog_ms": spread(one.backlog_us / 1000 for one in found if one.backlog_us is not None),
         },
     }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarm.device.library import BOOTSTRAPPED, COUNTERS
 from swarm.sim.kernel import PERIOD
-from swarm.sim.series import beats, presence
+from swarm.sim.series import beats, presence, records
 
 if TYPE_CHECKING:
     from swarm.sim.boards.board import Board
@@ -40,6 +40,7 @@ NAMES = (
     EXCEPTION,
     *beats.NAMES,
     *presence.NAMES,
+    *records.NAMES,
 )
 
 _UNPROVED = COUNTERS.index("unproved")

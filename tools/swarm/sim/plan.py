@@ -44,8 +44,8 @@ class Options:
     random number; topology: one of TOPOLOGIES or "any"; faults: names from FAULTS, or "mixed" for a random few;
     warmup_ms: the longest time from boot to readiness; board: what the boards take for what they do, one of BOARDS;
     frame_us: what they take for each frame besides; after_ms: how long to go on when all is done; period_ms: between
-    two samples, for so many hours from the first on, 0 for that alone; round_ms: of a round, 0 for none;
-    protocol: "faction" or a baseline's name.
+    two samples, for so many hours from the first on, 0 for that alone; round_ms: of a round, 0 for none; gateway: the
+    first member gathers what the others measure; protocol: "faction" or a baseline's name.
     """
 
     nodes: tuple[int, int] = (20, 20)
@@ -95,6 +95,8 @@ class Options:
         low_ms, high_ms, _ = NUMBERS["round_ms"]
         if self.round_ms and not (self.period_ms and 10_000 <= self.round_ms <= high_ms):
             raise ValueError(f"round of {self.round_ms} ms: 10000 to {high_ms} in a series, or 0 for none")
+        if self.gateway and not self.round_ms:
+            raise ValueError("a gateway: it gathers what is sampled in series: give it a period and rounds")
         if self.hours < 0 or self.hours and not self.period_ms or self.period_ms and self.protocol != "faction":
             raise ValueError(f"{self.hours} hours: 0 or more, of a swarm of ours with a period")
         for name in ("lead_ms", "imin_ms", "imax_ms", "redundancy", "echoes"):

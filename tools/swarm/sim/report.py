@@ -65,6 +65,14 @@ def outcome(result: Result) -> str:
         lines.insert(
             4, f"rounds: deaths named within {named / 1000:.0f} ms, {result.presence.false_alarms} false alarms"
         )
+    if result.records:
+        records = result.records
+        delay = max(records.delay_us, default=0)
+        lines.insert(
+            5 if result.presence else 4,
+            f"records: {records.gathered} of {records.sent} gathered within {delay / 1000:.0f} ms, "
+            f"{records.twice} twice, {records.lost} lost",
+        )
     lines += result.words
     return "\n".join(lines)
 
@@ -105,6 +113,15 @@ def page(summary: dict[str, Any], failures: list[str], shown: int = 10) -> str:
             f"deaths named, ms   {_ms(presence['detected_ms'])} after it; {presence['false_alarms']} false alarms in "
             f"{presence['node_days']} node-days"
         )
+    if "records" in summary:
+        records = summary["records"]
+        lines.append(
+            f"records            {records['gathered']} of {records['sent']} gathered, {records['twice']} twice, "
+            f"{records['lost']} lost; {records['frames_per_record']} frames a record"
+        )
+        lines.append(f"at the gateway, ms {_ms(records['delay_ms'])} after the sample")
+        if records["backlog_ms"]["max"] is not None:
+            lines.append(f"backlog, ms        {_ms(records['backlog_ms'])}   (what was sampled before it came)")
     lines += failures[:shown]
     if len(failures) > shown:
         lines.append(f"... and {len(failures) - shown} more")

@@ -47,8 +47,9 @@ class Run(Swarm):
         self._standing: list[tuple] = []
         self._standing_expected: list[Board] = []
         self.beats = Beats(self.kernel, self.plan, self.checks) if options.period_ms else None
-        self.records = Records(self.kernel, self.plan) if options.gateway else None
+        self.records = Records(self.kernel, self.plan, self.checks) if options.gateway else None
         self.presence = Presence(self.kernel, self.plan, self.boards, self.checks) if options.round_ms else None
+        self._watches = [watch for watch in (self.beats, self.presence, self.records) if watch]
         self._build()
 
     def _build(self) -> None:
@@ -120,19 +121,15 @@ class Run(Swarm):
         if self.beats:
             self.beats.sampled(board, board.node.first_sample.due())
         if self.records:
-            self.records.sampled(board, board.node.first_sample.due(), late_us)
+            self.records.sampled(board, late_us)
         self._finish_if_done()
 
     def changed(self, board: Board) -> None:
         """Something has happened to a board."""
         if self.ours:
             self.checks.changed(board)
-        if self.beats:
-            self.beats.changed(board)
-        if self.presence:
-            self.presence.changed(board)
-        if self.records:
-            self.records.changed(board)
+        for watch in self._watches:
+            watch.changed(board)
         if board.concluded_at is not None and self._concluded.get(board) != board.life:
             self._concluded[board] = board.life
             self.note(board, "concludes")
@@ -260,10 +257,8 @@ class Run(Swarm):
         result.frames_after = [end - done for end, done in zip(frames, result.frames_sampled, strict=True)]
         if self.beats:
             result.series = self.beats.end(sum(result.frames_after), self._watched_ms() / 60_000)
-        if self.records:
-            result.records = self.records.end()
-        if self.presence:
-            result.presence = self.presence.found
+        result.records = self.records and self.records.end()
+        result.presence = self.presence and self.presence.found
         self._check_skew(result)
         result.false_conclusions = checks.violations[FALSE_CONCLUSION]
         result.violations = checks.violations

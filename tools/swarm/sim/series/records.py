@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from swarm.device.library import REPORT
 
@@ -13,16 +13,21 @@ if TYPE_CHECKING:
     from swarm.sim.kernel import Kernel
     from swarm.sim.plan import Plan
 
+TWICE = "no_record_twice"
+LOST = "no_record_lost"
+NAMES = (TWICE, LOST)
+
+ROUND_MS = 30_000  # where no other is asked for, as on a board
 _VALUE = 21.53
-_UNDER_WAY_US = 700_000_000  # what was sampled so long before the end may still come
 _SILENT_US = 5_000_000  # who has not answered in that time is asked again later
 _PAUSE_US = 600_000_000  # between two rounds of questions
 
 
 @dataclass
 class Gathered:
-    """sent: records that members other than gateways had; gathered, twice and lost: of those; frames: that all have
-    sent for them while the gateway asked for nothing; delay_us: from the sample until the record was at a gateway;
+    """sent: records that members other than the gateway had, but for those still under way; gathered and lost: of
+    those; twice: records that one life of the gateway was given again; frames: that all have sent for them while the
+    gateway asked for nothing; delay_us: from the sample until the record was at the gateway;
     backlog_us: how long a gateway that came late took to fetch what had been sampled before."""
 
     sent: int = 0
@@ -37,8 +42,9 @@ class Gathered:
 class Records:
     """The flash of the boards, and a gateway's application: it takes what comes, and asks for the rest."""
 
-    def __init__(self, kernel: Kernel, plan: Plan) -> None:
+    def __init__(self, kernel: Kernel, plan: Plan, checks: Any) -> None:
         self.found = Gathered()
+        self._checks = checks
         self._kernel = kernel
         self._plan = plan
         self._flash: dict[int, bytearray] = {number: bytearray() for number in plan.ids}
@@ -50,12 +56,14 @@ class Records:
         self._pieces: dict[int, bytearray] = {number: bytearray() for number in plan.ids}
         self._asked: list[int] = []  # who is still to be asked, the first of them now
         self._asked_us = 0
+        self._began_us = self._all_asked_us = 0  # it began to ask everybody, now and when it last came to the end
         self._next_us = plan.gathers_from_us
         self._backlog = plan.gathers_from_us > 0
 
-    def sampled(self, board: Board, beat: int, late_us: int) -> None:
-        """A board has taken the sample of that beat."""
+    def sampled(self, board: Board, late_us: int) -> None:
+        """A board is about to acknowledge a sample."""
         node = board.node
+        beat = node.first_sample.due()
         series = node.first_sample.series
         record = {
             "node": board.number, "session": node.session, "series": series, "n": beat, "late_us": late_us,
@@ -96,12 +104,13 @@ class Records:
         while record := reports.next():
             member_id, series, beat, session, _, value = record
             if series:
-                self._take((member_id, series, beat, session), True)
+                self._told_of(board, (member_id, series, beat, session))
             elif self._asked and member_id == self._asked[0]:
                 self._answered(member_id, session, value)
                 self._ask(reports)
         if not self._asked and now >= self._next_us and board.node.rounds.number >= 0:
             self._asked = [number for number in self._plan.ids if number != board.number]
+            self._began_us = now
             self._ask(reports)
         elif self._asked and now - self._asked_us > _SILENT_US:
             self._done(self._asked[0], reports)
@@ -120,7 +129,7 @@ class Records:
         self._pieces[member_id] = bytearray(rest)
         for line in lines:
             record = json.loads(line)
-            self._take((member_id, record["series"], record["n"], record["session"]), False)
+            self._take((member_id, record["series"], record["n"], record["session"]))
         if not piece:
             del self._asked[0]
             self._end()
@@ -133,15 +142,19 @@ class Records:
     def _end(self) -> None:
         if not self._asked:
             self._next_us = self._kernel.now + _PAUSE_US
+            self._all_asked_us = self._began_us
             if self._backlog:
                 self._backlog = False
                 self.found.backlog_us = self._kernel.now - self._plan.gathers_from_us
 
-    def _take(self, key: tuple, fresh: bool) -> None:
-        if fresh:
-            if key in self._told:
-                self.found.twice += 1
-            self._told.add(key)
+    def _told_of(self, board: Board, key: tuple) -> None:
+        if key in self._told:
+            self.found.twice += 1
+            self._checks.fail(TWICE, board, f"record of beat {key[2]} of {key[0]}")
+        self._told.add(key)
+        self._take(key)
+
+    def _take(self, key: tuple) -> None:
         if key in self._sent and key not in self._gathered:
             self._gathered.add(key)
             self.found.delay_us.append(self._kernel.now - self._sent[key])
@@ -152,9 +165,12 @@ class Records:
         sent = {
             key
             for key, when in self._sent.items()
-            if key[0] != gateway and (key in self._gathered or when < self._kernel.now - _UNDER_WAY_US)
+            if key[0] != gateway and (key in self._gathered or when < self._all_asked_us)
         }
         self.found.sent = len(sent)
-        self.found.lost = len(sent - self._gathered)
+        lost = sent - self._gathered
+        self.found.lost = len(lost)
+        if lost and not set(self._plan.faults) - {"drift", "gateway"}:
+            self._checks.fail(LOST, None, f"{len(lost)} records, the first {min(lost)}")
         self.found.gathered = len(sent & self._gathered)
         return self.found

@@ -16,6 +16,7 @@ from swarm.sim.boards.profiles import BOARDS
 from swarm.sim.plan import FAULTS, TOPOLOGIES, Options
 from swarm.sim.run import Run
 from swarm.sim.series.faults import FAULTS as SERIES_FAULTS
+from swarm.sim.series.records import ROUND_MS
 
 _EXAMPLES = """\
 examples:
@@ -28,6 +29,8 @@ examples:
                                                            a day of a sample a minute
   swarm sim --nodes 20 --loss 0.3 --period-ms 30000 --round-ms 30000 --hours 1 --faults death --seeds 4
                                                            how soon the others name who has died
+  swarm sim --nodes 20 --loss 0.1 --period-ms 60000 --gateway --hours 0.25 --seeds 4
+                                                           when a member that gathers has all samples, and at what cost
   swarm sim --nodes 20 --topology wifi --board rp2040      the same in a WiFi network, where phones save power
 
 faults:
@@ -113,6 +116,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--round-ms", type=int, default=0, metavar="MS",
         help="of a series: in each round as long as that everybody is heard, or missed (default: none)",
     )  # fmt: skip
+    parser.add_argument(
+        "--gateway", action="store_true",
+        help=f"of a series: the first member gathers the samples over the air (in rounds of {ROUND_MS} ms by default)",
+    )  # fmt: skip
     parser.add_argument("--imin-ms", type=int, metavar="MS", help="Trickle's shortest interval")
     parser.add_argument("--imax-ms", type=int, metavar="MS", help="Trickle's longest interval")
     parser.add_argument("--redundancy", type=int, metavar="K", help="Trickle's k")
@@ -138,7 +145,10 @@ def add_board(parser: argparse.ArgumentParser) -> None:
 def options_from(arguments: argparse.Namespace) -> Options:
     """The Options that the command line asks for. Raises ValueError, which names the value."""
     names = [name for name in Options.__dataclass_fields__ if hasattr(arguments, name)]
-    return replace(Options(), **{name: getattr(arguments, name) for name in names})
+    asked = {name: getattr(arguments, name) for name in names}
+    if asked["gateway"] and asked["period_ms"]:
+        asked["round_ms"] = asked["round_ms"] or ROUND_MS
+    return replace(Options(), **asked)
 
 
 def _nodes(text: str) -> tuple[int, int]:
