@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
 from faction import description, first_sample, frame, names, node, runner, series, sessions, trickle
 from faction.core import BOOTSTRAPPED, Faction
-from faction.remote import question, records, reports, rounds
+from faction.remote import envelope, question, records, reports, rounds
 from swarm.deploy import payload
 from swarm.paths import LIB, ROOT
 from swarm_fixture import Board, Swarm
@@ -307,10 +307,10 @@ def test_the_example_of_a_report_is_what_a_gatherer_reads_and_what_its_sender_sa
     at = 3 * MEMBERS.index(sender)
     gatherer.sessions.heard[at] = session
     gatherer.sessions.live[0] |= 1 << MEMBERS.index(sender)
-    assert gatherer.reports.receive(whole, len(whole), 0, 0) == frame.ACCEPTED
+    assert gatherer.reports.receive(whole, len(whole), 0) == frame.ACCEPTED
     numbers = [int(said[field]) for field in ("member", "series", "beat", "session", "late")]
     assert gatherer.reports.next() == (*numbers, said["value"].encode())
-    assert gatherer.reports.receive(whole, len(whole), 0, 0) == names.COUNTERS.index("replayed")
+    assert gatherer.reports.receive(whole, len(whole), 0) == names.COUNTERS.index("replayed")
     # What the sender knew, and says.
     member.first_sample.series = numbers[1]
     member.sequence = sequence - 1
@@ -396,7 +396,7 @@ def number(text):
 def test_constant(row):
     modules = {"frame": frame, "node": node, "sessions": sessions, "trickle": trickle, "first_sample": first_sample}
     modules |= {"series": series, "runner": runner, "config": config, "description": description}
-    modules |= {"rounds": rounds, "reports": reports, "records": records, "question": question}
+    modules |= {"rounds": rounds, "reports": reports, "records": records, "question": question, "envelope": envelope}
     assert eval(row["in the code"].strip("`"), modules) == number(row["value"])
 
 

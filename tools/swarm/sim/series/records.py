@@ -17,7 +17,6 @@ TWICE = "no_record_twice"
 LOST = "no_record_lost"
 NAMES = (TWICE, LOST)
 
-ROUND_MS = 30_000  # where no other is asked for, as on a board
 _VALUE = 21.53
 _SILENT_US = 5_000_000  # who has not answered in that time is asked again later
 _PAUSE_US = 600_000_000  # between two rounds of questions

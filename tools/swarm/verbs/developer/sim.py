@@ -6,6 +6,7 @@ import argparse
 import json
 from dataclasses import replace
 
+from swarm.device.config import GATEWAY_ROUND_MS
 from swarm.output import svg
 from swarm.output.arguments import count
 from swarm.output.progress import progress
@@ -16,7 +17,6 @@ from swarm.sim.boards.profiles import BOARDS
 from swarm.sim.plan import FAULTS, TOPOLOGIES, Options
 from swarm.sim.run import Run
 from swarm.sim.series.faults import FAULTS as SERIES_FAULTS
-from swarm.sim.series.records import ROUND_MS
 
 _EXAMPLES = """\
 examples:
@@ -118,7 +118,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--gateway", action="store_true",
-        help=f"of a series: the first member gathers the samples over the air (in rounds of {ROUND_MS} ms by default)",
+        help=f"of a series: the first member gathers the samples over the air (in rounds of {GATEWAY_ROUND_MS} ms by default)",
     )  # fmt: skip
     parser.add_argument("--imin-ms", type=int, metavar="MS", help="Trickle's shortest interval")
     parser.add_argument("--imax-ms", type=int, metavar="MS", help="Trickle's longest interval")
@@ -147,7 +147,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
     names = [name for name in Options.__dataclass_fields__ if hasattr(arguments, name)]
     asked = {name: getattr(arguments, name) for name in names}
     if asked["gateway"] and asked["period_ms"]:
-        asked["round_ms"] = asked["round_ms"] or ROUND_MS
+        asked["round_ms"] = asked["round_ms"] or GATEWAY_ROUND_MS
     return replace(Options(), **asked)
 
 
