@@ -26,7 +26,6 @@ _WORDS = {
     "other version": "other code",
     "other node": "other node",
     "lost": "lost",
-    "silent": "silent",
 }
 STYLES = {"Bootstrapped": "green", "TimedOut": "red", "Collecting": "yellow", "Pinging": "cyan"}
 STYLES |= dict.fromkeys((NO_ANSWER, *_WORDS.values()), "red")
