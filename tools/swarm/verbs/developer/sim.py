@@ -118,7 +118,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--gateway", action="store_true",
-        help=f"of a series: the first member gathers the samples over the air (in rounds of {GATEWAY_ROUND_MS} ms by default)",
+        help=f"of a series: the first member gathers samples over the air (rounds: {GATEWAY_ROUND_MS} ms by default)",
     )  # fmt: skip
     parser.add_argument("--imin-ms", type=int, metavar="MS", help="Trickle's shortest interval")
     parser.add_argument("--imax-ms", type=int, metavar="MS", help="Trickle's longest interval")
