@@ -36,6 +36,8 @@ def test_every_budget_of_the_table_is_measured(figures):
         "heap of a board in all, 20 members, udp, frozen": 14336,
         "heap that the status keeps once it was asked for, udp": 640,
         "heap that a series takes more": 10_240,
+        "heap that rounds take more": 9216,
+        "heap that reports take more": 18_432,
         "heap that an application on asyncio takes, asyncio included": 9216,
         "a turn of its loop": 1,
         "receiving a 46-byte frame": 14,
@@ -54,6 +56,8 @@ def test_the_figures_are_of_something(figures):
         assert values[f"{board}, frozen"] > 12_000
         assert values[f"heap that the status keeps once it was asked for, {link}"] > 100, "its names"
     assert values["heap that a series takes more"] > 5000
+    assert values["heap that rounds take more"] > 4000
+    assert values["heap that reports take more"] > 8000
     assert values["heap that an application on asyncio takes, asyncio included"] > 6000
     assert values["a turn of its loop"] > 0.2
     assert values["receiving a 46-byte frame"] > 2
@@ -76,9 +80,10 @@ def test_the_documents_tell_what_an_application_takes(figures):
     assert f"An application on asyncio takes {kilobytes} KB more" in (paths.LIB / "README.md").read_text()
 
 
-def test_the_librarys_document_tells_what_a_series_takes(figures):
-    kilobytes = round(figures["heap that a series takes more"].value / 1024, 1)
-    assert f"A series takes {kilobytes} KB more" in (paths.LIB / "README.md").read_text()
+@pytest.mark.parametrize("what", ("a series takes", "rounds take", "reports take"))
+def test_the_librarys_document_tells_what_is_taken_more(figures, what):
+    kilobytes = round(figures[f"heap that {what} more"].value / 1024, 1)
+    assert f"{what[0].upper()}{what[1:]} {kilobytes} KB more" in (paths.LIB / "README.md").read_text()
 
 
 def test_a_larger_link_or_a_module_more_shows(tmp_path, monkeypatch):

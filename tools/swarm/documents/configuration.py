@@ -42,6 +42,12 @@ _KEYS = {
         f"0, or 10000 to {NUMBERS['round_ms'][1]}",
         "0",
     ),
+    "gateway": (
+        "who gathers all members' samples over the air, the same on all boards; an empty list: nobody always, but a "
+        "tool may have any board gather; needs a `period_ms`, and a `round_ms` is 30000 then where none is given",
+        "list of members' ids, or `null`",
+        "`null`: no samples over the air",
+    ),
     "samples_kb": (
         "what samples may take of the flash, in KB; the oldest go first",
         None,

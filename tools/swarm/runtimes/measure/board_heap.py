@@ -96,6 +96,11 @@ frozen_sensor.unrun()
 warm_up = frozen_sensor.warm_up
 sample = frozen_sensor.sample
 """
+_MORE = {  # what faction.json says for each of what a board may do beside its first sample
+    "series": {"period_ms": 60_000},
+    "rounds": {"period_ms": 60_000, "round_ms": 60_000},
+    "reports": {"period_ms": 60_000, "round_ms": 60_000, "gateway": []},
+}
 _STATUS = "[faction.status(), faction.status_line(), faction.status_dict() and None][2]"
 
 
@@ -133,14 +138,19 @@ def beside(folder: Path, link: str) -> int:
     return allocation.held("wasm", setup, made, **_build(folder / link, link, compile_one))
 
 
-def series(folder: Path, link: str) -> int:
-    """Bytes of heap that a board with that link takes more for a period: the swarm's clock, and samples for good.
-    Raises runtimes.ScriptFailed."""
-    alone = deployed(folder, link)
-    shutil.copytree(folder / link, folder / "series" / link)
-    config = folder / "series" / link / "faction.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "period_ms": 60_000}))
-    return deployed(folder / "series", link) - alone
+def more(folder: Path, link: str) -> dict[str, int]:
+    """Bytes of heap that a board with that link takes more for a series (the swarm's clock, and samples for good), with
+    that for rounds, and with these for reports. Raises runtimes.ScriptFailed."""
+    taken = {}
+    before = deployed(folder, link)
+    for what, given in _MORE.items():
+        shutil.copytree(folder / link, folder / what / link)
+        config = folder / what / link / "faction.json"
+        config.write_text(json.dumps({**json.loads(config.read_text()), **given}))
+        whole = deployed(folder / what, link)
+        taken[what] = whole - before
+        before = whole
+    return taken
 
 
 def compile_one(source: Path, name: str, compiled: Path) -> Path:

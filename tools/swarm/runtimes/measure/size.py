@@ -88,8 +88,13 @@ def measure() -> Iterator[Figure]:
             kept = board_heap.kept_by_status(folder, link)
             why = "what a look leaves is its names, in pieces of 128 bytes: the rest is still the user's"
             yield Figure(f"heap that the status keeps once it was asked for, {link}", kept, 640, "bytes", why)
+        taken = board_heap.more(folder, "uart")
         why = "who has no period pays nothing for it, and who has one still has most of the heap"
-        yield Figure("heap that a series takes more", board_heap.series(folder, "uart"), 10 * _KB, "bytes", why)
+        yield Figure("heap that a series takes more", taken["series"], 10 * _KB, "bytes", why)
+        why = "who has no rounds pays nothing for them"
+        yield Figure("heap that rounds take more", taken["rounds"], 9 * _KB, "bytes", why)
+        why = "who has no gateway pays nothing for it, and with one an ESP32 still has a third of its heap"
+        yield Figure("heap that reports take more", taken["reports"], 18 * _KB, "bytes", why)
         asyncio = board_heap.beside(folder, "uart")
         why = "the README says what an application has left"
         yield Figure("heap that an application on asyncio takes, asyncio included", asyncio, 9 * _KB, "bytes", why)
