@@ -17,13 +17,14 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent / "fixtures"))
 
-from model import COMMANDS, STATES, Model  # noqa: E402 - found beside this folder
+from model import COMMANDS, STATES, Model  # noqa: E402 - found in that folder
 
 SEED = 20261124
 SIZES = (1, 2, 5, 8, 9, 31, 32, 33, 64, 250)  # both sides of a byte, of a word, and the most a first-version swarm has
 LARGEST = 680
+LARGEST_IN_ROUNDS = 448
 KINDS = ("member", "duplicate", "non-member", "local")
 P, R, L, D, Q = COMMANDS
 
@@ -138,8 +139,8 @@ def tags(rng):
 class Swarm:
     """A swarm of random ids, for frames; its frames are built field by field, so that any can be made wrong."""
 
-    def __init__(self, rng, size, period_ms=0):
-        self.period_ms = period_ms
+    def __init__(self, rng, size, period_ms=0, round_ms=0):
+        self.times = {name: ms for name, ms in (("period_ms", period_ms), ("round_ms", round_ms)) if ms}
         self.name = rng.choice(("demo", "greenhouse 7", "Gewächshaus"))
         self.members = sorted(rng.sample(range(65536), size))
         self.required = rng.randint(1, size)
@@ -148,6 +149,7 @@ class Swarm:
         name = self.name.encode()
         hashed = struct.pack("<BB", 2, len(name)) + name + struct.pack("<H", size)
         hashed += struct.pack(f"<{size}H", *self.members) + struct.pack("<HI", self.required, period_ms)
+        hashed += struct.pack("<I", round_ms) if round_ms else b""
         self.digest = hashlib.sha256(hashed).digest()[:4]
 
     def fields(self, rng, echoes=None):
@@ -159,8 +161,10 @@ class Swarm:
         readiness = sorted(rng.sample(participation, rng.randint(0, len(participation))))
         sender = rng.choice(participation)
         count = rng.randint(0, 8) if echoes is None else echoes
-        in_series = self.period_ms and offset_us is not None
+        in_series = "period_ms" in self.times and offset_us is not None
         mark = {"series": rng.randint(1, 65535), "mark": rng.choice((0, 1, (1 << 30) - 1, rng.randrange(1 << 30)))}
+        with_rounds = "round_ms" in self.times
+        present = sorted(rng.sample(self.members, rng.randint(0, len(self.members)))) if with_rounds else None
         return {
             "kind": "READY" if sender in readiness else "PING",
             "bootstrapped": rng.random() < 0.5,
@@ -175,6 +179,7 @@ class Swarm:
             "follow_up": offset_us is not None and rng.random() < 0.5,
             "echoes": [[rng.choice(self.members), rng.randrange(1, 1 << 30), rng.random() < 0.5] for _ in range(count)],
             **(mark if in_series else {}),
+            **({"present": present} if with_rounds else {}),
         }
 
     def bitmap(self, ids):
@@ -197,6 +202,7 @@ class Swarm:
             "offset": struct.pack("<i", fields["offset_us"] or 0),
             "participation": self.bitmap(fields["participation"]),
             "readiness": self.bitmap(fields["readiness"]),
+            "present": self.bitmap(fields["present"]) if "present" in fields else b"",
             "echoes": b"".join(
                 struct.pack("<HI", member, session | live << 30) for member, session, live in fields["echoes"]
             )
@@ -216,7 +222,7 @@ class Swarm:
                 "name": self.name,
                 "members": self.members,
                 "required_count": self.required,
-                **({"period_ms": self.period_ms} if self.period_ms else {}),
+                **self.times,
             },
             "key": self.key.hex(),
             "frame": frame.hex(),
@@ -237,6 +243,7 @@ def frames(rng):
     for size in (1, 5, 8, 20):
         yield from refused(rng, Swarm(rng, size))
     yield from series(random.Random(f"{SEED} series"))
+    yield from rounds(random.Random(f"{SEED} rounds"))
 
 
 def series(rng):
@@ -253,6 +260,30 @@ def series(rng):
         yield swarm.vector(f"a period, {size} members: an instant without its mark", swarm.seal(bare), "Malformed")
         beyond = {**parts, "echoes": struct.pack("<HI", 7, 1 << 30)}
         yield swarm.vector(f"a period, {size} members: mark of 2^30", swarm.seal(beyond), "Impossible")
+
+
+def rounds(rng):
+    """Frames of swarms with rounds."""
+    for size in (1, 5, 20, LARGEST_IN_ROUNDS):
+        swarm = Swarm(rng, size, 60_000, 30_000)
+        label = f"rounds, {size} members"
+        for echoes in range(8):
+            fields = swarm.fields(rng, echoes)
+            yield swarm.vector(f"{label}, {echoes} echoes", swarm.seal(swarm.parts(fields)), "Accepted", fields)
+        fields = {**swarm.fields(rng, 2), "offset_us": 5, "series": 7, "mark": 9}
+        parts = swarm.parts(fields)
+        without = {**parts, "present": b""}
+        yield swarm.vector(f"{label}: a frame of two bitmaps", swarm.seal(without), "Misfit")
+        yield swarm.vector(f"{label}: cut by a byte", swarm.seal({**parts, "present": parts["present"][1:]}), "Misfit")
+        yield swarm.vector(
+            f"{label}: an odd byte", swarm.seal({**parts, "present": parts["present"] + b"\0"}), "Misfit"
+        )
+        if size % 8:
+            padded = parts["present"][:-1] + bytes([parts["present"][-1] | 0x80])
+            yield swarm.vector(f"{label}: padding bit of the third", swarm.seal({**parts, "present": padded}), "Misfit")
+        forged = bytearray(swarm.seal(parts))
+        forged[24 + 2 * swarm.width] ^= 1
+        yield swarm.vector(f"{label}: another present", bytes(forged), "Forged")
 
 
 def refused(rng, swarm):

@@ -153,7 +153,12 @@ def _replay_frame(entry):
 def _codec(frame, swarm, key):
     machine = Faction(swarm["members"][0], swarm["members"], swarm["required_count"])
     period_ms = swarm.get("period_ms", 0)
-    swarm_digest = description.digest(swarm["name"], machine.ids, swarm["required_count"], period_ms)
+    round_ms = swarm.get("round_ms", 0)
+    swarm_digest = description.digest(swarm["name"], machine.ids, swarm["required_count"], period_ms, round_ms)
+    if round_ms:
+        from faction.remote.rounds import RoundFrame
+
+        return machine, RoundFrame(swarm_digest, machine, _bytes(key))
     if period_ms:
         from faction.series import SeriesFrame
 
@@ -177,12 +182,14 @@ def _decoded(frame, codec, machine, data):
         "generation": codec.generation,
         "offset_us": codec.offset_us if codec.flags & frame.INSTANT_FLAG else None,
         "participation": names.members(machine.ids, data[24:middle]),
-        "readiness": names.members(machine.ids, data[middle : codec.echoes]),
+        "readiness": names.members(machine.ids, data[middle : codec.third]),
         "echoes": [_echo(codec, data, i) for i in range(codec.echo_count)],
     }
     if hasattr(codec, "mark") and codec.flags & frame.INSTANT_FLAG:
         fields["series"] = codec.series
         fields["mark"] = codec.mark
+    if hasattr(codec, "present"):
+        fields["present"] = names.members(machine.ids, data[codec.third : codec.echoes])
     return {"verdict": _VERDICTS[verdict], "fields": fields}
 
 
@@ -211,11 +218,18 @@ def _encoded(frame, codec, machine, fields):
     for member, session, live in fields["echoes"]:
         codec.put_echo(buffer, live, member, session)
     bitmaps = bytearray(2 * codec.width)
-    for start, part in ((0, "participation"), (codec.width, "readiness")):
-        for member in fields[part]:
-            at = machine.index(member)
-            bitmaps[start + (at >> 3)] |= 1 << (at & 7)
+    _set(bitmaps, 0, machine, fields["participation"])
+    _set(bitmaps, codec.width, machine, fields["readiness"])
+    if "present" in fields:
+        codec.present[:] = bytes(codec.width)
+        _set(codec.present, 0, machine, fields["present"])
     return _hex(buffer[: codec.encode(buffer, bitmaps)])
+
+
+def _set(bitmap, start, machine, members):
+    for member in members:
+        at = machine.index(member)
+        bitmap[start + (at >> 3)] |= 1 << (at & 7)
 
 
 def _bytes(text):
