@@ -211,6 +211,15 @@ def test_a_gatherer_says_so_in_each_round(gatherer):
     assert len(said) < 20
 
 
+def test_a_node_waits_no_longer_than_until_its_next_report(gatherer):
+    node, now = gatherer.board.node, gatherer.board.now
+    assert node.rounds.number >= 0
+    for ms in (3, 1):
+        node.trickle.due = (now[0] + 5) % (1 << 30)
+        node.reports.trickle.due = (now[0] + ms) % (1 << 30)
+        assert node.wait_ms(*now) == ms
+
+
 def test_a_gatherer_takes_each_record_once_and_tells_whose_it_has(gatherer):
     gatherer.say(record(FAR, 0), record(OTHER, 0, b"[1, 2]", 6, -3), sender=OTHER)
     gatherer.say(record(FAR, 0), sender=OTHER)
