@@ -20,6 +20,7 @@ from rig_fixture import Table, lay_boards
 from swarm.serial import kept, permission, port, targets
 from swarm.serial.port import BoardError
 from swarm.serial.prompt import raw_repl
+from swarm.serial.status import check_status
 from swarm.serial.targets import Target
 from swarm.verbs.options import add_targets
 from swarm.watch import instants
@@ -325,3 +326,17 @@ def test_dtr_and_rts_are_left_alone_and_stay_up_at_the_end(table, monkeypatch):
     assert moves == []
     assert not termios.tcgetattr(port)[2] & termios.HUPCL
     os.close(port)
+
+
+PRESENCE = {"number": 4, "length_ms": 30_000, "present": [1], "lost": [[7, 65], [9, None]]}
+
+
+@pytest.mark.parametrize("told", ({}, {"presence": None, "gathers": None}, {"presence": PRESENCE, "gathers": True}))
+def test_rounds_and_a_gateway_are_told_or_not(told):
+    assert check_status(told, "p") is None
+
+
+@pytest.mark.parametrize("lost", (7, [7], [[7]], [[7, 65, 1]], [["7", 65]], [[7, "65"]], None))
+def test_who_is_lost_is_a_list_of_pairs_or_not_understood(lost):
+    with pytest.raises(BoardError, match="p: the board's answer is not understood"):
+        check_status({"presence": {**PRESENCE, "lost": lost}}, "p")
