@@ -302,4 +302,4 @@ def test_the_readme_holds_the_table():
 def test_the_table_has_a_row_for_every_key():
     rows = configuration.table().splitlines()[2:]
     keys = [row.split("`")[1] for row in rows]
-    assert sorted(keys) == sorted([*NUMBERS, "swarm", "members", "on_timeout", "links", "locked", "ssid"])
+    assert sorted(keys) == sorted([*NUMBERS, "swarm", "members", "on_timeout", "links", "locked", "ssid", "gateway"])
