@@ -84,7 +84,16 @@ def open_link(name, config):
 
 def make_node(config, key, session, imin_ms, observer):
     """The node that a configuration describes; imin_ms: of its slowest link."""
-    return Node(
+    options = {}
+    made = Node
+    if config["round_ms"]:
+        from faction.remote.node import RemoteNode
+
+        made = RemoteNode
+        options["round_ms"] = config["round_ms"]
+        if config["gateway"] is not None:
+            options["gather"] = config["node"] in config["gateway"]
+    return made(
         config["swarm"],
         config["members"],
         config["node"],
@@ -98,8 +107,7 @@ def make_node(config, key, session, imin_ms, observer):
         imin_ms=imin_ms,
         observer=observer,
         period_ms=config["period_ms"],
-        round_ms=config["round_ms"],
-        gather=None if config["gateway"] is None else config["node"] in config["gateway"],
+        **options,
     )
 
 

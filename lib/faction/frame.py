@@ -52,7 +52,7 @@ class Frame:
     """The fields of one frame of a swarm, and the codec between them and bytes.
 
     swarm_digest: of description.digest(); machine: any core.Faction of the swarm, which finds members; key: 16 bytes;
-    rounds: whether a frame holds a third bitmap; longest: length of others that are to have tags.
+    rounds: whether a frame holds a third bitmap.
 
     A node sets two things, which spare it work: known, both bitmaps as it has them, which a frame that passes the other
     checks may repeat (same tells); old, which judges the fields of a frame before its tag is computed, since what has
@@ -65,7 +65,7 @@ class Frame:
     echoes at echoes ...
     """
 
-    def __init__(self, swarm_digest, machine, key, rounds=False, longest=0):
+    def __init__(self, swarm_digest, machine, key, rounds=False):
         self.digest = swarm_digest
         self.foreign_digest = bytearray(4)  # the last other swarm heard
         self._machine = machine
@@ -80,7 +80,6 @@ class Frame:
         self._padding = 0xFF << ((members - 1) % 8 + 1) & 0xFF
         self._copy = "%ds" % (2 * self.width)
         self._header = array("I", bytes(_BITMAPS))  # its numbers, without a call for each
-        self.max_length = max(self.max_length, longest)
         self._cmac = Cmac(key, self.max_length - _TAG)
         self.known = bytes(2 * self.width)
         self.same = False

@@ -25,7 +25,6 @@ from faction.trickle import Trickle
 MAX_NUMBER = const(0x3FFFFFFF)  # sessions, sequences, generations and counters end here: 31-bit small ints
 
 _IMAX_MS = const(2048)
-_REPORT = const(0x23)  # kind of a frame, of reports.py
 _REDUNDANCY = const(1)
 _AHEAD = const(8)  # it when the first sample is near: each frame heard makes the instant more exact
 _HASTE = const(3)  # what others wait for is said in the first Imin / 2 to the power of this,
@@ -55,7 +54,6 @@ _TIMED_OUT_FLAG = const(4)
 _LACKS = const(1)
 _CLAIMS = const(2)
 _MOVED = const(4)  # the instant, by so much that others are to know it at once
-_APART = const(16)  # who is heard in this round: said, but not at once
 
 
 class Node:
@@ -66,21 +64,21 @@ class Node:
     DeadlineExpired, then once more (retry) or no more (halt); lead_ms: from the first conclusion to the first sample,
     by default by the swarm's size; linger_ms: from this node's conclusion to its silence, 0 for never; imin_ms: at
     least four frame times of the slowest link, and raised where many members are in range; observer: the machine's;
-    period_ms: between two samples, 0 for the first alone; round_ms: of a round, in which each member is heard, 0 for
-    none; gather: whether this node gathers what the swarm measures, None: nobody ever does.
+    period_ms: between two samples, 0 for the first alone.
 
-    Attributes to read: machine, knowledge (with bitmaps and generation), first_sample, rounds (None: the
-    swarm has none), frame (with foreign_digest),
+    Attributes to read: machine, knowledge (with bitmaps and generation), first_sample, frame (with foreign_digest),
     session, sequence, counters (names in names.COUNTERS), deadline (a tick), conflict (a second board carries this id:
     this one takes no further part until it is made anew), sample_due.
 
-    Raises ValueError, which names the value, for what a swarm cannot have.
+    Raises ValueError, which names the value, for what a swarm cannot have. remote/node.py adds to it what a swarm with
+    rounds has.
     """
+
+    series_frame = None  # class of the frame where there is a period, if it is another than SeriesFrame
 
     def __init__(
         self, name, members, node_id, required, key, session,
         deadline_ms=60_000, retry=True, lead_ms=None, linger_ms=0, imin_ms=20, observer=None, period_ms=0,
-        round_ms=0, gather=None,
     ):  # fmt: skip
         if not 1 <= session <= MAX_NUMBER:
             raise ValueError("session %s: outside 1 ... 2^30 - 1" % session)
@@ -88,33 +86,24 @@ class Node:
 
         self.machine = Faction(node_id, members, required, observer)
         ids = self.machine.ids
-        swarm_digest = digest(name, ids, required, period_ms, round_ms)
+        swarm_digest = digest(name, ids, required, period_ms)
         lead_ms = lead_ms or default_lead_ms(len(ids), imin_ms)
         self.session = session
         self.sequence = 0
         # A Trickle seed, spread so that neighbouring ids and sessions do not draw alike.
         seed = 1 + (node_id * 15_485 + session % 65_521 * 15_271) % MAX_NUMBER
         self.trickle = Trickle(imin_ms, max(imin_ms, _IMAX_MS), _REDUNDANCY, seed)
-        self.rounds = None
         if not period_ms:
             self.frame = Frame(swarm_digest, self.machine, key)
             self.first_sample = FirstSample(lead_ms)
         else:
             from faction.series import SeriesFrame, SwarmClock
 
-            if not round_ms:
-                self.frame = SeriesFrame(swarm_digest, self.machine, key)
-            else:
-                from faction.remote.rounds import RoundFrame, Rounds
-
-                self.frame = RoundFrame(swarm_digest, self.machine, key, 0 if gather is None else 248)
+            self.frame = (self.series_frame or SeriesFrame)(swarm_digest, self.machine, key)
             self.first_sample = SwarmClock(lead_ms, self.frame, self.trickle, period_ms, 1 + seed % 65_535)
-            if round_ms:
-                self.rounds = Rounds(self.frame, self.first_sample, self.trickle, self.machine, round_ms)
         self.knowledge = Knowledge(self.machine, self.frame)
         self.sessions = Sessions(session, self.frame, self.knowledge, self.trickle)
         self.echoes = self.sessions.echoes
-        self.reports = None
         self.counters = array("I", bytes(4 * _COUNTERS))
         self.conflict = False
         self.sample_due = False
@@ -131,10 +120,6 @@ class Node:
         self._silent = False
         self._asks = 0  # 1 and the silences since an unproved sender claimed something, 0: none has, or it was told
         self._now = self._now_us = 0
-        if gather is not None:
-            from faction.remote.reports import Reports
-
-            self.reports = Reports(self, key, gather)
 
     # What the application and the runner call
 
@@ -169,15 +154,11 @@ class Node:
         """
         self._enter(now, now_us)
         if not self.conflict:
-            if self.reports and buffer[0] == _REPORT:
-                self.reports.sent_us = sent_us
-                self._report(buffer, length)
-            else:
-                verdict = self.frame.decode(buffer, length)
-                self._count(verdict)
-                if not verdict:
-                    self._hear(buffer, sent_us)
-                    self._settle()
+            verdict = self.frame.decode(buffer, length)
+            self._count(verdict)
+            if not verdict:
+                self._hear(buffer, sent_us)
+                self._settle()
         self._busy = False
 
     def poll(self, now, now_us, buffer):
@@ -186,8 +167,6 @@ class Node:
         buffer: of at least frame.max_length bytes. Call it only when the link can send at once.
         """
         self._enter(now, now_us)
-        if self.rounds:
-            self.rounds.advance(now_us)
         length = 0
         if not self.conflict and not self._silent and self.trickle.poll(now):
             redundancy = self.trickle.redundancy
@@ -199,8 +178,6 @@ class Node:
                     self._asks += 1
             elif self.sequence < MAX_NUMBER:
                 length = self._build(buffer)
-        if self.reports and not length and not self.conflict:
-            length = self.reports.poll(now, now_us, buffer)
         self._busy = False
         return length
 
@@ -222,8 +199,6 @@ class Node:
         if self.conflict:
             return _IMAX_MS
         wait = _IMAX_MS if self._silent else ticks_diff(self.trickle.due, now)
-        if self.reports and self.rounds.number >= 0:
-            wait = min(wait, ticks_diff(self.reports.trickle.due, now))
         if not self._concluded:
             wait = min(wait, ticks_diff(self.deadline, now))
         if self.first_sample.known and not self.first_sample.passed:
@@ -341,20 +316,13 @@ class Node:
                 if frame.flags & _INSTANT_FLAG:
                     differs |= self.first_sample.offer(self.first_sample.theirs_us, self._now_us)
             self.sessions.take(buffer, differs & _LACKS)
-            if self.rounds and self.rounds.take(buffer, self._now_us):
-                differs |= _APART
         # 6. Trickle
         if differs & _MOVED:
             self.trickle.start(self._now, _HASTE)
-        elif differs & ~_APART:
+        elif differs:
             self.trickle.reset(self._now, verdict != _UNPROVED and differs & _CLAIMS)
-        elif not differs:
+        else:
             self.trickle.heard += 1
-
-    def _report(self, buffer, length):
-        """Hear a frame of the third kind, which is not about readiness."""
-        verdict = self.reports.receive(buffer, length, self._now)
-        self._count(verdict)
 
     # Speaking
 

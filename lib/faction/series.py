@@ -52,8 +52,8 @@ class SeriesFrame(Frame):
     """The frame of a swarm with a period. One that tells an instant has, behind its echoes and counted as one of them,
     the number of the mark (mark) and a number that tells this series from others of the swarm (series)."""
 
-    def __init__(self, swarm_digest, machine, key, rounds=False, longest=0):
-        Frame.__init__(self, swarm_digest, machine, key, rounds, longest)
+    def __init__(self, swarm_digest, machine, key, rounds=False):
+        Frame.__init__(self, swarm_digest, machine, key, rounds)
         self.mark = self.series = 0
 
     def _decode_fields(self, buffer):

@@ -26,7 +26,7 @@ _QUIET_SHARE = const(8)  # or for so small a part of the time between two
 class Reports:
     """The records that this node holds, its own and others', until it is known that they have been gathered.
 
-    node: the Node it is of, made up to here; key: the swarm's; gathers: this node is one to which records are brought.
+    node: the RemoteNode it is of, made up to here; gathers: this node is one to which records are brought.
 
     A gatherer says in each round that it is one. While that is heard, who has a record that is not known to have been
     gathered says it, by a Trickle timer of its own, and whoever hears it keeps it and says it as well. A gatherer tells
@@ -38,7 +38,7 @@ class Reports:
     Attribute to read: asked (the latest question).
     """
 
-    def __init__(self, node, key, gathers):
+    def __init__(self, node, gathers):
         self._node = node
         self._machine = node.machine
         self._width = node.frame.width

@@ -25,8 +25,8 @@ class RoundFrame(SeriesFrame):
     """The frame of a swarm with rounds. Its third bitmap tells who has been heard in this round (present, of width
     bytes)."""
 
-    def __init__(self, swarm_digest, machine, key, longest=0):
-        SeriesFrame.__init__(self, swarm_digest, machine, key, True, longest)
+    def __init__(self, swarm_digest, machine, key):
+        SeriesFrame.__init__(self, swarm_digest, machine, key, True)
         self.present = bytearray(self.width)
         self._copy_present = "%ds" % self.width
 

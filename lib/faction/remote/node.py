@@ -1,0 +1,80 @@
+"""The node of a swarm that has rounds, and of one whose samples go over the air (PROTOCOL.md)."""
+
+from time import ticks_diff
+
+from micropython import const
+
+from faction.cmac import Cmac
+from faction.description import digest
+from faction.node import Node
+from faction.remote.rounds import RoundFrame, Rounds
+
+_REPORT = const(0x23)  # kind of a frame, of envelope.py
+_KEPT = const(3)  # numbers that sessions.py keeps of a member
+
+
+class RemoteNode(Node):
+    """A Node that takes part in rounds of round_ms, and in reports unless gather is None; gather: whether this node
+    gathers what the swarm measures. The rest is as for Node; period_ms must not be 0.
+
+    Attributes to read besides: rounds; reports, None where nobody ever gathers.
+    """
+
+    series_frame = RoundFrame
+
+    def __init__(self, name, members, node_id, required, key, session, round_ms=0, gather=None, **options):
+        Node.__init__(self, name, members, node_id, required, key, session, **options)
+        self.frame.digest = digest(name, self.machine.ids, required, options["period_ms"], round_ms)
+        self.rounds = Rounds(self.frame, self.first_sample, self.trickle, self.machine, round_ms)
+        self.reports = None
+        if gather is not None:
+            from faction.remote.envelope import MAX_LENGTH, TAG
+            from faction.remote.reports import Reports
+
+            self.frame.max_length = MAX_LENGTH
+            self.frame._cmac = Cmac(key, MAX_LENGTH - TAG)
+            self.reports = Reports(self, gather)
+
+    def receive(self, buffer, length, now, now_us, sent_us):
+        """As Node.receive()."""
+        if not self.reports or buffer[0] != _REPORT:
+            Node.receive(self, buffer, length, now, now_us, sent_us)
+            return
+        self._enter(now, now_us)
+        if not self.conflict:
+            self.reports.sent_us = sent_us
+            self._report(buffer, length)
+        self._busy = False
+
+    def _report(self, buffer, length):
+        """Hear a frame of the third kind, which is not about readiness."""
+        verdict = self.reports.receive(buffer, length, self._now)
+        self._count(verdict)
+
+    def poll(self, now, now_us, buffer):
+        """As Node.poll()."""
+        self.rounds.advance(now_us)
+        length = Node.poll(self, now, now_us, buffer)
+        if self.reports and not length and not self.conflict:
+            length = self.reports.poll(now, now_us, buffer)
+        return length
+
+    def wait_ms(self, now, now_us):
+        """As Node.wait_ms()."""
+        wait = Node.wait_ms(self, now, now_us)
+        if self.reports and self.rounds.number >= 0 and not self.conflict:
+            wait = min(wait, max(ticks_diff(self.reports.trickle.due, now), 0))
+        return wait
+
+    def _hear(self, buffer, sent_us):
+        heard = self.trickle.heard
+        Node._hear(self, buffer, sent_us)
+        # Who knows of others in this round than this node does not silence it.
+        if self._counts(_KEPT * self.frame.sender) and self.rounds.take(buffer, self._now_us):
+            self.trickle.heard = min(self.trickle.heard, heard)
+
+    def _counts(self, at):
+        """Whether the frame that has been heard counts; at: what is kept of its sender."""
+        heard = self.sessions.heard
+        known = heard[at] == self.frame.session and heard[at + 1] == self.frame.sequence
+        return known and self.sessions.is_live(self.frame.sender)
