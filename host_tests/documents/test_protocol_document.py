@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 from faction import description, first_sample, frame, names, node, runner, series, sessions, trickle
 from faction.core import BOOTSTRAPPED, Faction
 from faction.remote import envelope, question, records, reports, rounds
+from faction.remote.node import RemoteNode
 from swarm.deploy import payload
 from swarm.paths import LIB, ROOT
 from swarm_fixture import Board, Swarm
@@ -299,7 +300,7 @@ def test_the_example_of_a_report_is_what_a_gatherer_reads_and_what_its_sender_sa
     _, whole, _, said = report()
     sender, session, sequence = struct.unpack("<HII", whole[6:16])
     gatherer, member = (
-        node.Node(NAME, MEMBERS, me, REQUIRED, KEY, of, period_ms=60_000, round_ms=30_000, gather=me == 1)
+        RemoteNode(NAME, MEMBERS, me, REQUIRED, KEY, of, period_ms=60_000, round_ms=30_000, gather=me == 1)
         for me, of in ((1, 217_672_513), (sender, session))
     )
     for one in (gatherer, member):

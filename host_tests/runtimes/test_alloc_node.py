@@ -24,10 +24,14 @@ SETUP = """
 from array import array
 from time import ticks_add
 from faction.node import MAX_NUMBER, Node
+if {swarm.round_ms}:
+    from faction.remote.node import RemoteNode
 
 def node():
-    made = Node({swarm.name!r}, {swarm.members}, 1, {swarm.required}, {swarm.key!r}, {session},
-        period_ms={swarm.period_ms}, round_ms={swarm.round_ms}, gather={gather})
+    more = dict(round_ms={swarm.round_ms}, gather={gather}) if {swarm.round_ms} else {{}}
+    Made = RemoteNode if more else Node
+    made = Made({swarm.name!r}, {swarm.members}, 1, {swarm.required}, {swarm.key!r}, {session},
+        period_ms={swarm.period_ms}, **more)
     made.start(NOW, NOW)
     return made
 

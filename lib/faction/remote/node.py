@@ -53,7 +53,6 @@ class RemoteNode(Node):
 
     def poll(self, now, now_us, buffer):
         """As Node.poll()."""
-        self.rounds.advance(now_us)
         length = Node.poll(self, now, now_us, buffer)
         if self.reports and not length and not self.conflict:
             length = self.reports.poll(now, now_us, buffer)
@@ -65,6 +64,10 @@ class RemoteNode(Node):
         if self.reports and self.rounds.number >= 0 and not self.conflict:
             wait = min(wait, max(ticks_diff(self.reports.trickle.due, now), 0))
         return wait
+
+    def _enter(self, now, now_us):
+        Node._enter(self, now, now_us)
+        self.rounds.advance(now_us)
 
     def _hear(self, buffer, sent_us):
         heard = self.trickle.heard

@@ -36,6 +36,7 @@ from faction.knowledge import Knowledge  # noqa: E402
 from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402
 from faction.node import Node  # noqa: E402
 from faction.remote.envelope import REPORT  # noqa: E402
+from faction.remote.node import RemoteNode  # noqa: E402
 from faction.remote.reports import Reports  # noqa: E402
 from faction.remote.rounds import Rounds  # noqa: E402
 from faction.series import SwarmClock  # noqa: E402
@@ -69,6 +70,7 @@ __all__ = [
     "Faction",
     "Knowledge",
     "Node",
+    "RemoteNode",
     "Sessions",
     "SharedCmac",
     "SwarmClock",
@@ -91,13 +93,15 @@ def limit_echoes(count: int | None) -> None:
 def altered(**classes: type) -> type[Node]:
     """A Node of which some parts, by their attributes, are of other classes, from which it has its name too."""
 
+    base = RemoteNode if {"rounds", "reports"} & classes.keys() else Node
+
     def __init__(self, *args, **kwargs):
-        Node.__init__(self, *args, **kwargs)
+        base.__init__(self, *args, **kwargs)
         for part, part_class in classes.items():
             getattr(self, part).__class__ = part_class
         self.frame.old = self.sessions.old  # of its class
 
-    return type("".join(part_class.__name__ for part_class in classes.values()), (Node,), {"__init__": __init__})
+    return type("".join(part_class.__name__ for part_class in classes.values()), (base,), {"__init__": __init__})
 
 
 class SharedCmac(Cmac):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from swarm.device import config as device_config
-from swarm.device.library import DEMONSTRATION_KEY, Node, SharedCmac, limit_echoes
+from swarm.device.library import DEMONSTRATION_KEY, Node, RemoteNode, SharedCmac, limit_echoes
 from swarm.sim import baselines
 from swarm.sim.boards.board import Board
 from swarm.sim.boards.honest import HonestBoard
@@ -44,7 +44,8 @@ class Swarm:
         # The baselines have neither our frames nor our promises: only their conclusions are looked at.
         self.ours = options.protocol == "faction"
         limit_echoes(options.echoes)
-        self._node_class = node_class or baselines.CLASSES.get(options.protocol, Node)
+        ours = RemoteNode if options.round_ms else Node
+        self._node_class = node_class or baselines.CLASSES.get(options.protocol, ours)
         self._tags: dict[bytes, bytes] = {}
         self._sessions: dict[int, int] = {}
 
@@ -95,6 +96,9 @@ class Swarm:
     def make_node(self, number: int, session: int, name: str = NAME) -> Any:
         """A node of the run's class as the options want it."""
         options = self.options
+        remote: dict[str, Any] = {"round_ms": options.round_ms} if options.round_ms else {}
+        if options.gateway:
+            remote["gather"] = number == self.plan.ids[0] and not self.plan.gathers_from_us
         node = self._node_class(
             name,
             self.plan.ids,
@@ -106,8 +110,7 @@ class Swarm:
             lead_ms=options.lead_ms,
             imin_ms=self.imin_ms,
             period_ms=options.period_ms,
-            round_ms=options.round_ms,
-            gather=number == self.plan.ids[0] and not self.plan.gathers_from_us if options.gateway else None,
+            **remote,
         )
         if self.ours:
             node.frame._cmac = SharedCmac(DEMONSTRATION_KEY, node.frame.max_length - _TAG, self._tags)
