@@ -84,8 +84,8 @@ def open_link(name, config):
 
 def make_node(config, key, session, imin_ms, observer):
     """The node that a configuration describes; imin_ms: of its slowest link."""
-    options = {}
-    made = Node
+    options = {}  # type: dict
+    made = Node  # type: type
     if config["round_ms"]:
         from faction.remote.node import RemoteNode
 

@@ -74,7 +74,7 @@ class Node:
     rounds has.
     """
 
-    series_frame = None  # class of the frame where there is a period, if it is another than SeriesFrame
+    series_frame = None  # type: type | None # class of the frame where there is a period, if it is another than SeriesFrame
 
     def __init__(
         self, name, members, node_id, required, key, session,
