@@ -15,7 +15,7 @@ from swarm.sim.plan import Options
 
 
 def test_commands_are_those_of_the_command_line(capsys):
-    for figure in campaigns.FIGURES + campaigns.HONEST + campaigns.SERIES + campaigns.GROWTH:
+    for figure in campaigns.FIGURES + campaigns.HONEST + campaigns.SERIES + campaigns.REMOTE + campaigns.GROWTH:
         words = shlex.split(campaigns.command(figure.options, 1))
         assert words[:2] == ["swarm", "sim"]
     small = replace(campaigns.FIGURES[1].options, nodes=(3, 3), lead_ms=700, ppm=20, topology="grid")
@@ -26,7 +26,7 @@ def test_commands_are_those_of_the_command_line(capsys):
 
 
 def test_every_row_has_a_name_and_a_command_of_its_own():
-    rows = campaigns.FIGURES + campaigns.HONEST + campaigns.SERIES + campaigns.GROWTH
+    rows = campaigns.FIGURES + campaigns.HONEST + campaigns.SERIES + campaigns.REMOTE + campaigns.GROWTH
     assert (
         len({row.name for row in rows}) == len({campaigns.command(row.options, row.seeds) for row in rows}) == len(rows)
     )
@@ -57,6 +57,8 @@ def small(monkeypatch):
     monkeypatch.setattr(campaigns, "HONEST", (campaigns.Figure("three honest", replace(three, board="rp2040"), 5),))
     series = campaigns.Figure("three in series", replace(three, period_ms=1000, hours=0.01), 5, (("missed", 0),))
     monkeypatch.setattr(campaigns, "SERIES", (series,))
+    far = replace(series.options, period_ms=10_000, round_ms=10_000, gateway=True)
+    monkeypatch.setattr(campaigns, "REMOTE", (campaigns.Figure("three and a gateway", far, 20, (("lost", 0),)),))
     grown = tuple(
         campaigns.Figure(f"{n} grown", replace(three, nodes=(n, n), topology="random"), 5) for n in (3, 4, 5, 6, 7)
     )
@@ -82,7 +84,7 @@ def test_all_is_printed_drawn_and_put_into_the_page(small, tmp_path, monkeypatch
     assert written.startswith("before\n" + page.MARKS[0]) and written.endswith(page.MARKS[1] + "after\n")
     section = page.split(written)[1]
     shown = [line for line in section.splitlines() if "swarm sim" in line and line.startswith("|")]
-    assert len(shown) == 8 and all(line in printed for line in shown)
+    assert len(shown) == 9 and all(line in printed for line in shown)
     for name in ("distributions", "growth", "tuning", "run"):
         assert f"(tools/figures/{name}.svg)" in section
         assert len(list(ElementTree.parse(plots / f"{name}.svg").getroot())) > 10
@@ -113,7 +115,7 @@ def test_the_page_shows_the_figures_that_are_made():
     section = page.split(page.PAGE.read_text(encoding="utf-8"))[1]
     shown = [line.split("|") for line in section.splitlines() if line.startswith("|") and "`swarm sim" in line]
     there = [(cells[1].strip(), cells[-2].strip(" `")) for cells in shown]
-    made = campaigns.FIGURES + campaigns.HONEST + campaigns.SERIES + campaigns.GROWTH
+    made = campaigns.FIGURES + campaigns.HONEST + campaigns.SERIES + campaigns.REMOTE + campaigns.GROWTH
     assert there == [(one.name, campaigns.command(one.options, one.seeds)) for one in made], "make figures WRITE=1"
     for one, cells in zip(made, shown, strict=True):
         assert all(f"{what} {limit:g}: " in cells[-3] for what, limit in one.bars), one.name

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from swarm import runtimes
-from swarm.proof.figures import campaigns, page
+from swarm.proof.figures import campaigns, page, words
 from swarm.proof.figures.maker import Maker
 from swarm.sim.campaign import cores
 
@@ -41,14 +41,17 @@ def main(argv: list[str] | None = None) -> int:
     except (runtimes.RuntimeMissing, runtimes.ScriptFailed, page.PageError) as error:
         print(f"make figures: {error}", file=sys.stderr)
         return 2 if isinstance(error, runtimes.RuntimeMissing) else 1
-    print(campaigns.WORDS + "\n")
+    print(words.WORDS + "\n")
     table, _ = maker.table(campaigns.FIGURES)
     print()
-    print(campaigns.HONEST_WORDS + "\n")
+    print(words.HONEST_WORDS + "\n")
     honest, _ = maker.table(campaigns.HONEST)
     print()
-    print(campaigns.SERIES_WORDS + "\n")
+    print(words.SERIES_WORDS + "\n")
     series, _ = maker.table(campaigns.SERIES)
+    print()
+    print(words.REMOTE_WORDS + "\n")
+    remote, _ = maker.table(campaigns.REMOTE)
     print()
     growing = campaigns.GROWTH[:4] if arguments.quick else campaigns.GROWTH
     grown, summaries = maker.table(growing)
@@ -57,9 +60,9 @@ def main(argv: list[str] | None = None) -> int:
     maker.lanes()
     compared = maker.bench(arguments.quick)
     maker.keep()
-    honest = f"{campaigns.HONEST_WORDS}\n\n{honest}"
-    series = f"{campaigns.SERIES_WORDS}\n\n{series}"
-    section = page.section(campaigns.WORDS, table, honest, series, grown, compared, campaigns.LANES_COMMAND)
+    honest = f"{words.HONEST_WORDS}\n\n{honest}"
+    series = f"{words.SERIES_WORDS}\n\n{series}\n\n{words.REMOTE_WORDS}\n\n{remote}"
+    section = page.section(words.WORDS, table, honest, series, grown, compared, campaigns.LANES_COMMAND)
     (folder / "section.md").write_text(section, encoding="utf-8")
     if arguments.write:
         page.write(section, folder)

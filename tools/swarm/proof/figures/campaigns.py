@@ -1,4 +1,4 @@
-"""The campaigns whose figures are published, each with the command that makes it and its bars, and their tables."""
+"""The campaigns whose figures are published, each with the command that makes it and its bars, and their rows."""
 
 from __future__ import annotations
 
@@ -146,6 +146,43 @@ SERIES = (
         30,
     ),
 )
+_ROUND = {"period_ms": 30_000, "round_ms": 30_000, "hours": 0.25, "faults": ("death",)}
+_GATEWAY = {"period_ms": 60_000, "round_ms": 30_000, "hours": 0.25, "gateway": True}
+_GRID = {"nodes": (36, 36), "topology": "grid"}
+REMOTE = (
+    Figure("20 nodes, 30 % loss, deaths", Options(loss=0.3, **_ROUND), 4, (("named max", 65_000),)),
+    Figure("6 x 6 grid, 10 % loss, deaths", Options(loss=0.1, **_GRID, **_ROUND), 2, (("named max", 65_000),)),
+    Figure(
+        "10 nodes on a bus, boards rp2040, 10 % loss, deaths",
+        Options(nodes=(10, 10), loss=0.1, topology="bus", board="rp2040", **_ROUND),
+        2,
+        (("named max", 65_000),),
+    ),
+    Figure(
+        "20 nodes, 10 % loss, a gateway",
+        Options(loss=0.1, **_GATEWAY),
+        2,
+        (("frames a record", 3), ("delay p99", 1000), ("lost", 0)),
+    ),
+    Figure(
+        "20 nodes, 30 % loss, a gateway",
+        Options(loss=0.3, **_GATEWAY),
+        2,
+        (("frames a record", 3), ("delay p99", 5000), ("lost", 0)),
+    ),
+    Figure(
+        "6 x 6 grid, 30 % loss, a gateway",
+        Options(loss=0.3, **_GRID, **_GATEWAY),
+        1,
+        (("delay p99", 5000), ("lost", 0)),
+    ),
+    Figure(
+        "20 nodes, 10 % loss, a gateway that comes an hour late",
+        Options(loss=0.1, faults=("gateway",), **{**_GATEWAY, "hours": 2}),
+        1,
+        (("backlog max", 120_000), ("lost", 0)),
+    ),
+)
 # One rule's parameter after another away from what the nodes use, at two sizes.
 TUNING: tuple[tuple[str, dict[str, int]], ...] = (
     ("", {}),
@@ -165,8 +202,9 @@ LANES = ideal(nodes=(5, 5), loss=0.1, faults=("reboot",)), 7  # a run to look at
 LANES_COMMAND = f"swarm sim --nodes 5 --loss 0.1 --board {IDEAL} --faults reboot --seed 7 --plot run.svg"
 _NAMES = (
     "loss", "topology", "boot_spread_ms", "warmup_ms", "hidden_wait_ms", "stamp_us", "ppm", "lead_ms",
-    "period_ms", "hours", "board", "protocol",
+    "period_ms", "round_ms", "hours", "board", "protocol",
 )  # fmt: skip
+_NOTHING = dict.fromkeys(("p50", "p99", "max"))
 
 
 def command(options: Options, seeds: int) -> str:
@@ -180,6 +218,8 @@ def command(options: Options, seeds: int) -> str:
         value = getattr(options, name)
         if value != getattr(default, name):
             words.append(f"--{name.replace('_', '-')} {value if isinstance(value, str) else format(value, 'g')}")
+    if options.gateway:
+        words.append("--gateway")
     if options.faults:
         words.append(f"--faults {','.join(options.faults)}")
     return " ".join([*words, f"--seeds {seeds}"])
@@ -197,7 +237,15 @@ def value(summary: dict[str, Any], what: str) -> float | None:
         return summary["frames_per_node_minute"]
     if what == "rate above the fastest":
         return summary["rate_above_fastest_ppm"]
+    if what == "frames a record":
+        return summary["records"]["frames_per_record"]
+    if what == "lost":
+        return summary["records"]["lost"]
     kind, share = what.split()
+    if kind == "named":
+        return summary["presence"]["detected_ms"][share]
+    if kind in ("delay", "backlog"):
+        return summary["records"][f"{kind}_ms"][share]
     if kind == "spread":
         found = summary["beats"]["spread_us"][share]
         return None if found is None else found / 1000
@@ -216,6 +264,17 @@ def row(figure: Figure, seeds: int, summary: dict[str, Any]) -> tuple[str, bool]
         missed = reached is None or reached > limit
         met = met and not missed
         bars.append(f"**{what} {limit:g}: missed**" if missed else f"{what} {limit:g}: met")
+    if figure.options.round_ms:
+        presence = summary["presence"]
+        records = summary.get("records", {"delay_ms": _NOTHING, "backlog_ms": _NOTHING})
+        counts = " / ".join(str(records.get(name, "-")) for name in ("sent", "twice", "lost", "frames_per_record"))
+        text = (
+            f"| {figure.name} | {summary['stranded']} / {summary['false_conclusions']} / {broken} "
+            f"| {three(presence['detected_ms'], 1000)} | {presence['false_alarms']} | {counts} "
+            f"| {three(records['delay_ms'], 1000)} | {three(records['backlog_ms'], 1000)} "
+            f"| {summary['frames_per_node_minute']} | {', '.join(bars)} | `{command(figure.options, seeds)}` |"
+        )
+        return text, met
     if figure.options.period_ms:
         beats = summary["beats"]
         text = (
@@ -238,32 +297,3 @@ def row(figure: Figure, seeds: int, summary: dict[str, Any]) -> tuple[str, bool]
 def three(values: dict[str, Any], scale: float = 1) -> str:
     """p50, p99 and max of a campaign as a cell of a table."""
     return " / ".join("-" if values[key] is None else f"{values[key] / scale:.3g}" for key in ("p50", "p99", "max"))
-
-
-HEAD = """\
-| swarm | stranded / false / violations | wait | frames | until sampled | skew | bars | command |
-|---|---|---|---|---|---|---|---|"""
-SERIES_HEAD = """\
-| swarm | stranded / false / violations | samples: all / late / missed | spread | frames a minute | rate | moves \
-| bars | command |
-|---|---|---|---|---|---|---|---|---|"""
-SERIES_WORDS = """\
-In series, a sample a minute unless it is said otherwise, 10 % loss, ESP32s and clocks of up to 50 ppm. Spread:
-milliseconds between the samples of one beat, p50 / p99 / max over all beats, those of who joins late left out. Rate: by
-how many ppm the swarm's clock ran faster than that of its fastest member, the most of all runs. Moves: how often a
-clock was moved by more than 5 ms. A clock that runs wild is left out of the spread, and the others follow it by 250 ppm
-at most."""
-HONEST_WORDS = """\
-The same on boards that cost what real ones cost, which is what `swarm sim` simulates unless it is told otherwise: they
-hear and speak from a timer of 2 ms, work about 2 ms on a frame received and 1.3 ms on one built, hear nothing while
-they work, and wait for the radio to send, which reports one frame in ten up to 4 ms late; what of it was measured and
-what is assumed is said in `tools/swarm/sim/boards/profiles.py`. Heartbeats carry no tag, and are an eighth of the work.
-In a WiFi network an access point keeps broadcasts for its next beacon, each 102 ms, as while any client saves power."""
-WORDS = """\
-Wait: milliseconds from the last readiness to the last conclusion, p50 / p99 / max. Frames: of a node, until the last
-conclusion, mean / max, and until the last first sample, mean. Skew: milliseconds between the first samples of a run,
-p50 / p99 / max; early: by how much the first of them came before the instant that the first conclusion named. Unless a
-row says otherwise all nodes hear each other by an honest ESP-NOW: the radio waits for 0 to 4 ms before each frame, and
-stamps have 1 ms; boots fall in 2 s, and clocks run at up to 50 ppm off; with `--board ideal` the boards' own work takes
-no time. Among random faults are cuts of the swarm in
-two: both halves may rightly conclude, each with an instant of its own."""

@@ -10,7 +10,8 @@ from typing import Any
 from swarm.output import svg
 from swarm.output.progress import progress
 from swarm.proof.figures import campaigns
-from swarm.proof.figures.campaigns import HEAD, SERIES_HEAD, Figure, command, row, three
+from swarm.proof.figures.campaigns import Figure, command, row, three
+from swarm.proof.figures.words import HEAD, REMOTE_HEAD, SERIES_HEAD
 from swarm.runtimes.measure import size
 from swarm.sim import benchmark, campaign, plot, report
 from swarm.sim.boards.profiles import IDEAL
@@ -38,7 +39,8 @@ class Maker:
 
     def table(self, figures: tuple[Figure, ...]) -> tuple[str, list[dict[str, Any]]]:
         """The rows of those figures below their head, and their summaries; the first failures are printed as well."""
-        head = SERIES_HEAD if figures[0].options.period_ms else HEAD
+        options = figures[0].options
+        head = REMOTE_HEAD if options.round_ms else SERIES_HEAD if options.period_ms else HEAD
         print(head, flush=True)
         lines, summaries = [head], []
         for figure in figures:
