@@ -87,6 +87,12 @@ def test_what_a_member_tells_of_itself_is_fetched_through_another(swarm):
     assert told["node"] == 3 and told["session"] == status(swarm, 3)["session"]
 
 
+def test_a_gateway_tells_and_keeps_as_any_other(swarm):
+    text, end = fetched(execute(swarm, 2, "faction.app.gateway.fetch(1)"))
+    assert end == "end" and len(records(text.splitlines())) >= BEATS
+    assert fetched(execute(swarm, 1, "faction.app.gateway.fetch(2)"))[1] == "end", "who has just gathered as well"
+
+
 def test_a_member_that_is_not_there_is_silent_and_the_others_say_that_it_is_lost(swarm):
     swarm.power(4, False)
     assert fetched(execute(swarm, 1, "faction.app.gateway.fetch(4)")) == ("", "silent")

@@ -260,6 +260,18 @@ def test_a_node_can_begin_to_gather_and_cease(member):
     assert member.reports.next() is None
 
 
+def test_a_gatherer_answers_as_any_other_and_takes_its_answer_for_no_record(gatherer):
+    gatherer.say(record(FAR, 0), sender=OTHER)
+    gatherer.say(question(5, A, asker=OTHER), asks=True, sender=OTHER)
+    gatherer.reports.answer(4, 200, b"kept")
+    gatherer.say(record(OTHER, 0), sender=OTHER)
+    assert record(A, 5, b"kept", 4, 200, series=0) in gatherer.records(1)
+    assert [gatherer.reports.next()[0] for _ in range(2)] == [FAR, OTHER]
+    assert gatherer.reports.next() is None
+    gatherer.say(question(6, OTHER, asker=OTHER), asks=True, sender=OTHER)
+    assert not gatherer.records(1)
+
+
 # Questions
 
 

@@ -21,6 +21,7 @@ _ROOM = const(96)  # bytes of a frame that may take
 # States of a record.
 UNTOLD = const(0)
 TOLD = const(1)  # by somebody, since this node last could speak
+HERE = const(2)  # gathered: it is at its end
 _DEAD = const(0x80)  # it is of no more use
 
 
@@ -95,7 +96,7 @@ class Records:
             more = self._go(False)
         more = self._go(True)
         while more:
-            self._ring[(self._at + 1) & _MASK] &= _DEAD
+            self._ring[(self._at + 1) & _MASK] &= _DEAD | HERE
             more = self._go(False)
         return False
 
@@ -121,9 +122,12 @@ class Records:
         asked before."""
         more = self._go(True)
         while more:
-            if self._is_useless(asked):
+            if not self._byte(1) & HERE and self._is_useless(asked):
                 self._ring[(self._at + 1) & _MASK] = _DEAD
             more = self._go(False)
+        self._drop_dead()
+
+    def _drop_dead(self):
         while self._used and self._ring[(self._first + 1) & _MASK] & _DEAD:
             self._drop()
 
@@ -141,13 +145,18 @@ class Records:
         return self._short(i) | self._byte(i + 2) << 16 | (self._byte(i + 3) & 0x3F) << 24
 
     def take(self):
-        """The oldest record, as bytes, which is held no more then; None: there is none. Takes memory."""
-        if not self._go(True):
+        """The oldest record that has been gathered, as bytes; it is held no more then. None: there is none. Takes
+        memory."""
+        more = self._go(True)
+        while more and not self._byte(1) & HERE:
+            more = self._go(False)
+        if not more:
             return None
         record = bytearray(self._byte(0))
         for i in range(1, len(record)):
             record[i] = self._byte(1 + i)
-        self._drop()
+        self._ring[(self._at + 1) & _MASK] = _DEAD
+        self._drop_dead()
         return record
 
     def _go(self, first):

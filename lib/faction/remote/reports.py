@@ -9,7 +9,7 @@ from micropython import const
 
 from faction.remote.envelope import HEADER, TAG, Envelope
 from faction.remote.question import LENGTH, Question
-from faction.remote.records import BEAT, ENTRY, TOLD, UNTOLD, Records, number
+from faction.remote.records import BEAT, ENTRY, HERE, TOLD, UNTOLD, Records, number
 from faction.trickle import Trickle
 
 _IMAX_MS = const(256)
@@ -134,9 +134,7 @@ class Reports:
             self.trickle.start(now)
         if not self.trickle.poll(now) or not self._may_speak(now_us):
             return 0
-        speaks = self.asked.is_open(now)
-        if not gathers:
-            speaks = self.is_active() and self._records.untold()
+        speaks = self.asked.is_open(now) or self.is_active() and self._records.untold()
         if not speaks and not self.trickle.heard:
             speaks = self._owes or self.asked.passes(now)
         return self._build(buffer) if speaks else 0
@@ -159,7 +157,7 @@ class Reports:
             differs |= self._records.merge(self._text, at)
             at += BEAT + self._width
             beats -= 1
-        if differs & 2 and not self._records.keeps:
+        if differs & 2:
             self._records.bury(self.asked.number)
         while not beats and at + ENTRY <= end and ENTRY <= self._text[at] <= end - at:
             differs |= self._take_record(at)
@@ -204,7 +202,7 @@ class Reports:
             if not self._records.keeps:
                 self._hold(at, -1, 0)
             elif self.asked.waits:
-                self.asked.waits = not self._records.keep(self._text, at, TOLD)
+                self.asked.waits = not self._records.keep(self._text, at, HERE)
 
     def _hold(self, at, slot, member):
         """Hold a record of that member, of the beat kept at slot, if it is not held. 2: it is gathered now."""
@@ -212,7 +210,7 @@ class Reports:
         held = records.find(self._text, at)
         if held >= 0:
             records.tell(held)
-        elif not records.keep(self._text, at, TOLD):
+        elif not records.keep(self._text, at, HERE if records.keeps else TOLD):
             self._full = True
         elif not records.keeps:
             self._spoken = 0
@@ -242,7 +240,7 @@ class Reports:
         beats = self._records.put_beats(text, at)
         text[HEADER + _FIRST - 1] |= beats
         at += beats * (BEAT + self._width)
-        if not self._records.keeps and self.is_active():
+        if self.is_active():
             at = self._records.put(text, at)
             if at < 0:
                 at = -at
