@@ -308,10 +308,11 @@ def test_the_example_of_a_report_is_what_a_gatherer_reads_and_what_its_sender_sa
     at = 3 * MEMBERS.index(sender)
     gatherer.sessions.heard[at] = session
     gatherer.sessions.live[0] |= 1 << MEMBERS.index(sender)
-    assert gatherer.reports.receive(whole, len(whole), 0) == frame.ACCEPTED
+    assert gatherer.reports.open(whole, len(whole)) == frame.ACCEPTED
+    gatherer.reports.hear(0, 0)
     numbers = [int(said[field]) for field in ("member", "series", "beat", "session", "late")]
     assert gatherer.reports.next() == (*numbers, said["value"].encode())
-    assert gatherer.reports.receive(whole, len(whole), 0) == names.COUNTERS.index("replayed")
+    assert gatherer.reports.open(whole, len(whole)) == names.COUNTERS.index("replayed")
     # What the sender knew, and says.
     member.first_sample.series = numbers[1]
     member.sequence = sequence - 1

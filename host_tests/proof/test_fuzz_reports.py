@@ -5,17 +5,16 @@ from array import array
 
 import pytest
 
-import report_fixture
+import swarm_fixture as fixture
 from faction.node import MAX_NUMBER
-from report_fixture import SERIES
-from swarm_fixture import Board, Swarm
+from swarm_fixture import SERIES, Board, Swarm
 
 SWARM = Swarm(range(1, 11), 2, period_ms=10_000, round_ms=30_000)
 A, SESSION, MEMBER = 3, 40, 2
 SEED = 20261129
 FRAMES = 1500
 # What is of a single call.
-SCRATCH = ("_now", "sent_us", "_at", "_left", "_text", "_envelope", "_clock", "_node", "_machine", "_rounds", "_frame")
+SCRATCH = ("_now", "_end", "_at", "_left", "_text", "_envelope", "_clock", "_node", "_machine", "_rounds", "_frame")
 
 
 def pass_ms(board, ms):
@@ -61,18 +60,17 @@ def said(chance):
     if asks:
         asked = chance.choice((*SWARM.members, 999))
         kind_of = chance.randrange(1 << 16)
-        parts.append(report_fixture.question(number, asked, chance.choice((A, MEMBER, 999)), kind_of, number))
+        parts.append(fixture.question(number, asked, chance.choice((A, MEMBER, 999)), kind_of, number))
     for _ in range(beats):
         bits = chance.randbytes(SWARM.width)
         parts.append(
-            report_fixture.beat(SWARM, chance.choice((0, 1, number)), series=chance.choice((0, SERIES)))[: -SWARM.width]
-            + bits
+            fixture.beat(SWARM, chance.choice((0, 1, number)), series=chance.choice((0, SERIES)))[: -SWARM.width] + bits
         )
     for _ in range(chance.randrange(4)):
         value = chance.randbytes(chance.randrange(40))
         member, series = chance.choice((*SWARM.members, 999)), chance.choice((0, SERIES, SERIES, 7))
-        parts.append(report_fixture.record(member, chance.choice((0, 1, number)), value, number, series=series))
-    text = bytearray(report_fixture.text(*parts, gathered=chance.choice((0, 1, 2, number)), beats=beats, asks=asks))
+        parts.append(fixture.record(member, chance.choice((0, 1, number)), value, number, series=series))
+    text = bytearray(fixture.text(*parts, gathered=chance.choice((0, 1, 2, number)), beats=beats, asks=asks))
     if chance.random() < 0.3:
         text[chance.randrange(len(text))] = chance.randrange(256)
     return bytes(text[:224])
@@ -87,7 +85,7 @@ def test_a_forged_report_changes_nothing_and_a_lying_member_raises_nothing(gathe
     forged = 0
     for _ in range(FRAMES):
         sequence += 1
-        frame = report_fixture.sealed(SWARM, MEMBER, sequence, said(chance))
+        frame = fixture.sealed(SWARM, MEMBER, sequence, said(chance))
         wrong = bytearray(frame)
         wrong[chance.randrange(1, len(wrong))] ^= 1 << chance.randrange(8)
         cut = wrong[: chance.randrange(1, len(wrong))] if chance.random() < 0.3 else wrong

@@ -3,7 +3,7 @@
 import pytest
 
 import frames_on_stack
-import report_fixture as fixture
+import swarm_fixture as fixture
 from swarm import paths
 from swarm.runtimes.measure import allocation
 from swarm_fixture import Swarm

@@ -48,9 +48,9 @@ class Envelope:
         self._member = 0  # position of the sender
         self.sender = 0
 
-    def open(self, buffer, length, sent_us):
-        """Read the frame in the first length bytes of buffer, whose transmission began at sent_us; returns the check
-        that it failed, or 0: its text ends where its tag begins."""
+    def open(self, buffer, length):
+        """Read the frame in the first length bytes of buffer; returns the check that it failed, or 0: its text ends
+        where its tag begins."""
         verdict = self._check(buffer, length) or self._judge()
         if verdict:
             return verdict
@@ -58,10 +58,13 @@ class Envelope:
         if self._frame._cmac.differs(buffer, length - TAG):
             return _FORGED
         self._heard[_KEPT * self._member + 1] = self._numbers[3]
-        self._heard[_KEPT * self._member + 2] = sent_us
         pack_into(self._copy, self.text, 0, buffer)
         self._cipher.open((length - HEADER - TAG) // _BLOCK)
         return 0
+
+    def stamp(self, sent_us):
+        """Keep when its transmission began: its sender may count from there."""
+        self._heard[_KEPT * self._member + 2] = sent_us
 
     def _check(self, buffer, length):
         """The check that a frame fails by what it is."""

@@ -9,7 +9,6 @@ from faction.description import digest
 from faction.node import Node
 from faction.remote.rounds import RoundFrame, Rounds
 
-_REPORT = const(0x23)  # kind of a frame, of envelope.py
 _KEPT = const(3)  # numbers that sessions.py keeps of a member
 
 
@@ -33,23 +32,7 @@ class RemoteNode(Node):
 
             self.frame.max_length = MAX_LENGTH
             self.frame._cmac = Cmac(key, MAX_LENGTH - TAG)
-            self.reports = Reports(self, gather)
-
-    def receive(self, buffer, length, now, now_us, sent_us):
-        """As Node.receive()."""
-        if not self.reports or buffer[0] != _REPORT:
-            Node.receive(self, buffer, length, now, now_us, sent_us)
-            return
-        self._enter(now, now_us)
-        if not self.conflict:
-            self.reports.sent_us = sent_us
-            self._report(buffer, length)
-        self._busy = False
-
-    def _report(self, buffer, length):
-        """Hear a frame of the third kind, which is not about readiness."""
-        verdict = self.reports.receive(buffer, length, self._now)
-        self._count(verdict)
+            self.reports = self.frame.reports = Reports(self, gather)
 
     def poll(self, now, now_us, buffer):
         """As Node.poll()."""
@@ -70,6 +53,9 @@ class RemoteNode(Node):
         self.rounds.advance(now_us)
 
     def _hear(self, buffer, sent_us):
+        if self.frame.is_report:  # it is not about readiness
+            self.reports.hear(self._now, sent_us)
+            return
         heard = self.trickle.heard
         Node._hear(self, buffer, sent_us)
         # Who knows of others in this round than this node does not silence it.

@@ -50,7 +50,7 @@ class Reports:
         self.trickle = Trickle(node.trickle.imin_ms * _SLOWER, _IMAX_MS, 1, 1 + node.session % 65_521)
         self._gathered = 0  # 1 and the number of the last round in which somebody is known to have gathered
         self._owes = False  # somebody lacks what this node knows
-        self._now = self.sent_us = 0
+        self._now = self._end = 0
         self._full = False  # nobody takes what has come
         self._spoken = 0  # frames since there was news
         self.asked = Question(node.machine.peer_id)
@@ -68,7 +68,10 @@ class Reports:
         return len(self._text) - HEADER - _FIRST - LENGTH - self._records.beats * (BEAT + self._width) - ENTRY
 
     def put(self, n, session, late_us, value):
-        """Report this node's sample of beat n; value: its JSON, as bytes. Raises ValueError when it is too long."""
+        """Report this node's sample of beat n; value: its JSON, as bytes. Raises ValueError when it is too long. One that
+        gathers has nobody to report to."""
+        if self._records.keeps:
+            return
         self._put(self._clock.series, n, session, late_us, value)
         self.trickle.imin_ms = self._node.trickle.imin_ms * _SLOWER
         self.trickle.start(self._now)
@@ -113,14 +116,16 @@ class Reports:
 
     # What the node calls
 
-    def receive(self, buffer, length, now):
-        """Hear a frame of this kind, whose transmission began at sent_us, which is to be set before; returns the check
-        that it failed, 0 for none."""
+    def open(self, buffer, length):
+        """Read a frame of this kind; returns the check that it failed, 0 for none."""
+        self._end = length - TAG
+        return self._envelope.open(buffer, length)
+
+    def hear(self, now, sent_us):
+        """Take in the frame that has just been read, whose transmission began at sent_us."""
         self._now = now
-        verdict = self._envelope.open(buffer, length, self.sent_us)
-        if not verdict:
-            self._take(length - TAG)
-        return verdict
+        self._envelope.stamp(sent_us)
+        self._take(self._end)
 
     def poll(self, now, now_us, buffer):
         """As Node.poll()."""

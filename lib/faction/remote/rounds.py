@@ -10,6 +10,7 @@ from micropython import const
 
 from faction.series import SeriesFrame
 
+_REPORT = const(0x23)  # kind of a frame, of envelope.py
 _INSTANT = const(2)  # flag of a frame
 _MISFIT = const(3)  # verdict of decode()
 
@@ -29,6 +30,15 @@ class RoundFrame(SeriesFrame):
         SeriesFrame.__init__(self, swarm_digest, machine, key, True)
         self.present = bytearray(self.width)
         self._copy_present = "%ds" % self.width
+        self.reports = None  # reports.py, which reads frames of the third kind, where there are some
+        self.is_report = False  # the decoded frame is one
+
+    def decode(self, buffer, length):
+        """As Frame.decode()."""
+        self.is_report = self.reports is not None and buffer[0] == _REPORT
+        if self.is_report:
+            return self.reports.open(buffer, length)
+        return SeriesFrame.decode(self, buffer, length)
 
     def _decode_fields(self, buffer):
         if buffer[self.echoes - 1] & self._padding:

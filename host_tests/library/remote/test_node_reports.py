@@ -4,9 +4,8 @@ import struct
 
 import pytest
 
-import report_fixture as fixture
-from report_fixture import SERIES, VALUE, record
-from swarm_fixture import PERIOD, Board, Swarm
+import swarm_fixture as fixture
+from swarm_fixture import PERIOD, SERIES, VALUE, Board, Swarm, record
 
 P, R = 10_000, 30_000
 SWARM = Swarm(range(1, 11), 2, period_ms=P, round_ms=R)
