@@ -440,7 +440,7 @@ def test_numbers_in_the_text_are_the_constants():
         f"by default {lead_ms(20)} ms, {lead_ms(21) - lead_ms(20)} ms more",
         f"{frame.MAX_MEMBERS} members, {frame._MAX_LENGTH} bytes a frame",
         f"leaves room for {frame.MAX_MEMBERS_IN_ROUNDS} members",
-        f"a tenth of the next one has passed, {rounds._LOOK_US // 1_000_000} s at most",
+        f"a twelfth of the next one has passed, {rounds._LOOK_US / 1_000_000} s at most",
         f"up to {rounds._EXACT} one by one, then in {rounds._COARSE}s; {rounds.NEVER} stands",
         f"Imin four times the node's, Imax {reports._IMAX_MS} ms, k 1. After {reports._PATIENT} frames",
         f"in {records._SIZE} bytes of which the oldest gives way",

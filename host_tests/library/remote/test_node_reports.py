@@ -167,6 +167,13 @@ def test_a_value_too_long_for_a_frame_is_refused_and_the_longest_fits(member):
         member.reports.put(0, SESSION, 5, b"1" * (room + 1))
 
 
+def test_a_record_that_it_could_not_say_itself_is_not_held(member):
+    room = member.reports.room()
+    member.say(record(FAR, 0, b"1" * (room + 1)), sender=OTHER)
+    member.say(record(FAR, 1, b"1" * room), sender=OTHER)
+    assert {one[17:] for one in member.records()} == {b"1" * room}
+
+
 def test_of_more_than_there_is_room_for_the_oldest_give_way(member):
     for n in range(200):
         member.reports.put(n, SESSION, 5, VALUE)

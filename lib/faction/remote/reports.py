@@ -68,8 +68,10 @@ class Reports:
         return len(self._text) - HEADER - _FIRST - LENGTH - self._records.beats * (BEAT + self._width) - ENTRY
 
     def put(self, n, session, late_us, value):
-        """Report this node's sample of beat n; value: its JSON, as bytes. Raises ValueError when it is too long. One that
-        gathers has nobody to report to."""
+        """Report this node's sample of beat n; value: its JSON, as bytes. Raises ValueError when it is too long.
+
+        A node that gathers has nobody to report to.
+        """
         if self._records.keeps:
             return
         self._put(self._clock.series, n, session, late_us, value)
@@ -190,7 +192,7 @@ class Reports:
     def _take_record(self, at):
         """Take a record of a frame. 1: its sender does not know that it has been gathered, 2: it is gathered now."""
         member = self._machine.index(self._text[at + 1] | self._text[at + 2] << 8)
-        if member < 0:
+        if member < 0 or self._text[at] > ENTRY + self.room():  # this node could not say it
             return 0
         slot = self._text[at + 3] | self._text[at + 4] << 8
         if not slot:

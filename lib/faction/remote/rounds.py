@@ -17,8 +17,8 @@ _MISFIT = const(3)  # verdict of decode()
 _EXACT = const(127)  # rounds of silence that are counted one by one,
 _COARSE = const(64)  # then in as many
 _MOST = const(254)
-_LOOK = const(10)  # so great a part of a round it takes until all who are there have been heard mostly,
-_LOOK_US = const(4_000_000)  # and no longer than that
+_LOOK = const(12)  # so great a part of a round it takes until all who are there have been heard mostly,
+_LOOK_US = const(2_500_000)  # and no longer than that
 NEVER = const(255)  # not heard since this node's start
 
 
@@ -56,7 +56,7 @@ class Rounds:
 
     A round is as many marks of the swarm's clock as it takes to be round_ms long or longer. Within it the set of those
     who have been heard only grows: each frame carries its sender's, to which the sender belongs, and receivers join it
-    to theirs. A member that is missing in a whole round, and still at a tenth of the next, is lost, until it is in the
+    to theirs. A member that is missing in a whole round and still at a twelfth of the next is lost, until it is in the
     set again. A byte a member is kept.
 
     frame: the codec; clock: the series.SwarmClock; trickle: keeps a node from being silenced by who knows less;
