@@ -32,7 +32,7 @@ class RemoteNode(Node):
 
             self.frame.max_length = MAX_LENGTH
             self.frame._cmac = Cmac(key, MAX_LENGTH - TAG)
-            self.reports = self.frame.reports = Reports(self, gather)
+            self.reports = self.frame.reports = Reports(self, gather)  # type: ignore[attr-defined]
 
     def poll(self, now, now_us, buffer):
         """As Node.poll()."""
@@ -53,7 +53,7 @@ class RemoteNode(Node):
         self.rounds.advance(now_us)
 
     def _hear(self, buffer, sent_us):
-        if self.frame.is_report:  # it is not about readiness
+        if self.frame.is_report:  # type: ignore[attr-defined] # it is not about readiness
             self.reports.hear(self._now, sent_us)
             return
         heard = self.trickle.heard
