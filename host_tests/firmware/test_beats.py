@@ -70,6 +70,7 @@ class Board:
             runner=SimpleNamespace(),
             links={"espnow": SimpleNamespace(believed_us=2000)},
             beside=None,
+            gateway=None,
             call=self.call,
             note=lambda where, error: self.notes.append(f"{where}: {error}"),
         )

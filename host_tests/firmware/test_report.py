@@ -24,7 +24,7 @@ ROWS, COLUMNS = 24, 80
 KEYS = {
     *("swarm", "node", "open", "session", "state", "heard", "ready", "missing", "required", "generation", "restarts"),
     *("timeouts", "conflict", "deadline_in_ms", "sample", "instant_in_us", "counters", "links", "errors"),
-    *("digest", "application", "version", "runs_from", "series", "presence"),
+    *("digest", "application", "version", "runs_from", "series", "presence", "gathers"),
 }
 SCATTERED = [101 + 3221 * i for i in range(20)]
 
@@ -67,7 +67,15 @@ def application(members=(1, 2, 3, 4, 5), heard=(), ready=(), **attributes):
         for peer in ids:
             at = start + node.machine.index(peer)
             node.knowledge.bitmaps[at >> 3] |= 1 << (at & 7)
-    facts = {"open": True, "sample": None, "series": None, "presence": None, "errors": [], "look": lambda ms: None}
+    facts = {
+        "open": True,
+        "sample": None,
+        "series": None,
+        "presence": None,
+        "gateway": None,
+        "errors": [],
+        "look": lambda ms: None,
+    }
     facts["links"] = {"espnow": Link(sent=5, received=0)}
     return SimpleNamespace(config={"swarm": "demo"}, node=node, **{**facts, **attributes})
 

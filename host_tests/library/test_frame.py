@@ -14,6 +14,7 @@ from faction.core import Faction
 from faction.description import digest
 from faction.frame import Frame
 from faction.names import COUNTERS
+from faction.remote.rounds import RoundFrame
 from faction.series import SeriesFrame
 from swarm_fixture import Swarm
 
@@ -22,10 +23,16 @@ VERDICTS = ("Accepted", "Malformed", "Foreign", "Misfit", "NonMember", "Impossib
 LAST = (1 << 30) - 1
 
 
-def codec_of(members, required, name, key, period_ms=0):
+def codec_of(members, required, name, key, period_ms=0, round_ms=0):
     machine = Faction(members[0], members, required)
-    kind = SeriesFrame if period_ms else Frame
-    return kind(digest(name, machine.ids, required, period_ms), machine, key)
+    kind = RoundFrame if round_ms else SeriesFrame if period_ms else Frame
+    return kind(digest(name, machine.ids, required, period_ms, round_ms), machine, key)
+
+
+def codec_for(swarm, key):
+    """The codec of a vector's swarm."""
+    more = (swarm.get(name, 0) for name in ("period_ms", "round_ms"))
+    return codec_of(swarm["members"], swarm["required_count"], swarm["name"], key, *more)
 
 
 def codec(swarm):
@@ -59,7 +66,7 @@ def test_the_vectors_reach_every_verdict_and_every_size():
 def test_vector(vector):
     swarm = vector["swarm"]
     key, data = bytes.fromhex(vector["key"]), bytes.fromhex(vector["frame"])
-    decoder = codec_of(swarm["members"], swarm["required_count"], swarm["name"], key, swarm.get("period_ms", 0))
+    decoder = codec_for(swarm, key)
     assert VERDICTS[decoder.decode(data, len(data))] == vector["verdict"]
     if vector["verdict"] != "Accepted":
         return
@@ -81,14 +88,16 @@ def test_vector(vector):
     assert list(echoes_of(decoder, data)) == [tuple(echo) for echo in fields["echoes"]]
     if vector.get("encodes", True):
         again = bytearray(decoder.max_length)
-        encoder = codec_of(swarm["members"], swarm["required_count"], swarm["name"], key, swarm.get("period_ms", 0))
+        encoder = codec_for(swarm, key)
+        if "round_ms" in swarm:
+            encoder.present[:] = data[encoder.third : encoder.echoes]
         encoder.series, encoder.mark = fields.get("series"), fields.get("mark")
         for name in ("ready", "flags", "sender", "session", "sequence", "generation"):
             setattr(encoder, name, getattr(decoder, name))
         encoder.offset_us = fields["offset_us"] or 0
         for member, session, live in fields["echoes"]:
             encoder.put_echo(again, live, member, session)
-        assert again[: encoder.encode(again, data[24 : encoder.echoes])] == data
+        assert again[: encoder.encode(again, data[24 : encoder.third])] == data
 
 
 @given(st.data())

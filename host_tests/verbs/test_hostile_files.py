@@ -99,7 +99,16 @@ def test_any_value_is_a_configuration_or_a_mistake(given):
     except ValueError as error:
         assert str(error).startswith("faction.json: ") and len(str(error)) < 400
     else:
-        assert checked.keys() == {*config.NUMBERS, "swarm", "members", "on_timeout", "links", "locked", "ssid"}
+        assert checked.keys() == {
+            *config.NUMBERS,
+            "swarm",
+            "members",
+            "on_timeout",
+            "links",
+            "locked",
+            "ssid",
+            "gateway",
+        }
         json.dumps(checked)
 
 

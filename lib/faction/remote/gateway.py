@@ -41,7 +41,7 @@ class Gateway:
 
     def sampled(self, record):
         """Send a sample's record to whoever gathers. One that was late is fetched from the flash."""
-        if record["late"]:
+        if record["late"] or self.gathers():
             return
         try:
             self._reports.put(record["n"], record["session"], record["late_us"], json.dumps(record["value"]).encode())
@@ -70,7 +70,7 @@ class Gateway:
                 print(_RECORD % (member_id, session, series, n, late_us, value.decode()))
             else:
                 self._answer = record
-        return 0 if self._fetches else _NEVER_MS
+        return 0 if record or self._fetches else _NEVER_MS
 
     # Of this board
 

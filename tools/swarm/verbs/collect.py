@@ -204,7 +204,8 @@ def _follow(options: argparse.Namespace, boards: _Boards | _Via, held: Collectio
                 _save(options, held, boards)
                 unsaved = 0
                 save_s = time.monotonic() + _SHARE * (time.monotonic() - begun_save_s)
-            time.sleep(max(0.0, begun_s + every_s - time.monotonic()))
+            took_s = time.monotonic() - begun_s
+            time.sleep(max(every_s - took_s, took_s))  # who takes long is left in peace as long
     except KeyboardInterrupt:
         if unsaved:
             _save(options, held, boards)
