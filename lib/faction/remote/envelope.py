@@ -44,6 +44,7 @@ class Envelope:
         self._cipher = Cipher(bytes(self._frame._cmac.tag), _BLOCKS)
         self.text = self._cipher.message
         self._copy = "%ds" % len(self.text)
+        self._blank = "%ds" % (len(self.text) - HEADER)
         self._numbers = array("I", bytes(HEADER))
         self._member = 0  # position of the sender
         self.sender = 0
@@ -89,8 +90,7 @@ class Envelope:
 
     def clear(self):
         """Begin a text anew."""
-        for i in range(HEADER, len(self.text)):
-            self.text[i] = 0
+        pack_into(self._blank, self.text, HEADER, b"")  # filled up with zeros
 
     def seal(self, buffer, end):
         """Make this node's next frame in buffer, of the text up to that offset; returns its length."""
