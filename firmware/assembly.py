@@ -44,7 +44,7 @@ def make():
         if config["round_ms"]:
             from faction.remote.presence import Presence
 
-            Presence(app)
+            Presence(app, config["round_ms"])
         if config["gateway"] is not None:
             from faction.remote.gateway import Gateway
 

@@ -1,29 +1,20 @@
 """Samples over the air on virtual boards: a gateway prints each once, and any board fetches what another has kept."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from rig_fixture import Table, execute, lay_boards, status
+from rig_fixture import Table, execute, lay_boards, records, status
+from swarm import doctor
+from swarm.deploy.remote import Remote
+from swarm.serial.prompt import raw_repl
 
 SEED = 15
 MEMBERS = [1, 2, 3, 4]
 PERIOD_MS = 1000
 LATER = [2, 3, 4]  # whose records come over the air
 BEATS = 5
-
-
-def records(lines):
-    """The records among what a board has said or kept."""
-    found = []
-    for line in lines:
-        try:
-            record = json.loads(line.removeprefix(">>> "))
-        except ValueError:
-            continue
-        if isinstance(record, dict) and "n" in record and "value" in record:
-            found.append(record)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +76,14 @@ def test_what_a_member_tells_of_itself_is_fetched_through_another(swarm):
     assert end == "end"
     told = json.loads(text)
     assert told["node"] == 3 and told["session"] == status(swarm, 3)["session"]
+
+
+def test_the_doctor_sees_of_how_long_rounds_are(swarm):
+    with raw_repl(swarm.ports[2]) as transport:
+        remote = Remote(transport)
+        remote.load(Path(doctor.__file__).with_name("onboard_look.py"))
+        assert remote.ask_again("look", bytes(16))["round_ms"] == 10_000
+        remote.forget()
 
 
 def test_a_gateway_tells_and_keeps_as_any_other(swarm):

@@ -72,6 +72,7 @@ class Board:
             series=SimpleNamespace(is_calm=lambda: True, unwritten=lambda: self.unwritten, write=self.write),
             note=lambda where, error: self.notes.append(f"{where}: {error}"),
         )
+        self.module = gateway
         self.gateway = gateway.Gateway(self.app, always)
 
     def write(self):
@@ -146,6 +147,24 @@ def test_a_board_that_gathers_for_a_tool_ends_with_its_time(board, always):
     assert board.gateway.gathers() and board.reports.gathers
     board.tick(1)
     assert board.gateway.gathers() is always and board.reports.gathers is always
+
+
+def test_a_board_gathers_as_long_as_it_takes_to_fetch_what_a_member_has(board, monkeypatch, capsys):
+    board = board()
+    pieces = [(3, 0, i, 9, i, b"%d" % i) for i in range(30)] + [(3, 0, 30, 9, 30, b"")]
+    board.app.node.first_sample = SimpleNamespace(remaining_us=lambda now: 1_000_000)
+    board.reports.ask = lambda *question: board.reports.came.append(pieces.pop(0))
+    gathers = []
+
+    def sleep_ms(_):
+        board.tick(4_000)
+        gathers.append(board.reports.gathers)
+
+    monkeypatch.setattr(board.module, "sleep_ms", sleep_ms)
+    board.gateway.fetch(3)
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told == [["piece", 9, i, str(i)] for i in range(30)] + [["end", 9, 30]]
+    assert all(gathers) and len(gathers) > 15, "for more than a minute"
 
 
 def test_records_that_come_are_printed_as_a_board_prints_its_own(board, capsys):

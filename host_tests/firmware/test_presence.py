@@ -50,7 +50,7 @@ def app():
     first = SimpleNamespace(mark_us=10_000_000)
     node = SimpleNamespace(rounds=Rounds(), machine=SimpleNamespace(ids=IDS), first_sample=first)
     app = SimpleNamespace(node=node, said=said, say=said.append, presence=None)
-    Presence(app)
+    Presence(app, 10_000)
     return app
 
 

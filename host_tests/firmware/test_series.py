@@ -8,7 +8,7 @@ import pytest
 
 from bare_board import SCRIPT
 from requirements import require
-from rig_fixture import Table, execute, lay_boards, status
+from rig_fixture import Table, execute, lay_boards, records, status
 from swarm.paths import FIRMWARE
 from swarm.serial.prompt import raw_repl
 
@@ -29,19 +29,6 @@ def sample():
     calls.append(ticks_ms())
     return len(calls)
 """
-
-
-def records(lines):
-    """The records among what a board has said, or has on flash."""
-    found = []
-    for line in lines:
-        try:
-            record = json.loads(line.removeprefix(">>> "))
-        except ValueError:
-            continue
-        if isinstance(record, dict) and "n" in record:
-            found.append(record)
-    return found
 
 
 def said(table, node):

@@ -95,31 +95,18 @@ class Gateway:
         return piece
 
     def _read(self, kind, place, room):
-        if not self._known(kind):
+        files = [(of, name) for of, name in ((_of(OLD), OLD), (_of(FILE), FILE)) if of]
+        if kind not in [of for of, _ in files]:
             kind = OLDEST
-        for name in (OLD, FILE):
-            try:
+        for of, name in files:
+            if kind in (OLDEST, of):
                 with open(name, "rb") as file:
-                    of = 2 + crc32(file.read(_FIRST_BYTES)) % _FILES
-                    if kind in (OLDEST, of):
-                        file.seek(place if kind == of else 0)
-                        piece = file.read(room)
-                        if piece or name == FILE:
-                            return of, file.tell(), piece
-                        kind = OLDEST  # of the next file
-            except OSError:
-                pass  # there is none
-        return kind, 0, b""
-
-    def _known(self, kind):
-        for name in (OLD, FILE):
-            try:
-                with open(name, "rb") as file:
-                    if kind == 2 + crc32(file.read(_FIRST_BYTES)) % _FILES:
-                        return True
-            except OSError:
-                pass  # there is none
-        return False
+                    file.seek(place if kind == of else 0)
+                    piece = file.read(room)
+                    if piece or name == files[-1][1]:
+                        return of, file.tell(), piece
+                kind = OLDEST  # of the next file
+        return OLDEST, 0, b""
 
     # For a tool at the prompt
 
@@ -135,10 +122,10 @@ class Gateway:
     def fetch(self, member_id, kind=OLDEST, place=0):
         """Print what that member tells, in lines of JSON: pieces, each with the kind and the place of what follows it,
         and "end", or "silent" when it does not answer."""
-        self.gather(_GATHERS_S)
         self._fetches = True
         try:
             while True:
+                self.gather(_GATHERS_S)
                 self._answer = None
                 self._question = member_id, kind, place
                 asked = ticks_ms()
@@ -157,3 +144,12 @@ class Gateway:
         finally:
             self._fetches = False
             self._question = (None,)
+
+
+def _of(name):
+    """The kind that stands for the file of that name, None: there is none."""
+    try:
+        with open(name, "rb") as file:
+            return 2 + crc32(file.read(_FIRST_BYTES)) % _FILES
+    except OSError:
+        return None

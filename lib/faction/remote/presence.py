@@ -4,10 +4,11 @@ from time import ticks_us
 
 
 class Presence:
-    """What a board tells of an app's rounds: each change on the serial line, the rest in the status."""
+    """What a board tells of an app's rounds of round_ms: each change on the serial line, the rest in the status."""
 
-    def __init__(self, app):
+    def __init__(self, app, round_ms):
         app.presence = self
+        self.round_ms = round_ms
         self._app = app
         self._rounds = app.node.rounds
         self._changes = 0

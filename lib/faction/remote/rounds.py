@@ -63,7 +63,7 @@ class Rounds:
     machine: knows the members.
 
     Attributes to read: number (of the round, -1: not begun); present and lost (bitmaps); silent (a byte a member, see
-    silence_ms()); changes (how often somebody was lost or back).
+    silence_s()); changes (how often somebody was lost or back).
     """
 
     def __init__(self, frame, clock, trickle, machine, round_ms):

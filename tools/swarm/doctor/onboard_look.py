@@ -33,7 +33,8 @@ def look(salt):
         facts["foreign_digest"] = _hex(node.frame.foreign_digest)
         facts["ids"] = ids
         facts["required"] = node.machine.required_count
-        facts["round_ms"] = app.config.get("round_ms", 0)  # older firmware has none
+        presence = getattr(app, "presence", None)  # older firmware has none
+        facts["round_ms"] = presence.round_ms if presence else 0
         facts["channel"] = app.config["channel"]
         live = [node.sessions.heard[3 * i] for i in range(len(ids))]
         facts["sessions"] = [[ids[i], live[i]] for i in range(len(ids)) if live[i]]

@@ -112,7 +112,7 @@ class Records:
             self._began_us = now
             self._ask(reports)
         elif self._asked and now - self._asked_us > _SILENT_US:
-            self._done(self._asked[0], reports)
+            self._pass_over(reports)
 
     def _ask(self, reports) -> None:
         if self._asked:
@@ -133,7 +133,8 @@ class Records:
             del self._asked[0]
             self._end()
 
-    def _done(self, member_id: int, reports) -> None:
+    def _pass_over(self, reports) -> None:
+        """Who does not answer is asked again in the next cycle."""
         del self._asked[0]
         self._end()
         self._ask(reports)
