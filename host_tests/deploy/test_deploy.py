@@ -191,6 +191,7 @@ def test_an_open_board_that_is_deployed_locked_never_starts_open_again(box):
     told = run(box, "4")
     assert f"; sensor.py in its root is not used any more: what is to run lies in {box.file.parent}" in told
     assert "; the faction.json without a key that was in its root is faction.json.old now\n" in told
+    assert eventually(lambda: status(box, 4)["sample"]), "half a second after it concludes"
     assert not status(box, 4)["open"] and status(box, 4)["sample"]["value"] != "mine"
     assert "; " not in run(box, "4").splitlines()[0].removeprefix(
         "node 4: up to date, nothing uploaded, not restarted; "
