@@ -167,6 +167,22 @@ def test_a_board_gathers_as_long_as_it_takes_to_fetch_what_a_member_has(board, m
     assert all(gathers) and len(gathers) > 15, "for more than a minute"
 
 
+def test_a_fetch_may_follow_another_before_the_board_has_ceased_to_ask(board, monkeypatch, capsys):
+    board = board()
+    board.app.node.first_sample = SimpleNamespace(remaining_us=lambda now: 1_000_000)
+    asked = []
+    board.reports.ask = lambda *question: asked.append(question) or board.reports.came.append((3, 0, 1, 9, 4, b""))
+    board.reports.cease = lambda: asked.append("no more")
+    monkeypatch.setattr(board.module, "sleep_ms", lambda _: board.tick(2))
+    board.gateway.fetch(3)
+    board.gateway._fetches = True  # where the next one begins, a tick comes in between
+    board.tick()
+    board.gateway.fetch(4, 0)
+    board.tick()
+    assert asked == [(3, 1, 0), "no more", (4, 0, 0), "no more"]
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
 def test_records_that_come_are_printed_as_a_board_prints_its_own(board, capsys):
     board = board()
     board.reports.came = [(3, 7, 2, 5, -12, b'{"t": 20.5}')]

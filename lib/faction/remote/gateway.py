@@ -35,7 +35,7 @@ class Gateway:
         self._always = always
         self._until = None  # this board gathers so long for a tool
         self._fetches = False
-        self._question = None  # to be asked at the next tick: member, kind, place
+        self._question = None  # to be asked at the next tick: member, kind, place; (): nothing any more
         self._answer = None
         self._facts = b""
 
@@ -57,8 +57,8 @@ class Gateway:
         if self._until is not None and ticks_diff(now, self._until) >= 0:
             self._until = None
             reports.set_gathers(self._always)
-        if self._question:
-            if self._fetches:
+        if self._question is not None:
+            if self._question:
                 reports.ask(*self._question)
             else:
                 reports.cease()
@@ -143,7 +143,7 @@ class Gateway:
                 print(json.dumps(("piece", kind, place, "".join(chr(byte) for byte in piece))))
         finally:
             self._fetches = False
-            self._question = (None,)
+            self._question = ()
 
 
 def _of(name):
