@@ -256,6 +256,14 @@ def test_a_gatherer_that_nobody_empties_takes_no_more_and_ceases_to_say_so(gathe
     assert max(one["gathered"] for one in gatherer.pass_s(R / 1000)) > 1
 
 
+def test_an_answer_that_nobody_takes_is_no_hindrance_to_gather(gatherer):
+    gatherer.say(question(5, A, asker=OTHER), asks=True, sender=OTHER)
+    gatherer.reports.answer(4, 200, b"kept")
+    for n in range(60):
+        gatherer.say(record(FAR, n), sender=OTHER)
+        assert gatherer.reports.next()[2] == n
+
+
 def test_a_node_can_begin_to_gather_and_cease(member):
     member.say(record(FAR, 0), sender=OTHER)
     member.reports.set_gathers(True)
@@ -366,6 +374,20 @@ def test_who_asks_no_more_has_the_last_answer_forgotten(gatherer):
     gatherer.reports.cease()
     assert gatherer.pass_s(1)[0]["question"][:3] == (2, A, A)
     assert not gatherer.pass_s(2)
+
+
+@pytest.mark.parametrize("asked", (FAR, A), ids=("a member", "nobody"))
+def test_who_has_restarted_and_asks_nothing_has_what_it_asked_before_forgotten(gatherer, asked):
+    gatherer.say(question(8, asked, asker=A), asks=True, sender=OTHER)
+    assert not gatherer.reports.asked.wanted
+    assert gatherer.pass_s(1, stop=True)[0]["question"][:3] == (9, A, A)
+    assert not gatherer.pass_s(2)
+
+
+def test_who_asks_has_no_other_question_to_answer(gatherer):
+    gatherer.say(question(5, A, asker=OTHER), asks=True, sender=OTHER)
+    gatherer.reports.ask(FAR, 1, 77)
+    assert not gatherer.reports.asked.wanted
 
 
 @pytest.mark.parametrize("gathers", (False, True))

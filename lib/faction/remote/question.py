@@ -38,6 +38,7 @@ class Question:
         self.number += 1
         pack_into("<IHHHI", self._bytes, 0, self.number, member_id, self._me, kind, place)
         self.waits = True
+        self.wanted = False
         self._since_ms = now
 
     def cease(self, now):
@@ -51,28 +52,31 @@ class Question:
         return unpack_from("<HI", self._bytes, 8)
 
     def take(self, text, at, sender, now):
-        """Take the question at that offset of a frame's text; sender: its id. 2: it is later than the one
-        that was known, 1: its asker does not know the latest, 0: neither."""
+        """Take the question at that offset of a frame's text; sender: its id. 2: it is later than the one that was
+        known, 1: its asker does not know the latest, 3: the latest is now this node's own, 0: none of these."""
         asked = number(text, at)
-        sender = sender == text[at + 6] | text[at + 7] << 8  # who asks
+        asker = text[at + 6] | text[at + 7] << 8
         if asked <= self.number:
-            return 1 if sender and asked < self.number else 0
+            return 1 if sender == asker and asked < self.number else 0
         self.number = asked
         self._since_ms = now
-        if not self.waits:
-            self._patience_ms = _PATIENCE_MS if sender else 0
-            return self._note(text, at)
-        # One question at a time: ask again, later if this is another's.
-        if text[at + 6] | text[at + 7] << 8 != self._me:
-            self._since_ms = ticks_add(now, _POLITE_MS)
-        return 0
+        if self.waits:
+            # One question at a time: ask again, later if this is another's.
+            if asker != self._me:
+                self._since_ms = ticks_add(now, _POLITE_MS)
+            return 0
+        self._patience_ms = _PATIENCE_MS if sender == asker else 0
+        self._note(text, at)
+        if asker != self._me:
+            return 2
+        self.cease(now)  # it was asked in an earlier life
+        return 3
 
     def _note(self, text, at):
         for i in range(LENGTH):
             self._bytes[i] = text[at + i]
         self.wanted = text[at + 4] | text[at + 5] << 8 == self._me
         self._passes = not self.wanted
-        return 2
 
     def answered(self):
         """An answer to the latest one has been heard: nobody has to be told of it any more."""

@@ -33,7 +33,7 @@ def number(buffer, at):
 class Records:
     """Records, in the order in which they came.
 
-    machine: knows the members; width: bytes of a bitmap of them; keeps: nothing gives way to what comes.
+    machine: knows the members; width: bytes of a bitmap of them; keeps: what has been gathered gives way to nothing.
     """
 
     def __init__(self, machine, width, keeps):
@@ -58,7 +58,7 @@ class Records:
     def keep(self, text, at, state):
         """Hold the record at that offset of text; whether there was room."""
         while self._used + text[at] + 1 > _SIZE:
-            if self.keeps:
+            if self.keeps and self._ring[(self._first + 1) & _MASK] & HERE:
                 return False
             self._drop()
         self._at = self._first + self._used

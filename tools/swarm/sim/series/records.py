@@ -24,10 +24,11 @@ _PAUSE_US = 600_000_000  # between two rounds of questions
 
 @dataclass
 class Gathered:
-    """sent: records that members other than the gateway had, but for those still under way; gathered and lost: of
-    those; twice: records that one life of the gateway was given again; frames: that all have sent for them while the
-    gateway asked for nothing; delay_us: from the sample until the record was at the gateway;
-    backlog_us: how long a gateway that came late took to fetch what had been sampled before."""
+    """sent: records that members other than the gateway had: those that came, and those that were on flash when the
+    gateway last read it to its end; gathered and lost: of those; twice: records that one life of the gateway was given
+    again; frames: that all have sent for them while the gateway asked for nothing; delay_us: from the sample until the
+    record was at the gateway; backlog_us: how long a gateway that came late took to fetch what had been sampled
+    before."""
 
     sent: int = 0
     gathered: int = 0
@@ -55,7 +56,8 @@ class Records:
         self._pieces: dict[int, bytearray] = {number: bytearray() for number in plan.ids}
         self._asked: list[int] = []  # who is still to be asked, the first of them now
         self._asked_us = 0
-        self._began_us = self._all_asked_us = 0  # it began to ask everybody, now and when it last came to the end
+        self._began_us = 0  # it began to ask the one whom it asks
+        self._read_us: dict[int, int] = dict.fromkeys(plan.ids, 0)  # what each had by then has been read
         self._next_us = plan.gathers_from_us
         self._backlog = plan.gathers_from_us > 0
 
@@ -105,14 +107,17 @@ class Records:
             if series:
                 self._told_of(board, (member_id, series, beat, session))
             elif self._asked and member_id == self._asked[0]:
-                self._answered(member_id, session, value)
-                self._ask(reports)
+                self._answered(reports, member_id, session, value)
         if not self._asked and now >= self._next_us and board.node.rounds.number >= 0:
             self._asked = [number for number in self._plan.ids if number != board.number]
-            self._began_us = now
-            self._ask(reports)
+            self._began(reports)
         elif self._asked and now - self._asked_us > _SILENT_US:
-            self._pass_over(reports)
+            self._pass_on(reports)
+
+    def _began(self, reports) -> None:
+        """Ask the next one, from where it was read to."""
+        self._began_us = self._kernel.now
+        self._ask(reports)
 
     def _ask(self, reports) -> None:
         if self._asked:
@@ -121,7 +126,7 @@ class Records:
         else:
             reports.cease()
 
-    def _answered(self, member_id: int, place: int, piece: bytes) -> None:
+    def _answered(self, reports, member_id: int, place: int, piece: bytes) -> None:
         self._places[member_id] = place
         self._pieces[member_id] += piece
         *lines, rest = self._pieces[member_id].split(b"\n")
@@ -129,20 +134,21 @@ class Records:
         for line in lines:
             record = json.loads(line)
             self._take((member_id, record["series"], record["n"], record["session"]))
-        if not piece:
-            del self._asked[0]
-            self._end()
+        if piece:
+            self._ask(reports)
+        else:
+            self._read_us[member_id] = self._began_us
+            self._pass_on(reports)
 
-    def _pass_over(self, reports) -> None:
-        """Who does not answer is asked again in the next cycle."""
+    def _pass_on(self, reports) -> None:
+        """Ask the next one: this has told all, or does not answer and is asked again in the next cycle."""
         del self._asked[0]
         self._end()
-        self._ask(reports)
+        self._began(reports)
 
     def _end(self) -> None:
         if not self._asked:
             self._next_us = self._kernel.now + _PAUSE_US
-            self._all_asked_us = self._began_us
             if self._backlog:
                 self._backlog = False
                 self.found.backlog_us = self._kernel.now - self._plan.gathers_from_us
@@ -165,12 +171,12 @@ class Records:
         sent = {
             key
             for key, when in self._sent.items()
-            if key[0] != gateway and (key in self._gathered or when < self._all_asked_us)
+            if key[0] != gateway and (key in self._gathered or when < self._read_us[key[0]])
         }
         self.found.sent = len(sent)
         lost = sent - self._gathered
         self.found.lost = len(lost)
-        if lost and not set(self._plan.faults) - {"drift", "gateway"}:
+        if lost:
             self._checks.fail(LOST, None, f"{len(lost)} records, the first {min(lost)}")
         self.found.gathered = len(sent & self._gathered)
         return self.found
