@@ -244,6 +244,23 @@ def test_a_gatherer_takes_no_beat_before_those_that_it_keeps(gatherer):
     assert (SERIES, 3) not in gatherer.pass_s(1, stop=True)[0]["beats"]
 
 
+def test_of_the_beats_that_it_keeps_the_earliest_gives_way(gatherer):
+    gatherer.say(beat(7, FAR), beat(4), beat(6), beat(5), beats=4)  # as of a node that heard of them so
+    for n in (8, 9, 7, 10):
+        gatherer.say(record(FAR, n), sender=OTHER)
+    assert [gatherer.reports.next()[2] for _ in range(3)] == [8, 9, 10]
+    assert gatherer.reports.next() is None
+    assert {n for _, n in gatherer.pass_s(1, stop=True)[0]["beats"]} == {7, 8, 9, 10}
+
+
+def test_what_is_kept_of_another_series_gives_way_first(gatherer):
+    gatherer.say(record(FAR, 3), record(FAR, 4), record(FAR, 900, series=SERIES + 1), sender=OTHER)
+    for n in (5, 6, 3, 4, 5, 6):
+        gatherer.say(record(FAR, n), sender=OTHER)
+    assert len(list(iter(gatherer.reports.next, None))) == 5
+    assert set(gatherer.pass_s(1, stop=True)[0]["beats"]) == {(SERIES, n) for n in (3, 4, 5, 6)}
+
+
 def test_a_gatherer_that_nobody_empties_takes_no_more_and_ceases_to_say_so(gatherer):
     for n in range(60):
         gatherer.say(record(FAR, n), sender=OTHER)

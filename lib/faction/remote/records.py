@@ -47,7 +47,6 @@ class Records:
         self._serieses = array("H", bytes(2 * self.beats))
         self._numbers = array("i", [-1] * self.beats)
         self._gathered = bytearray(self.beats * width)
-        self._next = 0  # the beat that gives way to another
 
     # The ring
 
@@ -195,13 +194,19 @@ class Records:
         return self._make(series, n) if make else -1
 
     def _make(self, series, n):
-        slot = self._next
-        self._next = (slot + 1) % self.beats
+        slot = 0
+        for i in range(self.beats):
+            if self._rank(i, series) < self._rank(slot, series):
+                slot = i
         self._numbers[slot] = n
         self._serieses[slot] = series
         for i in range(slot * self._width, (slot + 1) * self._width):
             self._gathered[i] = 0
         return slot
+
+    def _rank(self, slot, series):
+        """What is kept there gives way to a beat of that series in this order: another series', then the earliest."""
+        return self._numbers[slot] if self._serieses[slot] == series else -1
 
     def is_gathered(self, slot, member):
         """Whether the record of a beat, kept at slot, of the member at that position is known to have been gathered."""
