@@ -305,6 +305,7 @@ def test_the_example_of_a_report_is_what_a_gatherer_reads_and_what_its_sender_sa
     )
     for one in (gatherer, member):
         one.rounds.number = 74
+        one.first_sample.series = int(said["series"])
     at = 3 * MEMBERS.index(sender)
     gatherer.sessions.heard[at] = session
     gatherer.sessions.live[0] |= 1 << MEMBERS.index(sender)
@@ -314,10 +315,10 @@ def test_the_example_of_a_report_is_what_a_gatherer_reads_and_what_its_sender_sa
     assert gatherer.reports.next() == (*numbers, said["value"].encode())
     assert gatherer.reports.open(whole, len(whole)) == names.COUNTERS.index("replayed")
     # What the sender knew, and says.
-    member.first_sample.series = numbers[1]
     member.sequence = sequence - 1
     held = member.reports._records
-    held.gather(held.beat(*numbers[1:3], True), MEMBERS.index(300))
+    held.follow(numbers[1])
+    held.gather(held.beat(numbers[2], True), MEMBERS.index(300))
     member.reports._gathered = int(said["gathered"])
     member.reports.put(numbers[2], session, numbers[4], said["value"].encode())
     buffer = bytearray(250)

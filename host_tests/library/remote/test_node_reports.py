@@ -253,12 +253,22 @@ def test_of_the_beats_that_it_keeps_the_earliest_gives_way(gatherer):
     assert {n for _, n in gatherer.pass_s(1, stop=True)[0]["beats"]} == {7, 8, 9, 10}
 
 
-def test_what_is_kept_of_another_series_gives_way_first(gatherer):
-    gatherer.say(record(FAR, 3), record(FAR, 4), record(FAR, 900, series=SERIES + 1), sender=OTHER)
-    for n in (5, 6, 3, 4, 5, 6):
-        gatherer.say(record(FAR, n), sender=OTHER)
-    assert len(list(iter(gatherer.reports.next, None))) == 5
-    assert set(gatherer.pass_s(1, stop=True)[0]["beats"]) == {(SERIES, n) for n in (3, 4, 5, 6)}
+def test_a_record_of_another_series_is_on_flash_alone(member):
+    member.say(record(FAR, 0, series=SERIES + 1), fixture.beat(SWARM, 0, A, series=SERIES + 1), sender=OTHER)
+    member.say(fixture.beat(SWARM, 0, A, series=SERIES + 1), beats=1, sender=OTHER)
+    member.reports.put(0, SESSION, 5, VALUE)
+    assert member.records() and not {one for one in member.records() if one != record(A, 0, session=SESSION, late_us=5)}
+
+
+def test_with_another_series_what_was_held_and_known_of_the_last_one_is_forgotten(member):
+    member.reports.put(0, SESSION, 5, VALUE)
+    member.say(record(FAR, 1), beat(0, OTHER), sender=OTHER)
+    assert member.records()
+    member.board.node.first_sample.series += 1
+    assert not member.records()
+    member.reports.put(0, SESSION, 5, VALUE)
+    said = member.pass_s(1, stop=True)[0]
+    assert not said["beats"] and said["records"] == [record(A, 0, session=SESSION, late_us=5, series=SERIES + 1)]
 
 
 def test_a_gatherer_that_nobody_empties_takes_no_more_and_ceases_to_say_so(gatherer):

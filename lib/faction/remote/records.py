@@ -44,7 +44,7 @@ class Records:
         self._first = self._used = 0
         self._at = self._left = 0  # while they are gone through: where one begins, and bytes from there on
         self.beats = max(min(_ROOM // (BEAT + width), _BEATS), 1)
-        self._serieses = array("H", bytes(2 * self.beats))
+        self.series = 0
         self._numbers = array("i", [-1] * self.beats)
         self._gathered = bytearray(self.beats * width)
 
@@ -131,10 +131,11 @@ class Records:
             self._drop()
 
     def _is_useless(self, asked):
-        slot = self._short(4)
-        if not slot:  # an answer
+        if not self._short(4):  # an answer
             return self._number(6) < asked
-        slot = self.beat(slot, self._number(6), False)
+        if self._short(4) != self.series:
+            return True
+        slot = self.beat(self._number(6), False)
         return slot < -1 or self.is_gathered(slot, self._machine.index(self._short(2)))
 
     def _short(self, i):
@@ -178,35 +179,32 @@ class Records:
 
     # Whose have been gathered
 
-    def beat(self, series, n, make):
-        """Where it is kept whose records of that beat have been gathered; make: if need be, in another's place, but for
-        a beat before all those of its series. -1: nowhere, -2: it is such a beat."""
-        earlier = 0
-        i = self.beats
-        while i:
-            i -= 1
-            if self._serieses[i] == series:
-                if self._numbers[i] == n:
-                    return i
-                earlier += n < self._numbers[i]
-        if earlier == self.beats:
-            return -2
-        return self._make(series, n) if make else -1
+    def follow(self, series):
+        """It is about that series: nothing is known of it if it is another, and what is held of others is of no use."""
+        if series != self.series:
+            self.series = series
+            for i in range(self.beats):
+                self._numbers[i] = -1
+            self.bury(0)
 
-    def _make(self, series, n):
-        slot = 0
+    def beat(self, n, make):
+        """Where it is kept whose records of that beat have been gathered; make: if need be, in the place of the
+        earliest, but for a beat before all. -1: nowhere, -2: it is such a beat."""
+        earliest = 0
         for i in range(self.beats):
-            if self._rank(i, series) < self._rank(slot, series):
-                slot = i
+            if self._numbers[i] == n:
+                return i
+            if self._numbers[i] < self._numbers[earliest]:
+                earliest = i
+        if n < self._numbers[earliest]:
+            return -2
+        return self._make(earliest, n) if make else -1
+
+    def _make(self, slot, n):
         self._numbers[slot] = n
-        self._serieses[slot] = series
         for i in range(slot * self._width, (slot + 1) * self._width):
             self._gathered[i] = 0
         return slot
-
-    def _rank(self, slot, series):
-        """What is kept there gives way to a beat of that series in this order: another series', then the earliest."""
-        return self._numbers[slot] if self._serieses[slot] == series else -1
 
     def is_gathered(self, slot, member):
         """Whether the record of a beat, kept at slot, of the member at that position is known to have been gathered."""
@@ -218,8 +216,10 @@ class Records:
 
     def merge(self, text, at):
         """Join what a frame says of a beat at that offset of its text. 1: it lacks what is known here, 2: it knows
-        more, 3: both."""
-        slot = self.beat(text[at] | text[at + 1] << 8, number(text, at + 2), True)
+        more, 3: both, 0: neither, or it is of another series."""
+        if text[at] | text[at + 1] << 8 != self.series:
+            return 0
+        slot = self.beat(number(text, at + 2), True)
         return self._merge(text, at + BEAT, slot * self._width) if slot >= 0 else 0
 
     def _merge(self, text, at, i):
@@ -247,7 +247,7 @@ class Records:
         return count
 
     def _put_beat(self, text, at, slot):
-        pack_into("<H", text, at, self._serieses[slot])
+        pack_into("<H", text, at, self.series)
         pack_into("<i", text, at + 2, self._numbers[slot])
         at += BEAT
         slot *= self._width

@@ -74,6 +74,7 @@ class Reports:
         """
         if self._records.keeps:
             return
+        self._records.follow(self._clock.series)
         self._put(self._clock.series, n, session, late_us, value)
         self.trickle.imin_ms = self._node.trickle.imin_ms * _SLOWER
         self.trickle.start(self._now)
@@ -126,12 +127,14 @@ class Reports:
     def hear(self, now, sent_us):
         """Take in the frame that has just been read, whose transmission began at sent_us."""
         self._now = now
+        self._records.follow(self._clock.series)
         self._envelope.stamp(sent_us)
         self._take(self._end)
 
     def poll(self, now, now_us, buffer):
         """As Node.poll()."""
         self._now = now
+        self._records.follow(self._clock.series)
         if self._rounds.number < 0:
             return 0
         gathers = self._records.keeps
@@ -198,7 +201,9 @@ class Reports:
         if not slot:
             self._take_answer(at)
             return 0
-        slot = self._records.beat(slot, number(self._text, at + 5), self._records.keeps)
+        if slot != self._records.series:
+            return 0
+        slot = self._records.beat(number(self._text, at + 5), self._records.keeps)
         if self._records.is_gathered(slot, member):
             return 1
         return self._hold(at, slot, member) if slot >= -1 else 0

@@ -48,7 +48,7 @@ class HonestBoard(Board):
 
     @property
     def held_us(self) -> int:
-        """From its look at the clock before to the last one."""
+        """From its look at the clock before to the last one, by that clock."""
         return self._held_us
 
     # What happens to it
@@ -97,6 +97,7 @@ class HonestBoard(Board):
         super().jump(by_us)
         if self.on:
             self._timer_us += by_us
+            self._looked_at -= max(by_us, 0)
             self._idle_us = self._idle_us[0] + by_us, self._idle_us[1] + by_us
             self._tick_at = NEVER
             self._plan()
