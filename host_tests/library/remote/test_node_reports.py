@@ -254,15 +254,15 @@ def test_of_the_beats_that_it_keeps_the_earliest_gives_way(gatherer):
 
 
 def test_a_record_of_another_series_is_on_flash_alone(member):
-    member.say(record(FAR, 0, series=SERIES + 1), fixture.beat(SWARM, 0, A, series=SERIES + 1), sender=OTHER)
-    member.say(fixture.beat(SWARM, 0, A, series=SERIES + 1), beats=1, sender=OTHER)
     member.reports.put(0, SESSION, 5, VALUE)
-    assert member.records() and not {one for one in member.records() if one != record(A, 0, session=SESSION, late_us=5)}
+    other = fixture.beat(SWARM, 0, A, series=SERIES + 1), record(FAR, 0, series=SERIES + 1)
+    member.say(*other, beats=1, sender=OTHER)
+    assert set(member.records()) == {record(A, 0, session=SESSION, late_us=5)}
 
 
 def test_with_another_series_what_was_held_and_known_of_the_last_one_is_forgotten(member):
     member.reports.put(0, SESSION, 5, VALUE)
-    member.say(record(FAR, 1), beat(0, OTHER), sender=OTHER)
+    member.say(beat(0, OTHER), record(FAR, 1), beats=1, sender=OTHER)
     assert member.records()
     member.board.node.first_sample.series += 1
     assert not member.records()
