@@ -43,6 +43,7 @@ _EXAMPLES = """examples:
   swarm demo --reboot 2@900                  node 2 loses power for a moment at 900 ms
   swarm demo --nodes 5 --kill 3@300          node 3 goes for good: the others time out and say who is missing
   swarm demo --period 1000 --beats 10        and then a sample a second, ten times; each beat's spread in true time
+  swarm demo --via 1 --period 1000           what the others measure comes to node 1 over the air
   swarm demo --nodes 3 --keep                leave the boards running; then swarm status, and swarm demo --stop
 
 exit status: 0 every node that has power at the end concluded Bootstrapped and sampled, and none has missed a beat in a
@@ -98,6 +99,9 @@ def register(subparsers) -> None:
         help="between two samples of a series (default: one alone)",
     )
     parser.add_argument("--beats", type=int, metavar="N", help=f"how many of a series (default: {BEATS})")
+    parser.add_argument(
+        "--via", type=int, metavar="NODE", help="of a series: have this node gather what the others measure (gateway)"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="decides every random choice (default: a new one)")
     parser.add_argument(
         "--kill", type=_node_at, action="append", default=[], metavar="NODE@MS", help="cut a node's power for good"
@@ -132,6 +136,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         reboots=options.reboot,
         period_ms=options.period,
         beats=(BEATS if options.beats is None else options.beats) if options.period else 0,
+        via=options.via,
     )
 
 
@@ -160,6 +165,13 @@ def _check(options: argparse.Namespace, settings: Settings) -> None:
         raise _WrongUse(f"--period {options.period} is outside {PERIODS_MS[0]} ... {PERIODS_MS[1]}: in milliseconds")
     if options.beats is not None and (not options.period or options.beats < 1):
         raise _WrongUse(f"--beats {options.beats}: write 1 or more, beside the --period of a series")
+    if options.via is not None:
+        if not 1 <= options.via <= nodes:
+            raise _WrongUse(f"--via {options.via}: there is no node {options.via}; the nodes are 1 ... {nodes}")
+        if not options.period:
+            raise _WrongUse(
+                f"--via {options.via}: samples of a series go over the air: give it a --period, such as 1000"
+            )
     end_ms = settings.patience_ms
     for name in ("kill", "reboot"):
         for node, ms in getattr(options, name):
@@ -226,7 +238,7 @@ def _demo(options: argparse.Namespace, settings: Settings, runtime: str) -> int:
         else:
             print("\n".join(_closing_lines(demo, result)))
             if options.keep:
-                print("\n".join(_keep_lines(demo.rig.ports)))
+                print("\n".join(_keep_lines(demo.rig.ports, settings.via)))
         if problem:
             return fail("demo", f"{problem} (seed {settings.seed})", 1)
         return 0
@@ -270,18 +282,30 @@ def _closing_lines(demo: Demo, result: dict) -> list[str]:
     for beat in result.get("beats", ()):
         spread = "" if beat["spread_us"] is None else f", spread {beat['spread_us'] / 1000:.1f} ms in true time"
         lines.append(f"beat {beat['n']:>3}  {beat['nodes']} nodes in time{spread}")
+    if demo.settings.via is not None:
+        lines.append(_gathered_line(demo.settings.via, result["gathered"]))
     lines.append(f"frames sent {result['frames_sent']}")
     lines.append(f"nodes ran on {', '.join(sorted(runtimes)) or 'nothing that answers'}")
     return lines
 
 
-def _keep_lines(ports: dict[int, str]) -> list[str]:
+def _gathered_line(via: int, gathered: dict) -> str:
+    line = f"node {via} gathered {gathered['gathered']} of the {gathered['samples']} samples of the others"
+    after_ms = gathered["after_ms"]
+    if after_ms["max"] is None:
+        return line
+    return f"{line}, half of them within {after_ms['p50']:.0f} ms, all within {after_ms['max']:.0f} ms"
+
+
+def _keep_lines(ports: dict[int, str], via: int | None) -> list[str]:
     lines = ["", "the boards are left running:"]
     lines += [f"  node {node}  {port}" for node, port in ports.items()]
     port = next(iter(ports.values()))
+    all_via = [f"            swarm status --via {ports[via]}"] if via is not None else []
     return [
         *lines,
         "read them:  swarm status",
+        *all_via,
         f'            mpremote connect {port} resume exec "import faction; faction.status()"',
         "stop them:  swarm demo --stop",
     ]

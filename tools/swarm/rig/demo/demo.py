@@ -33,7 +33,7 @@ class Demo:
 
     def __init__(self, settings: Settings, runtime: str, stays: bool = False) -> None:
         self.settings = settings
-        self.run = Run(list(range(1, settings.nodes + 1)), settings.beats)
+        self.run = Run(list(range(1, settings.nodes + 1)), settings.beats, settings.via)
         self.in_time = False
         self.statuses: dict[int, dict] = {}
         self.runtimes: dict[int, dict] = {}
@@ -116,6 +116,8 @@ class Demo:
         }
         if self.settings.beats:
             result["beats"] = self.run.beats.told()
+        if self.settings.via is not None:
+            result["gathered"] = self.run.gathered.told()
         if self._stays:
             result["ports"] = {str(node): port for node, port in self.rig.ports.items()}
         return result
@@ -139,6 +141,10 @@ class Demo:
 
     def _beats_problem(self) -> str | None:
         """What was wrong with the series of nodes that all sample, or None."""
+        lacks = self.run.not_gathered()
+        if lacks:
+            words = ", ".join(f"beat {n} of node {node}" for node, n in lacks)
+            return f"node {self.settings.via} has not gathered {words}"
         if not self.in_time:
             return f"not all nodes sampled {self.settings.beats} beats in time"
         missed = [f"node {node} beat {n}" for node, n in self.run.beats.missed()]

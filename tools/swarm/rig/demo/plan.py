@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 BOOT_SPREAD_MS = 1500
 REBOOT_OFF_MS = 50  # how long a reboot leaves a board without power
+ROUND_MS = 10_000  # where samples go over the air: the shortest, so that who goes is soon named
 RETRIES = 3  # deadlines that nodes which try again are followed for
 
 
@@ -25,6 +26,7 @@ class Settings:
     reboots: list[tuple[int, int]] = field(default_factory=list)
     period_ms: int = 0  # of a series
     beats: int = 0  # of it, that the nodes are followed for
+    via: int | None = None  # the node that gathers what the others measure
 
     @property
     def patience_ms(self) -> int:
@@ -43,7 +45,7 @@ def links_of(link: str, node: int, nodes: int) -> list[str]:
 
 def config_of(settings: Settings, node: int) -> dict:
     """What a node's faction.json says in such a demo; the node's own defaults hold for the rest."""
-    return {
+    config = {
         "swarm": "demo",
         "members": list(range(1, settings.nodes + 1)),
         "node": node,
@@ -53,6 +55,7 @@ def config_of(settings: Settings, node: int) -> dict:
         "links": links_of(settings.link, node, settings.nodes),
         "period_ms": settings.period_ms,
     }
+    return config if settings.via is None else {**config, "round_ms": ROUND_MS, "gateway": [settings.via]}
 
 
 def switches(settings: Settings) -> list[tuple[float, int, bool]]:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from swarm.rig.demo.beats import Beats
+from swarm.rig.demo.gathered import Gathered
 from swarm.rig.personality import Clock
 
 # A line may follow something a prompt printed, so the node's part is searched for.
@@ -55,11 +56,14 @@ class Node:
 class Run:
     """A demo's nodes. `story` gets a line of text for each thing that happens.
 
-    beats: of a series, that each node is to sample before it is done.
+    beats: of a series, that each node is to sample before it is done. via: the node that gathers what the others
+    measure, None: nobody does.
     """
 
-    def __init__(self, nodes: list[int], beats: int = 0) -> None:
+    def __init__(self, nodes: list[int], beats: int = 0, via: int | None = None) -> None:
         self.beats = Beats(beats)
+        self.gathered = Gathered(self.beats)
+        self.via = via
         self.nodes = {node: Node(node) for node in nodes}
         self.start_us: int | None = None
         self.pids: list[int] = []
@@ -130,8 +134,15 @@ class Run:
             sample = json.loads(text)
         except ValueError:
             return
+        if node.node == self.via and sample.get("node") in self.nodes and sample["node"] != self.via and "n" in sample:
+            after_us = self.gathered.come(sample, when_us)
+            soon = "" if after_us is None else f", {after_us / 1000:.0f} ms after it was measured"
+            self._tell(when_us, node.node, f"has beat {sample['n']} of node {sample['node']}: {sample['value']}{soon}")
+            return
         if sample.get("node") != node.node or (node.sample is not None and "n" not in sample):
             return
+        if self.via is not None and node.node != self.via:
+            self.gathered.say(sample, when_us)
         if node.sample is None:
             node.sample, node.sample_us = sample, when_us
         node.latest = sample
@@ -147,11 +158,17 @@ class Run:
     def finished(self, retries: bool) -> bool:
         """Whether every live node is done, and there is one."""
         live = self.live()
-        return bool(live) and all(node.finished(retries) and self._has_beats(node) for node in live)
+        done = bool(live) and all(node.finished(retries) and self._has_beats(node) for node in live)
+        return done and not self.not_gathered()
 
     def _has_beats(self, node: Node) -> bool:
         """Whether a node has sampled as far as it is to, or never will."""
         return node.sample is None or node.latest is None or node.latest.get("n", 0) >= self.beats.wanted - 1
+
+    def not_gathered(self) -> list[tuple[int, int]]:
+        """Nodes and beats of samples that are still to come to the gateway, while it has power."""
+        sessions = {node.node: node.session for node in self.live()}
+        return self.gathered.lacks(sessions) if self.via in sessions else []
 
     def converged_ms(self) -> float | None:
         """Last conclusion minus last readiness among live nodes, or None when a node has not bootstrapped."""
