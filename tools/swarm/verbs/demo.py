@@ -19,7 +19,7 @@ from swarm.device.config import NUMBERS
 from swarm.output.streams import fail
 from swarm.rig.demo.demo import Demo
 from swarm.rig.demo.plan import Settings
-from swarm.rig.demo.view import summary, table
+from swarm.rig.demo.view import closing, table
 from swarm.rig.virtual_board import RUNTIMES, unix_port_missing
 from swarm.serial import kept
 from swarm.verbs.options import stop
@@ -236,7 +236,7 @@ def _demo(options: argparse.Namespace, settings: Settings, runtime: str) -> int:
         if options.json:
             print(json.dumps(result))
         else:
-            print("\n".join(_closing_lines(demo, result)))
+            print("\n".join(closing(demo.run, demo.statuses, result)))
             if options.keep:
                 print("\n".join(_keep_lines(demo.rig.ports, settings.via)))
         if problem:
@@ -267,34 +267,6 @@ def _follow(demo: Demo, silent: bool) -> None:
             if told < len(story):
                 print("\n".join(story[told:]), flush=True)
                 told = len(story)
-
-
-def _closing_lines(demo: Demo, result: dict) -> list[str]:
-    lines = ["", *summary(demo.run, demo.statuses)]
-    runtimes = {
-        f"{runtime['implementation']} {'.'.join(str(part) for part in runtime['version'][:3])}"
-        for runtime in result["runtime"].values()
-    }
-    if result["converged_ms"] is not None:
-        lines.append(f"converged {result['converged_ms']} ms after the last node was ready")
-    if result["skew_us"] is not None:
-        lines.append(f"skew of the first samples {result['skew_us'] / 1000:.1f} ms in true time")
-    for beat in result.get("beats", ()):
-        spread = "" if beat["spread_us"] is None else f", spread {beat['spread_us'] / 1000:.1f} ms in true time"
-        lines.append(f"beat {beat['n']:>3}  {beat['nodes']} nodes in time{spread}")
-    if demo.settings.via is not None:
-        lines.append(_gathered_line(demo.settings.via, result["gathered"]))
-    lines.append(f"frames sent {result['frames_sent']}")
-    lines.append(f"nodes ran on {', '.join(sorted(runtimes)) or 'nothing that answers'}")
-    return lines
-
-
-def _gathered_line(via: int, gathered: dict) -> str:
-    line = f"node {via} gathered {gathered['gathered']} of the {gathered['samples']} samples of the others"
-    after_ms = gathered["after_ms"]
-    if after_ms["max"] is None:
-        return line
-    return f"{line}, half of them within {after_ms['p50']:.0f} ms, all within {after_ms['max']:.0f} ms"
 
 
 def _keep_lines(ports: dict[int, str], via: int | None) -> list[str]:

@@ -86,3 +86,29 @@ def summary(run: Run, statuses: dict[int, dict]) -> list[str]:
                 text += f"  not ready: {missing}; {len(status['ready'])} of {status['required']} required are ready"
         lines.append(f"node {node.node:>3}  {text}")
     return lines
+
+
+def closing(run: Run, statuses: dict[int, dict], result: dict) -> list[str]:
+    """The lines at the end; result: of Demo.result()."""
+    lines = ["", *summary(run, statuses)]
+    if result["converged_ms"] is not None:
+        lines.append(f"converged {result['converged_ms']} ms after the last node was ready")
+    if result["skew_us"] is not None:
+        lines.append(f"skew of the first samples {result['skew_us'] / 1000:.1f} ms in true time")
+    for beat in result.get("beats", ()):
+        spread = "" if beat["spread_us"] is None else f", spread {beat['spread_us'] / 1000:.1f} ms in true time"
+        lines.append(f"beat {beat['n']:>3}  {beat['nodes']} nodes in time{spread}")
+    if gathered := result.get("gathered"):
+        lines.append(
+            f"node {run.via} gathered {gathered['gathered']} of the {gathered['samples']} samples of the others"
+        )
+        if gathered["gathered"]:
+            after_ms = gathered["after_ms"]
+            lines[-1] += f", half of them within {after_ms['p50']:.0f} ms, all within {after_ms['max']:.0f} ms"
+    lines.append(f"frames sent {result['frames_sent']}")
+    runtimes = {
+        f"{runtime['implementation']} {'.'.join(str(part) for part in runtime['version'][:3])}"
+        for runtime in result["runtime"].values()
+    }
+    lines.append(f"nodes ran on {', '.join(sorted(runtimes)) or 'nothing that answers'}")
+    return lines

@@ -117,12 +117,11 @@ class HonestBoard(Board):
         wait_us = self._wait_us(local_us)
         if wait_us == NEVER:
             return
+        when = now
         if wait_us > 0 or not at_once:
             period_us = self._profile.period_us
             firing = max(self._fired + 1, -(-(local_us + wait_us - self._timer_us) // period_us))
             when = max(now, self.clock.when(self._timer_us + firing * period_us))
-        else:
-            when = now
         if when != self._tick_at:
             self._tick_at = when
             self.kernel.at(when, self._tick, when, self.life)
