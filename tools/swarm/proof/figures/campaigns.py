@@ -182,6 +182,22 @@ REMOTE = (
         1,
         (("backlog max", 120_000), ("lost", 0)),
     ),
+    Figure(
+        "2 to 10 nodes anywhere, mixed faults, a gateway",
+        Options(
+            nodes=(2, 10),
+            quorum=0,
+            loss=0.1,
+            topology="any",
+            faults=("mixed",),
+            period_ms=20_000,
+            hours=0.2,
+            round_ms=30_000,
+            gateway=True,
+        ),
+        50,
+        (("lost", 0), ("twice", 0)),
+    ),
 )
 # One rule's parameter after another away from what the nodes use, at two sizes.
 TUNING: tuple[tuple[str, dict[str, int]], ...] = (
@@ -239,8 +255,8 @@ def value(summary: dict[str, Any], what: str) -> float | None:
         return summary["rate_above_fastest_ppm"]
     if what == "frames a record":
         return summary["records"]["frames_per_record"]
-    if what == "lost":
-        return summary["records"]["lost"]
+    if what in ("lost", "twice"):
+        return summary["records"][what]
     kind, share = what.split()
     if kind == "named":
         return summary["presence"]["detected_ms"][share]
