@@ -443,7 +443,7 @@ def test_numbers_in_the_text_are_the_constants():
         f"leaves room for {frame.MAX_MEMBERS_IN_ROUNDS} members",
         f"a twelfth of the next one has passed, {rounds._LOOK_US / 1_000_000} s at most",
         f"up to {rounds._EXACT} one by one, then in {rounds._COARSE}s; {rounds.NEVER} stands",
-        f"Imin four times the node's, Imax {reports._IMAX_MS} ms, k 1. After {reports._PATIENT} frames",
+        f"Imin twice the node's, Imax {reports._IMAX_MS} ms, k 1. After {reports._PATIENT} frames",
         f"in {records._SIZE} bytes of which the oldest gives way",
         f"for four beats (of as many as {records._ROOM} bytes hold)",
         f"Nothing is said within {reports._QUIET_US / 1_000_000} s before a beat, or within B / {reports._QUIET_SHARE}",

@@ -181,6 +181,17 @@ def test_of_more_than_there_is_room_for_the_oldest_give_way(member):
     assert 199 in said and 0 not in said and len(said) > 20
 
 
+def test_members_of_one_session_speak_at_moments_of_their_own():
+    moments = {}
+    for member in SWARM.members:
+        trickle = Board(SWARM, member, SESSION, gather=False).node.reports.trickle
+        for _ in range(4):
+            trickle.start(0)
+            moments.setdefault(member, []).append(trickle.due)
+    for at_once in zip(*moments.values(), strict=True):
+        assert len(set(at_once)) > len(at_once) // 2, moments
+
+
 def test_shortly_before_a_beat_nothing_is_said(member):
     member.reports.put(0, SESSION, 5, VALUE)
     quiet = []

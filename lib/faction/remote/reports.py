@@ -15,7 +15,7 @@ from faction.trickle import Trickle
 _IMAX_MS = const(256)
 _PATIENT = const(16)  # and after so many frames without news it doubles
 _DOUBLINGS = const(6)  # so often
-_SLOWER = const(4)  # the shortest interval is that many times the node's: frames are long, and all come at once
+_SLOWER = const(2)  # the shortest interval is that many times the node's: frames are long, and all come at once
 _AT_ONCE = const(3)  # what somebody waits for is said in the first Imin / 2 to the power of this
 _FIRST = const(5)  # bytes of a text before the rest: who has gathered last, and how much of what follows
 _ASKED = const(0x80)  # in the fifth: a question follows
@@ -47,7 +47,8 @@ class Reports:
         self._envelope = Envelope(node)
         self._text = self._envelope.text
         self._records = Records(node.machine, node.frame.width, gathers)
-        self.trickle = Trickle(node.trickle.imin_ms * _SLOWER, _IMAX_MS, 1, 1 + node.session % 65_521)
+        # Of another seed on each node, as the node's own: many have the same session.
+        self.trickle = Trickle(node.trickle.imin_ms * _SLOWER, _IMAX_MS, 1, 1 + (node.trickle._random >> 1))
         self._gathered = 0  # 1 and the number of the last round in which somebody is known to have gathered
         self._owes = False  # somebody lacks what this node knows
         self._now = self._end = 0
