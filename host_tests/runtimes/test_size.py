@@ -38,6 +38,8 @@ def test_every_budget_of_the_table_is_measured(figures):
         "heap that a series takes more": 10_240,
         "heap that rounds take more": 11264,
         "heap that reports take more": 18_432,
+        "of that, data of a node that relays": 4096,
+        "heap of a node that gathers, for each member": 64,
         "heap that an application on asyncio takes, asyncio included": 9216,
         "a turn of its loop": 1,
         "receiving a 46-byte frame": 14,
@@ -58,6 +60,8 @@ def test_the_figures_are_of_something(figures):
     assert values["heap that a series takes more"] > 5000
     assert values["heap that rounds take more"] > 4000
     assert values["heap that reports take more"] > 8000
+    assert values["of that, data of a node that relays"] > 1024 + 248, "the ring and a text"
+    assert values["heap of a node that gathers, for each member"] > 6, "what sessions.py keeps of one"
     assert values["heap that an application on asyncio takes, asyncio included"] > 6000
     assert values["a turn of its loop"] > 0.2
     assert values["receiving a 46-byte frame"] > 2
@@ -84,6 +88,14 @@ def test_the_documents_tell_what_an_application_takes(figures):
 def test_the_librarys_document_tells_what_is_taken_more(figures, what):
     kilobytes = round(figures[f"heap that {what} more"].value / 1024, 1)
     assert f"{what[0].upper()}{what[1:]} {kilobytes} KB more" in (paths.LIB / "README.md").read_text()
+
+
+def test_the_librarys_document_tells_what_of_reports_is_data(figures):
+    relays = round(figures["of that, data of a node that relays"].value / 1024, 1)
+    each = round(figures["heap of a node that gathers, for each member"].value)
+    told = " ".join((paths.LIB / "README.md").read_text().split())
+    assert f"of which {relays} KB are data, 1 KB of it for others' samples" in told
+    assert f"{each} bytes for each member on a gateway" in told
 
 
 def test_a_larger_link_or_a_module_more_shows(tmp_path, monkeypatch):

@@ -44,6 +44,13 @@ for _ in range(100):
             sent += 1
             nodes[1 - i].receive(buffers[i], length, now, now * 1000 & 0x3FFFFFFF, now * 1000 & 0x3FFFFFFF)
 """
+_NODES_WITH_REPORTS = """
+from faction.remote.node import RemoteNode
+def node(members, gather):
+    options = {"period_ms": 60_000, "round_ms": 30_000, "gather": gather}
+    return RemoteNode("size", range(members), 1, members, bytes(16), 7, **options)
+node(5, True)  # what modules make once is theirs
+"""
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,12 @@ def measure() -> Iterator[Figure]:
         yield Figure("heap that rounds take more", taken["rounds"], 11 * _KB, "bytes", why)
         why = "who has no gateway pays nothing for it, and with one an ESP32 still has a third of its heap"
         yield Figure("heap that reports take more", taken["reports"], 18 * _KB, "bytes", why)
+        most = board_heap.MEMBERS
+        relays = _holds(most, False) - _holds(most, None)
+        why = "a ring of 1 KB for records, the longest text and its views, and the ciphers: the rest is code"
+        yield Figure("of that, data of a node that relays", relays, 4 * _KB, "bytes", why)
+        each = (_holds(3 * most, True) - _holds(most, True)) / (2 * most)
+        yield Figure("heap of a node that gathers, for each member", each, 64, "bytes", "a gateway has many")
         asyncio = board_heap.beside(folder, "uart")
         why = "the README says what an application has left"
         yield Figure("heap that an application on asyncio takes, asyncio included", asyncio, 9 * _KB, "bytes", why)
@@ -102,6 +115,11 @@ def measure() -> Iterator[Figure]:
     yield Figure("a turn of its loop", _ratio("turn_script.py"), 1, "ticks of the node's timer", why)
     why = "a node with many neighbours hears hundreds a second, and the user's code has to run in between"
     yield Figure("receiving a 46-byte frame", _ratio("receive_script.py"), 14, "XOR loops of 16 bytes", why)
+
+
+def _holds(members: int, gather: bool | None) -> int:
+    """Bytes that a node holds in a swarm with rounds; gather: as for RemoteNode."""
+    return allocation.held("wasm", _NODES_WITH_REPORTS, f"node({members}, {gather})")
 
 
 def _ratio(script: str) -> float:
