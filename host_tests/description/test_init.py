@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,7 @@ def test_a_gateway(capsys, given, gateway):
     options = ("--nodes", "3", "--board", "VIRTUAL", "--period", "1000", "--gateway", given)
     assert swarm(capsys, "init", *options)[0] == 0
     assert project.load("swarm.toml").gateway == gateway
+    assert "\n# round_ms = 30000 " in Path("swarm.toml").read_text(), "what a gateway brings is no zero"
 
 
 @pytest.mark.parametrize(

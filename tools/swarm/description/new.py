@@ -11,6 +11,7 @@ import tomlkit
 
 from swarm.description import rules
 from swarm.description.project import Member, Project, default_lead_ms
+from swarm.device.config import GATEWAY_ROUND_MS
 from swarm.output import readable, writable
 
 _KEY_BYTES = 16
@@ -35,10 +36,13 @@ def render(name: str, members: list[Member], settings: dict[str, int | str | lis
     for key, meaning in _MEANINGS:
         value = settings.get(key)
         standard = rules.default(key) if key != "on_timeout" else "retry"
+        if key == "round_ms" and settings.get("gateway") is not None:
+            standard = None
         shown = standard if value is None else value
-        if shown is None:  # decided by the members
+        if shown is None:  # decided by the members, or by the gateway
             baud = rules.default("baud")
-            shown = len(members) if key == "quorum" else default_lead_ms(members, baud)
+            decided = {"quorum": len(members), "lead_ms": default_lead_ms(members, baud), "round_ms": GATEWAY_ROUND_MS}
+            shown = decided[key]
         written = f"{key} = {_quoted(shown) if isinstance(shown, str) else shown}"
         # What the members decide by default stays a comment, so that it goes on following them.
         chosen = value is not None or standard is not None
