@@ -18,6 +18,7 @@ from swarm.watch import node_table
 from swarm.watch.changes import Watch
 from swarm.watch.instants import Bounds
 from swarm.watch.live import Monitor
+from swarm.watch.turns import Turns
 from terminal import Terminal
 
 SEED = 21
@@ -253,7 +254,7 @@ def test_what_there_is_to_do_is_seen_first_where_not_all_rows_are(columns):
     watch.take(watch.targets[18], {"error": "/dev/p19: no such port", "kind": "absent"}, 1)
     watch.take(watch.targets[19], status(20), 1)
     out = io.StringIO()
-    Console(file=out, width=columns).print(Monitor(watch, 1)._frame(columns, 24))
+    Console(file=out, width=columns).print(Monitor(watch, Turns(watch.targets, 1))._frame(columns, 24))
     lines = out.getvalue().splitlines()
     assert len(lines) == 24 and max(map(len, lines)) <= columns
     assert lines[0].startswith("swarm test: 19 of 20 nodes answer: 17 Bootstrapped")

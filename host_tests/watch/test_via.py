@@ -1,7 +1,8 @@
-"""`swarm status --via` and `swarm collect --via`: a whole swarm over the air, through one of its boards."""
+"""`swarm status`, `monitor` and `collect` with --via: a whole swarm over the air, through one of its boards."""
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,11 @@ from rig_fixture import Table, lay_boards
 from swarm import cli
 from swarm.serial import via
 from swarm.serial.port import BoardError
+from swarm.serial.targets import Target
+from swarm.watch import node_table
+from swarm.watch.changes import Watch
+from swarm.watch.samples import counted
+from terminal import Terminal
 
 SEED = 19
 SWARM = str(Path(sys.executable).with_name("swarm"))
@@ -52,18 +58,24 @@ def swarm(table, *arguments):
 
 
 def beats(table, node):
-    return sum('"value"' in line for line in table.run.nodes[node].output)
+    own = f'"node": {node},'  # one that gathers prints those of others as well
+    return sum('"value"' in line and own in line for line in table.run.nodes[node].output)
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory):
+@contextmanager
+def four(home):
     """Four boards, the last of which never had power; a tool may ask any."""
     require("unix")
-    home = tmp_path_factory.mktemp("boards")
     boards = lay_boards(home, MEMBERS, period_ms=1000, round_ms=10_000, gateway=[], required=3)
     with Table(boards, SEED) as made:
         made.start(1, 2, 3)
         made.wait(lambda: all(beats(made, node) > 5 for node in (1, 2, 3)), what="beats")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    with four(tmp_path_factory.mktemp("boards")) as made:
         yield made
 
 
@@ -86,7 +98,7 @@ def test_what_comes_over_the_air_is_what_the_boards_have_and_the_second_time_wha
     for node in ("2", "3"):
         line = next(line for line in second.stdout.splitlines() if line.startswith(f"node {node}:"))
         fresh = sum(key[0] == node for key in after.keys() - before.keys())
-        assert fresh > 0 and line == f"node {node}: {fresh} samples, {fresh} new", (new, second.stdout)
+        assert fresh > 0 and line == f"node {node}: {counted(fresh)}, {fresh} new", (new, second.stdout)
     wired = tmp_path / "wired.csv"
     ports = [part for node in (1, 2, 3) for part in ("--port", table.ports[node])]
     assert swarm(table, "collect", *ports, "--out", wired).returncode == 0
@@ -114,10 +126,92 @@ def test_the_table_has_a_row_a_member(table):
     assert "node 4" in done.stdout
 
 
-@pytest.mark.parametrize("verb", ("status", "collect"))
+def test_one_look_of_the_monitor_has_a_row_a_member_with_its_age_and_no_skew(table):
+    done = swarm(table, "monitor", "--once", "--via", table.ports[1])
+    assert done.returncode == 1
+    head, titles, *rest = done.stdout.splitlines()
+    assert head.startswith("swarm test: 3 of 4 nodes answer: 3 Bootstrapped")
+    assert "last heard" in titles and "version" in titles
+    told = {line.split()[0]: line for line in rest[:4]}
+    assert sorted(told) == ["1", "2", "3", "4"]
+    assert all(re.search(r"  (now|\d+ s ago)  ", told[node]) for node in ("1", "2", "3"))
+    assert "next in" in told["1"] and not any("next in" in told[node] for node in ("2", "3"))
+    assert rest[-1].startswith("series: beat ") and "skew" not in rest[-1]
+
+
+def watched(table):
+    return Terminal([SWARM, "monitor", "--via", table.ports[1], "--every", "0.3"], columns=140)
+
+
+def test_the_live_view_through_one_board(tmp_path):
+    """Rows as they come; who is lost and back by that board's own word; quitting does not wait for who is silent."""
+    with four(tmp_path) as table, carried(table), watched(table) as seen:
+        seen.wait(lambda text: "3 of 4 nodes answer" in text and "last heard" in text)
+        assert "skew" not in seen.text()
+        seen.wait(lambda text: "node 1 has lost 4" in text and re.search(r"^4 +lost .* never ", text, re.M))
+        table.power(3, False)
+        seen.wait(lambda text: re.search(r"^3 +no answer .* \d+ s ago ", text, re.M), 30)
+        assert "node 3 does not answer through " in seen.text()
+        seen.wait(lambda text: "node 1 has lost 3" in text and re.search(r"^3 +lost ", text, re.M))
+        table.power(3, True)
+        seen.wait(lambda text: "node 1 has 3 back" in text and "node 3 has rebooted: session 1, now 2" in text)
+        table.power(2, False)
+        seen.wait(lambda text: re.search(r"^2 .* [3-9] s ago ", text, re.M), 30)
+        seen.press("p")
+        seen.wait(lambda text: "paused" in text, 2)
+        seen.press("q")
+        assert seen.end(2) == 0
+        free = subprocess.run([SWARM, "status", "--port", table.ports[1]], capture_output=True, text=True)
+        assert free.returncode == 0, "its prompt is free"
+
+
+def test_who_is_asked_through_another_tells_neither_when_a_beat_is_nor_who_is_lost():
+    asked, other = Target("p", "p"), Target("2", None, 2)
+    watch = Watch([asked])
+    status = {
+        "swarm": "test",
+        "node": 1,
+        "session": 1,
+        "state": "Bootstrapped",
+        "heard": [1],
+        "ready": [],
+        "missing": [],
+        "required": 1,
+        "generation": 0,
+        "restarts": 0,
+        "timeouts": 0,
+        "conflict": False,
+        "instant_in_us": 9_000_000,
+        "sample": None,
+        "counters": {"foreign": 0},
+        "errors": [],
+        "version": "1",
+        "presence": LOST,
+    }
+    through = {**status, "node": 2, "seen": 0.0, "via": "p", "presence": {**LOST, "lost": [[4, 1], [5, 1]]}}
+    watch.take(other, through, 1.0)
+    assert not watch.quiet(9.9) and not any("lost" in event.text for event in watch.events)
+    watch.take(asked, status, 1.0)
+    assert watch.quiet(9.9) and watch.events[-1].text == "node 1 has lost 3 4"
+    watch.take(other, via.lost(status, 3) | {"silent_s": 65}, 2.0)
+    assert watch.events[-1].text == "node 1 has lost 3 4", "that is told already"
+    watch.take(asked, {**status, "presence": {**LOST, "lost": [[3, 70]]}}, 3.0)
+    assert watch.events[-1].text == "node 1 has 4 back", "whatever the other has said before"
+
+
+def test_how_long_ago_a_member_was_heard(monkeypatch):
+    monkeypatch.setattr(node_table.time, "time", lambda: 1000.0)
+    lost = {"error": "", "kind": "lost"}
+    answers = ({"seen": 999.5}, {"seen": 958.0}, {"seen": 100.0}, {**lost, "silent_s": 65}, {**lost, "silent_s": None})
+    assert [node_table.last_heard(answer) for answer in (*answers, {})] == [
+        *("now", "42 s ago", "15 min ago", "65 s ago", "never", "")
+    ]
+
+
+@pytest.mark.parametrize("verb", ("status", "monitor --once", "collect"))
 @pytest.mark.parametrize("beside", (("3",), ("--all",), ("--port", "a")), ids=("node", "all", "port"))
 def test_it_stands_alone(capsys, verb, beside):
-    assert cli.main([verb, "--via", "b", *beside]) == 2
+    assert cli.main([*verb.split(), "--via", "b", *beside]) == 2
     assert "give --via alone" in capsys.readouterr().err
 
 

@@ -12,7 +12,7 @@ import argparse
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 from swarm.output import svg, writable
@@ -23,6 +23,7 @@ from swarm.rig.virtual_board import unix_port_missing
 from swarm.serial.targets import Target
 from swarm.watch.changes import Watch
 from swarm.watch.live import Monitor
+from swarm.watch.turns import Turns
 
 FILE = ROOT / "tools" / "figures" / "monitor.svg"
 _NODES = 6
@@ -39,16 +40,18 @@ def take(folder: Path, seed: int) -> str:
     boards = {node: folder / f"node-{node}" for node in range(1, _NODES + 1)}
     for node, home in boards.items():
         prepare(home, {"swarm": "greenhouse", "members": list(boards), "node": node, "required": _REQUIRED})
-    with Rig(boards, seed, weather={"loss": 0.1}) as rig, ThreadPoolExecutor(_NODES) as pool:
+    with Rig(boards, seed, weather={"loss": 0.1}) as rig, ExitStack() as stack:
         watch = Watch([Target(str(node), rig.ports[node], node) for node in boards])
-        monitor = Monitor(watch, _EVERY_S)
+        turns = Turns(watch.targets, _EVERY_S)
+        stack.callback(turns.end)
+        monitor = Monitor(watch, turns)
         for node in boards:
             rig.power(node, True, _LAST_MS if node == _NODES else node * _APART_MS)
         deadline = time.monotonic() + _PATIENCE_S
         while sum(bool(status and status.get("sample")) for _, status in watch.rows) < _NODES:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not every node has sampled within {_PATIENCE_S:g} s")
-            monitor.ask(pool)
+            monitor.ask()
             rig.events(0.05)
             monitor.take()
         return monitor.picture(*_SCREEN)

@@ -40,7 +40,7 @@ GONE = (OSError, termios.error) if termios else (OSError,)
 _LONGEST_S = 120.0
 _LONGEST = 1 << 20  # bytes
 _LOOKS = ("swarm monitor", "swarm status", "swarm doctor", "swarm collect")  # have a port open for a moment only
-_LOOK_S = 3.0
+_LOOK_S = 7.0  # a member that is asked through a board and is silent takes 5 s
 _AGAIN_S = 0.1
 _BANNER = b"raw REPL; CTRL-B to exit\r\n"
 
@@ -59,8 +59,8 @@ class BoardError(Exception):
     """A board could not be read; the message says why and what to do.
 
     kind: the same for programs: "absent", "forbidden", "busy" or "unusable" of the port, "silent" when no MicroPython
-    answers there, "foreign" when another Python does, "no node" when none runs, else "failed". holder: the program that
-    has a busy port open, where the system tells.
+    answers there, "foreign" when another Python does, "no node" when none runs, "other version" or "other node" when
+    another than is wanted, else "failed". holder: the program that has a busy port open, where the system tells.
     """
 
     def __init__(self, text: str, kind: str = "failed", holder: str | None = None) -> None:

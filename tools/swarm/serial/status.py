@@ -48,6 +48,26 @@ _TOLD = {
     "errors": [str],
 }
 
+# What the verbs show; firmware of another version may tell less.
+_NEEDED = (
+    "swarm",
+    "node",
+    "session",
+    "state",
+    "heard",
+    "ready",
+    "missing",
+    "required",
+    "generation",
+    "restarts",
+    "timeouts",
+    "conflict",
+    "instant_in_us",
+    "sample",
+    "counters",
+    "errors",
+)
+
 _RUNTIME = """
 import sys, json
 print(json.dumps({"answer": [sys.implementation.name, list(sys.implementation.version), sys.maxsize]}))
@@ -74,6 +94,12 @@ def check_status(status: object, port: str) -> None:
     """BoardError unless what a status tells is of the kinds that a node tells; it need not tell all of it."""
     if not isinstance(status, dict) or not all(_fits(status[key], _TOLD[key]) for key in _TOLD.keys() & status.keys()):
         raise _not_understood(port, repr(status))
+
+
+def check_version(where: str, status: dict) -> None:
+    """BoardError for a status without something that the verbs show."""
+    if any(name not in status for name in _NEEDED):
+        raise BoardError(f"{where}: its faction is of another version than this command: deploy to it", "other version")
 
 
 def _fits(value: object, kind) -> bool:

@@ -15,28 +15,9 @@ from swarm.serial import kept
 from swarm.serial.application import of_application
 from swarm.serial.port import GONE, BoardError, open_port
 from swarm.serial.prompt import prompt
-from swarm.serial.status import read_status
+from swarm.serial.status import check_version, read_status
 
 AT_ONCE = 32  # boards that are talked to at the same time
-# What the verbs show; firmware of another version may tell less.
-_TOLD = (
-    "swarm",
-    "node",
-    "session",
-    "state",
-    "heard",
-    "ready",
-    "missing",
-    "required",
-    "generation",
-    "restarts",
-    "timeouts",
-    "conflict",
-    "instant_in_us",
-    "sample",
-    "counters",
-    "errors",
-)
 
 
 class WrongUse(Exception):
@@ -100,7 +81,7 @@ More = Callable[[SerialTransport, str, dict], dict]  # reads more of a node than
 def ask(target: Target, more: More | None = None, by_line: More | None = None) -> dict:
     """The status_dict of a board's node, with what `more` reads at the board's prompt.
 
-    {"error": why, "kind": kind} when it has none: a BoardError's, or "unlisted", "other version" or "other node".
+    {"error": why, "kind": kind} when it has none: a BoardError's, or "unlisted".
     by_line: called in place of more for an application on asyncio, which the prompt would stop.
     """
     if target.port is None:
@@ -108,29 +89,28 @@ def ask(target: Target, more: More | None = None, by_line: More | None = None) -
     try:
         with open_port(target.port) as transport:
             status = of_application(transport, target.port)
-            if status is not None and by_line is not None:
-                status.update(by_line(transport, target.port, status))
-            if status is None:
-                with prompt(transport, target.port):
-                    status = read_status(transport, target.port)
-                    if more is not None:
-                        status.update(more(transport, target.port, status))
+            if status is not None:
+                _check(target, status)
+                return status | (by_line(transport, target.port, status) if by_line else {})
+            with prompt(transport, target.port):
+                status = read_status(transport, target.port)
+                _check(target, status)
+                return status | (more(transport, target.port, status) if more else {})
     except BoardError as error:
         return {"error": str(error), "kind": error.kind}
     except GONE as error:
         return {"error": f"{target.port}: the port went away ({error})", "kind": "absent"}
-    if any(name not in status for name in _TOLD):
-        return {
-            "error": f"{target.port}: its faction is of another version than this command: deploy to it",
-            "kind": "other version",
-        }
+
+
+def _check(target: Target, status: dict) -> None:
+    """BoardError for a status of another version, or of another node than the one that is expected there."""
+    check_version(target.key, status)
     if target.node not in (None, status["node"]):
-        return {
-            "error": f"{target.port}: its board says that it is node {status['node']}, and node {target.node} is "
+        raise BoardError(
+            f"{target.port}: its board says that it is node {status['node']}, and node {target.node} is "
             "listed there: correct the port or serial in swarm.toml, or deploy to it",
-            "kind": "other node",
-        }
-    return status
+            "other node",
+        )
 
 
 def ask_all(targets: list[Target], more: More | None = None, by_line: More | None = None) -> list[tuple[Target, dict]]:

@@ -6,6 +6,7 @@ lib/faction/remote/gateway.py is the board's half.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from swarm.serial import targets
 from swarm.serial.answer import parse
 from swarm.serial.port import BoardError
 from swarm.serial.prompt import run
-from swarm.serial.status import check_status
+from swarm.serial.status import check_status, check_version
 from swarm.serial.targets import More, Target
 
 _FACTS, _OLDEST = 0, 1  # kinds of questions
@@ -31,24 +32,18 @@ def ask_all(
     """As targets.ask_all(), of all members of the swarm of the board at that port; its own comes first.
 
     more: reads more of that board itself. places: read what the others have kept, from there on, as "lines", and not
-    their status; they are moved on. told: called with each member that is asked.
+    their status; they are moved on. told: called with each member that is asked. A status has "seen", when it was
+    told by this computer's clock, and each of the others "via", the port.
     """
     others: list[tuple[Target, dict]] = []
 
     def read(transport: SerialTransport, _port: str, status: dict) -> dict:
-        found = more(transport, port, status) if more else {}
-        if status.get("gathers") is None:
-            raise BoardError(
-                f"{port}: its swarm has no gateway: write `gateway = []` into swarm.toml, and deploy all boards"
-            )
-        for member in sorted({*status["heard"], *status["missing"]} - {status["node"]}):
+        found = {"seen": time.time(), **(more(transport, port, status) if more else {})}
+        for target in others_of(port, status):
             if told:
-                told(member)
-            others.append((Target(str(member), None, member), _ask(transport, port, status, member, places)))
+                told(target.node)
+            others.append((target, ask(transport, port, status, target.node, places)))
         return found
-
-    def by_line(*_) -> dict:
-        raise BoardError(f"{port}: an application has this board's prompt: ask through another board, or stop it")
 
     own = Target(port, port)
     answer = targets.ask(own, read, by_line)
@@ -57,11 +52,34 @@ def ask_all(
     return [(own, answer), *others]
 
 
-def _ask(transport: SerialTransport, port: str, status: dict, member: int, places: Places | None) -> dict:
-    lost = dict(map(tuple, (status.get("presence") or {}).get("lost", ())))
-    if member in lost:
-        silent = "not since that board's start" if lost[member] is None else f"not for {lost[member]} s"
-        return {"error": f"node {member} is lost: heard {silent}", "kind": "lost", "silent_s": lost[member]}
+def by_line(_transport: SerialTransport, port: str, _status: dict) -> dict:
+    """What targets.ask() takes to read more of a board that an application runs on: nothing, BoardError."""
+    raise BoardError(f"{port}: an application has this board's prompt: ask through another board, or stop it")
+
+
+def others_of(port: str, status: dict) -> list[Target]:
+    """The other members of the swarm of the board at that port, by its status. BoardError when it cannot ask them."""
+    if status.get("gathers") is None:
+        raise BoardError(
+            f"{port}: its swarm has no gateway: write `gateway = []` into swarm.toml, and deploy all boards"
+        )
+    others = sorted({*status["heard"], *status["missing"]} - {status["node"]})
+    return [Target(str(member), None, member) for member in others]
+
+
+def lost(status: dict, member: int) -> dict | None:
+    """The answer in place of a member's that a board has lost, by that one's status; None where it has not."""
+    silent = dict(map(tuple, (status.get("presence") or {}).get("lost", ())))
+    if member not in silent:
+        return None
+    since = "not since that board's start" if silent[member] is None else f"not for {silent[member]} s"
+    return {"error": f"node {member} is lost: heard {since}", "kind": "lost", "silent_s": silent[member]}
+
+
+def ask(transport: SerialTransport, port: str, status: dict, member: int, places: Places | None = None) -> dict:
+    """As targets.ask(), of one other member, at the prompt of the board at that port. places: as ask_all()."""
+    if answer := lost(status, member):
+        return answer
     try:
         if places is not None:
             kind, place, text = _fetch(transport, port, member, *places.get(member, (_OLDEST, 0)))
@@ -73,7 +91,8 @@ def _ask(transport: SerialTransport, port: str, status: dict, member: int, place
         except ValueError:
             answer = None
         check_status(answer, f"{port}, node {member}")
-        return answer
+        check_version(f"node {member}", answer)
+        return {**answer, "seen": time.time(), "via": port}
     except BoardError as error:
         return {"error": str(error), "kind": error.kind}
 

@@ -7,6 +7,9 @@ says that it sampled, with what a question takes on the way; in a series from th
 Boards are asked over their serial prompts about once a second, and left in peace while a first sample is due; their
 ports are free in between. Without NODE, --all and --port: the boards of `swarm demo --keep` or of `swarm board
 --background`, or the members of swarm.toml when none runs.
+
+With --via one board is asked, and through it the others, some at a time: each row tells how long ago that was. Who is
+lost or back the asked board tells at each look. The skew cannot be told so.
 """
 
 from __future__ import annotations
@@ -17,12 +20,15 @@ import sys
 from rich.console import Group
 
 from swarm.description.project import ProjectError
+from swarm.output.progress import waiting
 from swarm.output.streams import fail, show
-from swarm.serial import targets
-from swarm.verbs.options import add_targets
+from swarm.serial import targets, via
+from swarm.serial.targets import Target
+from swarm.verbs.options import add_targets, add_via, check_via
 from swarm.watch import instants, keys, node_table
 from swarm.watch.changes import Watch
 from swarm.watch.live import Monitor, summary, title
+from swarm.watch.turns import Turns, TurnsVia
 
 _EVERY_S = 1.0
 _EVERY_MIN_S = 0.2
@@ -33,6 +39,7 @@ _EXAMPLES = """examples:
   swarm monitor --port /dev/ttyUSB0 --port /dev/ttyUSB1
   swarm monitor --every 5               ask a board every five seconds
   swarm monitor --all --once            one look, for scripts
+  swarm monitor --via /dev/ttyUSB0      every member, over the air, through one board (see `gateway`)
 
 keys:
   q quit, p pause, l log, j k scroll, ? help
@@ -51,6 +58,7 @@ def register(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_targets(parser)
+    add_via(parser)
     parser.add_argument("--once", action="store_true", help="print one look and end")
     parser.add_argument(
         "--every", type=float, default=_EVERY_S, metavar="S", help="ask each board so often (default: %(default)s s)"
@@ -64,17 +72,26 @@ def _run(options: argparse.Namespace) -> int:
             raise targets.WrongUse(f"--every {options.every} is below {_EVERY_MIN_S} s: boards have their own work")
         if not options.once and (keys.termios is None or not (sys.stdin.isatty() and sys.stdout.isatty())):
             raise targets.WrongUse("the live view needs a terminal; --once prints one look")
-        watch = Watch(targets.choose(options.node, options.all, options.port, options.swarm))
+        check_via(options)
+        chosen = [] if options.via else targets.choose(options.node, options.all, options.port, options.swarm)
     except (targets.WrongUse, ProjectError) as error:
         return fail("monitor", error, 2)
     if options.once:
-        return _look_once(watch)
-    Monitor(watch, options.every).run()
+        return _look_once(options.via, chosen)
+    if options.via:
+        Monitor(Watch([Target(options.via, options.via)]), TurnsVia(options.via, options.every)).run()
+    else:
+        Monitor(Watch(chosen), Turns(chosen, options.every)).run()
     return 0
 
 
-def _look_once(watch: Watch) -> int:
-    asked = targets.ask_all(watch.targets, instants.read, instants.read_by_line)
+def _look_once(port: str | None, chosen: list[Target]) -> int:
+    if port:
+        with waiting("asking") as told:
+            asked = via.ask_all(port, instants.read, told=told)
+    else:
+        asked = targets.ask_all(chosen, instants.read, instants.read_by_line)
+    watch = Watch([target for target, _ in asked])
     for target, answer in asked:
         watch.take(target, answer, 0)
     show(Group(title(watch), node_table.Nodes(watch.rows, waiting=True), *summary(watch)))

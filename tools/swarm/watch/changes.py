@@ -53,13 +53,21 @@ class Watch:
         """Names of the nodes' swarms."""
         return sorted({status["swarm"] for status in self._known()})
 
+    def expect(self, target: Target) -> None:
+        """Have a row for a board, before its first answer."""
+        self._answers.setdefault(target, None)
+
     def take(self, target: Target, answer: dict, at_s: float) -> None:
-        """Take a board's answer: a status_dict, or {"error": why}."""
-        before, self._answers[target] = self._answers[target], answer
+        """Take a board's answer: a status_dict, or {"error": why}.
+
+        One that has come through another board ("via") is late, and that other one knows better who is lost.
+        """
+        before, self._answers[target] = self._answers.get(target), answer
         if "error" in answer:
-            if before is None or before.get("error") != answer["error"]:
-                what = f"shows {node_table.state(answer)}" if answer.get("kind") in _ANSWERS else "does not answer"
-                self._tell(at_s, target, f"{what}: {node_table.reason(target, answer)}", "bad")
+            if "seen" in (known := self._last.get(target, {})):
+                answer.setdefault("seen", known["seen"])
+            if (before is None or before.get("error") != answer["error"]) and answer.get("kind") != "lost":
+                self._tell(at_s, target, _failure(target, answer), "bad")
             return
         last = self._last.get(target)
         self._last[target] = answer
@@ -83,16 +91,22 @@ class Watch:
         if answer["sample"] is not None and (last is None or last["sample"] is None):
             self._tell(at_s, target, self._sampled(answer["sample"]), "bad" if answer["sample"]["late"] else "good")
         series = answer.get("series")
-        if (answer["instant_in_us"] or 0) > 0 and (series is None or series["period_ms"] >= _CALM_MS):
+        if (
+            "via" not in answer
+            and (answer["instant_in_us"] or 0) > 0
+            and (series is None or series["period_ms"] >= _CALM_MS)
+        ):
             self._instant_s = at_s + answer["instant_in_us"] / 1e6
 
     def _tell_lost(self, target: Target, last: dict, answer: dict, at_s: float) -> None:
         """Tell of members that are lost, which the first of the boards knows, and back when the last one does."""
+        if "via" in answer:
+            return
         before, now = set(node_table.lost(last)), set(node_table.lost(answer))
         others = {
             node
             for other, known in self._answers.items()
-            if other != target and known and "error" not in known
+            if other != target and known and "error" not in known and "via" not in known
             for node in node_table.lost(known)
         }
         if gone := now - before - others:
@@ -192,6 +206,15 @@ class Watch:
 def _run(target: Target, status: dict) -> tuple[Target, int, int]:
     """What a node's agreed instant belongs to."""
     return target, status["session"], status["series"]["id"] if status.get("series") else 0
+
+
+def _failure(target: Target, answer: dict) -> str:
+    """Why a board has not answered, to follow its name."""
+    text = node_table.reason(target, answer)
+    if text.startswith(f"{target.key} "):
+        return text.removeprefix(f"{target.key} ")
+    what = f"shows {node_table.state(answer)}" if answer.get("kind") in _ANSWERS else "does not answer"
+    return f"{what}: {text}"
 
 
 def _changes(last: dict, status: dict) -> list[tuple[str, str]]:

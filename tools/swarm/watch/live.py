@@ -1,23 +1,20 @@
-"""The live view of a watched swarm in the terminal: asks the boards in turn, shows them, and takes the user's keys."""
+"""The live view of a watched swarm in the terminal: has the boards asked, shows them, and takes the user's keys."""
 
 from __future__ import annotations
 
 import io
 import re
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from swarm.serial import targets
-from swarm.serial.targets import Target
-from swarm.watch import instants, keys, node_table
+from swarm.watch import keys, node_table
 from swarm.watch.changes import Watch
+from swarm.watch.turns import Turns, TurnsVia
 
-_SHARE = 10  # a board that answers slowly is asked less often, so that it spends at most a tenth of its time on that
 _REFRESH_S = 0.2
 _LOG_MIN = 4  # lines of the log that stay when there are many nodes
 _FIXED = 7  # lines that are neither nodes nor log
@@ -37,17 +34,16 @@ waits for    itself: its own sensor; "2 of 4 5 6": any two of those
 reboots seen how often it has heard another member come back in a new session
 sample       the last sample's value, and its lateness: since the agreed instant or beat, as this node has it; in a
              series the beat's number, and how far ahead the next one is
+last heard   of a member that is asked through another: so old is what its row tells
 skew         from the earliest to the latest first sample in time, by this computer's clock; in a series of a beat"""
 
 
 class Monitor:
-    """The live view of a watch, which asks each board every so many seconds."""
+    """The live view of a watch, whose boards are asked in turns; those are at an end when run() is."""
 
-    def __init__(self, watch: Watch, every_s: float) -> None:
+    def __init__(self, watch: Watch, turns: Turns | TurnsVia) -> None:
         self._watch = watch
-        self._every_s = every_s
-        self._due_s = dict.fromkeys(watch.targets, 0.0)
-        self._asking: dict[Future, Target] = {}
+        self._turns = turns
         self._paused = self._log_alone = self._help = False
         self._first_row = 0
         self._log_back = 0  # events after the last one shown
@@ -56,13 +52,12 @@ class Monitor:
         """Show it until the user quits."""
         console = Console(highlight=False)
         with ExitStack() as stack:
-            pool = ThreadPoolExecutor(min(len(self._watch.targets), targets.AT_ONCE))
-            stack.callback(pool.shutdown, cancel_futures=True)  # last: whoever is asked has its prompt left in order
+            stack.callback(self._turns.end)  # last: the terminal is in order meanwhile
             pressed = stack.enter_context(keys.Keys())
             live = stack.enter_context(Live(console=console, screen=True, auto_refresh=False))
             try:
                 while True:
-                    self.ask(pool)
+                    self.ask()
                     live.update(self._frame(*console.size), refresh=True)
                     for key in pressed.read(_REFRESH_S):
                         if key == "q":
@@ -88,25 +83,20 @@ class Monitor:
             else:
                 self._first_row += step
 
-    def ask(self, pool: ThreadPoolExecutor) -> None:
+    def ask(self) -> None:
         """Have every board asked whose turn it is."""
         now = time.monotonic()
-        if self._paused or self._watch.quiet(now):
-            return
-        for target, due_s in self._due_s.items():
-            if due_s <= now:
-                self._due_s[target] = float("inf")
-                self._asking[pool.submit(_ask_timed, target)] = target
+        if not self._paused and not self._watch.quiet(now):
+            self._turns.begin(now)
 
     def take(self) -> None:
         """Take the answers that have come."""
         now = time.monotonic()
-        for job in [job for job in self._asking if job.done()]:
-            target = self._asking.pop(job)
-            answer, took_s = job.result()
-            self._watch.take(target, answer, now)
-            rest_s = 0.0 if "error" in answer else took_s * _SHARE
-            self._due_s[target] = now + max(self._every_s, rest_s)
+        for target, answer in self._turns.ended(now):
+            if answer is None:
+                self._watch.expect(target)
+            else:
+                self._watch.take(target, answer, now)
 
     def picture(self, width: int, height: int) -> str:
         """What is on a screen of so many characters and lines, as SVG."""
@@ -154,12 +144,6 @@ class Monitor:
             style = _MOODS[event.mood]
             texts.append(Text(f"{when}  {event.text}", style=style, no_wrap=True, overflow="ellipsis"))
         return texts + [Text()] * (lines - len(texts))
-
-
-def _ask_timed(target: Target) -> tuple[dict, float]:
-    """A board's answer, and the seconds that took."""
-    start_s = time.monotonic()
-    return targets.ask(target, instants.read, instants.read_by_line), time.monotonic() - start_s
 
 
 def title(watch: Watch) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -35,11 +36,15 @@ _FREE = 30  # columns at most for lists of ids
 _UNBOUNDED = 10_000  # columns, to measure what a table would take
 
 
-_COLUMNS = ("node", "state", "heard", "ready", "missing", "sample", "reboots seen", "errors")
+_COLUMNS = (
+    *("node", "state", "heard", "ready", "missing", "sample", "last heard", "version", "reboots seen", "errors"),
+)
+_OF_SOME = ("last heard", "version")  # left out where no row has anything in them
 # Left out of a terminal with fewer columns than that, first what least is lost with.
-_ROOM = {"reboots seen": 92, "heard": 66, "sample": 56}
+_ROOM = {"version": 120, "reboots seen": 92, "last heard": 76, "heard": 66, "sample": 56}
 _NARROW = 80  # columns, below which a port's name is cut more
 _STATE = 12  # columns that any state takes
+_NOW_S, _LONG_S = 1.5, 180
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ def table(
     longest = max((len(label) for label, *_ in told), default=0)  # without it a row tells nothing
     rows = Table(box=None, pad_edge=False, header_style="bold", expand=one_line)
     left_out = {name for name, room in _ROOM.items() if width < room}
+    left_out |= {name for name in _OF_SOME if not any(row[_COLUMNS.index(name)] for row in told)}
     if not wrong:
         left_out.add("errors")
     for name in _COLUMNS:
@@ -113,9 +119,10 @@ def _coloured(cell: str) -> str:
 def cells(target: Target, status: dict | None, waiting: bool = False) -> list[str]:
     """One row's texts."""
     if status is None:
-        return [_short(target.label), "asked", "", "", "", "", "", ""]
+        return [_short(target.label), "asked", *[""] * (len(_COLUMNS) - 2)]
     if "error" in status:
-        return [_short(target.label), state(status), "", "", "", "", "", reason(target, status)]
+        empty = [""] * (_COLUMNS.index("last heard") - 2)
+        return [_short(target.label), state(status), *empty, last_heard(status), "", "", reason(target, status)]
     total = len(status["ready"]) + len(status["missing"])
     return [
         str(status["node"]),
@@ -124,6 +131,8 @@ def cells(target: Target, status: dict | None, waiting: bool = False) -> list[st
         f"{len(status['ready'])}/{status['required']}",
         waits_for(status) if waiting else ids(status["missing"]),
         sample(status),
+        last_heard(status),
+        status["version"] if "seen" in status else "",
         str(status["restarts"]),
         "; ".join(filter(None, [lost_text(status), *errors(status)])),
     ]
@@ -132,6 +141,19 @@ def cells(target: Target, status: dict | None, waiting: bool = False) -> list[st
 def state(answer: dict) -> str:
     """A node's state, or in its place why there is none; NO_ANSWER where a port is open and nothing answers."""
     return _WORDS.get(answer.get("kind", ""), NO_ANSWER) if "error" in answer else answer["state"]
+
+
+def last_heard(answer: dict) -> str:
+    """How long ago a member was last heard that is asked through another; empty of any other."""
+    if answer.get("kind") == "lost":
+        return "never" if answer["silent_s"] is None else _ago(answer["silent_s"])
+    return _ago(time.time() - answer["seen"]) if "seen" in answer else ""
+
+
+def _ago(seconds: float) -> str:
+    if seconds < _NOW_S:
+        return "now"
+    return f"{seconds:.0f} s ago" if seconds < _LONG_S else f"{seconds / 60:.0f} min ago"
 
 
 def trouble(answer: dict | None) -> int:
@@ -187,12 +209,15 @@ def sample(status: dict) -> str:
 
 
 def beat_text(status: dict) -> str:
-    """The last sample's beat and when the next one is, how many were missed and moves of the clock; empty without."""
+    """The last sample's beat and when the next one is, how many were missed and moves of the clock; empty without.
+
+    What came through another board is older than it was when that was true of the next beat.
+    """
     series = status.get("series")
     if not series:
         return ""
     text = f", beat {status['sample'].get('n', '?')}"
-    if (left_us := series["beat_in_us"]) is not None and left_us > 0:
+    if (left_us := series["beat_in_us"]) is not None and left_us > 0 and "via" not in status:
         text += f", next in {duration(left_us)}"
     text += f", {series['missed']} missed" if series["missed"] else ""
     return text + (f", moved {series['moves']} times" if series["moves"] else "")
