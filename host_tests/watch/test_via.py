@@ -13,7 +13,7 @@ import pytest
 
 from asyncio_application import ON_ASYNCIO
 from requirements import require
-from rig_fixture import Table, lay_boards
+from rig_fixture import Table, lay_boards, records
 from swarm import cli
 from swarm.serial import via
 from swarm.serial.port import BoardError
@@ -58,8 +58,9 @@ def swarm(table, *arguments):
 
 
 def beats(table, node):
-    own = f'"node": {node},'  # one that gathers prints those of others as well
-    return sum('"value"' in line and own in line for line in table.run.nodes[node].output)
+    """How many beats that node has sampled, up to the last: a tool has it print other records and its status too."""
+    told = records(table.run.nodes[node].output)
+    return 1 + max((record["n"] for record in told if record["node"] == node), default=-1)
 
 
 @contextmanager
