@@ -29,6 +29,9 @@ def read(file):
         return [json.loads(line) for line in lines]
 
 
+REPORTS = read(FOLDER / "reports.jsonl")[0]
+
+
 def machine_vectors():
     return [vector for file in FILES for vector in read(file) if "steps" in vector]
 
@@ -109,7 +112,7 @@ def test_sizes_on_both_sides_of_bytes_and_words_are_there_and_long():
 def test_all_files_match_on(runtime, capsys):
     status, out, err = swarm_vectors(capsys, *FILES, "--runtime", runtime)
     everything = [vector for file in FILES for vector in read(file)]
-    steps = sum(len(vector.get("steps", "1")) for vector in everything)
+    steps = sum(len(vector.get("steps") or vector.get("exchange", "1")) for vector in everything)
     # An accepted frame is also built from its fields again.
     steps += sum(vector.get("verdict") == "Accepted" and vector.get("encodes", True) for vector in everything)
     assert (status, out, err) == (0, f"{len(everything)} vectors, {steps} steps, 0 mismatches\n", "")
@@ -236,6 +239,11 @@ REFUSED = [
     ({"name": "tag", "key": "00", "message": "0g", "tag": "00"}, "v.jsonl:2: message '0g': not bytes in hex"),
     ({"name": "tag", "key": "00", "tag": "00"}, "v.jsonl:2: no message"),
     ({"frame": "00", "key": "00", "swarm": {}, "verdict": "Forged"}, "v.jsonl:2: no name"),
+    ({**REPORTS, "node": {"peer_id": 1}}, "v.jsonl:2: no session"),
+    ({**REPORTS, "swarm": {**REPORTS["swarm"], "round_ms": "30"}}, "v.jsonl:2: round_ms '30': not a int"),
+    ({**REPORTS, "exchange": [{"sing": 1}]}, "v.jsonl:2: step 1: a step of an exchange has one of hear, complete"),
+    ({**REPORTS, "exchange": [{"hear": "0", "counted": []}]}, "v.jsonl:2: step 1: hear '0': not bytes in hex"),
+    ({**REPORTS, "exchange": [{"says": None, "sequence": 1}]}, "v.jsonl:2: step 1: no within_ms"),
 ]
 
 
@@ -296,6 +304,44 @@ def test_frames_and_tags_that_differ_are_reported(index, runtime, capsys, tmp_pa
     ][index]
     status, out, _ = swarm_vectors(capsys, write(tmp_path / "v.jsonl", wrong), "--runtime", runtime)
     assert status == 1 and "0 mismatches" not in out
+
+
+# A step that is there in some exchange, by the part that is compared, and another value of that.
+OTHERWISE = {
+    "counted": ["stale"],
+    "text": "ff",
+    "refused": None,
+    "says": "00" * 40,
+    "take": [1, 2, 3, 4, 5, ""],
+    "asked": [9, 9],
+}
+
+
+@pytest.mark.parametrize("part", OTHERWISE)
+def test_an_exchange_that_goes_otherwise_is_reported(part, runtime, capsys, tmp_path):
+    vectors = read(FOLDER / "reports.jsonl")[:3]
+    found = 0
+    for vector in vectors:
+        for step in vector["exchange"]:
+            if step.get(part) is not None:
+                step[part] = OTHERWISE[part] if part != "refused" else not step[part]
+                found += 1
+    status, out, _ = swarm_vectors(capsys, write(tmp_path / "v.jsonl", *vectors), "--runtime", runtime)
+    assert status == 1 and found and out.endswith(f" {found} mismatches\n") and f"  {part}\n" in out
+
+
+def test_a_node_that_cannot_be_is_a_mismatch(runtime, capsys, tmp_path):
+    vector = {**REPORTS, "node": {**REPORTS["node"], "peer_id": 70_000}}
+    status, out, _ = swarm_vectors(capsys, write(tmp_path / "v.jsonl", vector), "--runtime", runtime)
+    assert status == 1 and "no node for this swarm and key: " in out
+    assert out.endswith(f"1 vectors, {len(vector['exchange'])} steps, {1 + len(vector['exchange'])} mismatches\n")
+
+
+def test_exchanges_meet_every_check_that_a_report_may_fail():
+    steps = [step for vector in read(FOLDER / "reports.jsonl") for step in vector["exchange"]]
+    counted = {name for step in steps for name in step.get("counted", ())}
+    assert counted == {"received", "malformed", "foreign", "non_member", "impossible", "forged", "replayed", "unproved",
+                       "own"}  # fmt: skip
 
 
 def test_device_vectors_names_the_machines_commands():

@@ -17,9 +17,11 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "fixtures"))
+sys.path[:0] = [str(HERE), str(HERE.parent / "fixtures")]
 
-from model import COMMANDS, STATES, Model  # noqa: E402 - found in that folder
+from exchanges import exchanges  # noqa: E402 - found in these folders
+
+from model import COMMANDS, STATES, Model  # noqa: E402
 
 SEED = 20261124
 SIZES = (1, 2, 5, 8, 9, 31, 32, 33, 64, 250)  # both sides of a byte, of a word, and the most a first-version swarm has
@@ -209,21 +211,24 @@ class Swarm:
             + (struct.pack("<HI", fields["series"], fields["mark"]) if "mark" in fields else b""),
         }
 
+    def cmac(self, message):
+        """The whole tag of a message under the swarm's key."""
+        return cmac(self.key, message)
+
     def seal(self, parts):
         """The parts as bytes, with their tag."""
         body = b"".join(parts.values())
-        return body + cmac(self.key, body)[:8]
+        return body + self.cmac(body)[:8]
+
+    def settings(self):
+        """What a vector says of it."""
+        return {"name": self.name, "members": self.members, "required_count": self.required, **self.times}
 
     def vector(self, name, frame, verdict, fields=None, **more):
         """A frame vector of this swarm."""
         return {
             "name": name,
-            "swarm": {
-                "name": self.name,
-                "members": self.members,
-                "required_count": self.required,
-                **self.times,
-            },
+            "swarm": self.settings(),
             "key": self.key.hex(),
             "frame": frame.hex(),
             "verdict": verdict,
@@ -350,6 +355,9 @@ def files():
     result[f"sequences-{LARGEST}.jsonl.gz"] = sequences(random.Random(f"{SEED} largest"), LARGEST, 1, 1500)
     result["cmac.jsonl"] = list(tags(random.Random(f"{SEED} tags")))
     result["frames.jsonl"] = list(frames(random.Random(f"{SEED} frames")))
+    rng = random.Random(f"{SEED} reports")
+    swarms = [Swarm(rng, size, 10_000, 30_000) for size in (4, 9, 20, LARGEST_IN_ROUNDS)]
+    result["reports.jsonl"] = list(exchanges(swarms, rng))
     return result
 
 

@@ -14,6 +14,16 @@ from swarm.runtimes.vectors import pieces
 
 COMMANDS = ("ParticipationObserved", "ReadyObserved", "LocalParticipationCompleted", "DeadlineExpired", "Probe")
 WITH_PEER = COMMANDS[:2]
+# A step of an exchange by what it is, and the parts that it must have besides.
+_EXCHANGED: dict[str, dict[str, type]] = {
+    "hear": {"counted": list},
+    "complete": {},
+    "put": {"put": list, "refused": bool},
+    "says": {"sequence": int, "within_ms": int},
+    "take": {},
+    "ask": {"ask": list},
+    "answer": {"answer": list},
+}
 
 
 class VectorError(Exception):
@@ -62,8 +72,9 @@ def replay(files: list[Path], runtime: str) -> Report:
                 if not found:
                     raise VectorError(f"{file}: no vectors in it")
                 report.vectors += found
-        script = Path(__file__).with_name("script.py")
-        with runtimes.streaming(runtime, script, [str(work)], files=[work]) as lines:
+        script, exchange = (Path(__file__).with_name(name) for name in ("script.py", "exchange.py"))
+        arguments = [str(work), str(exchange.parent)]
+        with runtimes.streaming(runtime, script, arguments, files=[work, exchange]) as lines:
             for line in lines:
                 if not line.startswith("{"):
                     continue  # a traceback, which the failure that follows shows
@@ -141,12 +152,11 @@ def _entries(vector: dict[str, Any], place: str) -> list[tuple[str, dict[str, An
         machine = [_take(config, "peer_id", int, place), peers, _take(config, "required_count", int, place)]
         steps = _take(vector, "steps", list, place)
         return [(", config", {"machine": machine})] + [_step(step, i, place) for i, step in enumerate(steps, 1)]
+    if "exchange" in vector:
+        return _exchange(vector, place)
     if "frame" in vector:
         _hexadecimal(vector, "frame", place)
-        _hexadecimal(vector, "key", place)
-        swarm = _take(vector, "swarm", dict, place)
-        for part, kind in (("name", str), ("members", list), ("required_count", int)):
-            _take(swarm, part, kind, place)
+        _swarm(vector, place)
         if (_take(vector, "verdict", str, place) == "Accepted") != isinstance(vector.get("fields"), dict):
             raise VectorError(f"{place}: fields belong to a frame whose verdict is Accepted, and to no other")
         return [("", {"fields": None, **vector})]
@@ -154,7 +164,43 @@ def _entries(vector: dict[str, Any], place: str) -> list[tuple[str, dict[str, An
         for part in ("key", "message", "tag"):
             _hexadecimal(vector, part, place)
         return [("", {"cmac": True, **vector})]
-    raise VectorError(f"{place}: neither a machine vector (steps) nor a frame (frame) nor a CMAC (tag)")
+    raise VectorError(
+        f"{place}: neither a machine vector (steps) nor a frame (frame) nor a CMAC (tag) nor an exchange (exchange)"
+    )
+
+
+def _swarm(vector: dict[str, Any], place: str) -> dict[str, Any]:
+    """A vector's swarm; its key is in hex."""
+    _hexadecimal(vector, "key", place)
+    swarm = _take(vector, "swarm", dict, place)
+    for part, kind in (("name", str), ("members", list), ("required_count", int)):
+        _take(swarm, part, kind, place)
+    return swarm
+
+
+def _exchange(vector: dict[str, Any], place: str) -> list[tuple[str, dict[str, Any]]]:
+    swarm = _swarm(vector, place)
+    for part in ("period_ms", "round_ms"):
+        _take(swarm, part, int, place)
+    node = _take(vector, "node", dict, place)
+    for part, kind in (("peer_id", int), ("session", int), ("gathers", bool)):
+        _take(node, part, kind, place)
+    entries = [(", node", {"node": node, "swarm": swarm, "key": vector["key"]})]
+    for number, step in enumerate(_take(vector, "exchange", list, place), 1):
+        entries.append((f", step {number}", {"at": number, **_exchanged(step, f"{place}: step {number}")}))
+    return entries
+
+
+def _exchanged(step: Any, place: str) -> dict[str, Any]:
+    """A step of an exchange, which is one of _EXCHANGED."""
+    kinds = [kind for kind in _EXCHANGED if isinstance(step, dict) and kind in step]
+    if len(kinds) != 1:
+        raise VectorError(f"{place}: a step of an exchange has one of {', '.join(_EXCHANGED)}, and this is {step!r}")
+    for part, kind in _EXCHANGED[kinds[0]].items():
+        _take(step, part, kind, place)
+    if kinds[0] == "hear":
+        _hexadecimal(step, "hear", place)
+    return step
 
 
 def _step(step: Any, number: int, place: str) -> tuple[str, dict[str, Any]]:

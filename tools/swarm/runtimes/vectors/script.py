@@ -1,7 +1,8 @@
 """Replays vectors on the runtime that executes this file: the one source for CPython and every MicroPython.
 
-Argument: a file of JSON lines that vectors.py has written. {"machine": [peer_id, peers, required_count]} begins a
-machine, and each step that follows, as in a vector, is given to it. {"frame": ...} and {"cmac": ...} stand alone.
+Arguments: a file of JSON lines that replay.py has written, and the folder of exchange.py. {"machine": [peer_id, peers,
+required_count]} begins a machine, and each step that follows, as in a vector, is given to it; {"node": ...} begins a
+node, to which the steps of an exchange, {"at": ...}, are given. {"frame": ...} and {"cmac": ...} stand alone.
 Prints, as JSON lines, {"line": number from 0, "got": {part: value}} for each step that came out otherwise, as long as
 there are not too many, and at the end {"checks": how many, "mismatches": how many}.
 It goes through the file in small parts, so that a small heap is enough.
@@ -14,6 +15,10 @@ import sys
 from faction import description, names
 from faction.core import ACCEPTED, Faction
 
+if sys.argv[2] not in sys.path:
+    sys.path.append(sys.argv[2])
+from exchange import Reporter, from_hex, to_hex  # noqa: E402 - found in that folder
+
 _PART = 32  # lines between two collections
 _BLOCK = 8192  # characters read at a time
 _PRINTED = 100  # mismatches printed; all are counted
@@ -24,6 +29,7 @@ _file = open(sys.argv[1])  # noqa: SIM115 - stays open between the calls of more
 _read = ""
 _number = -1
 _machine = None
+_node = None  # a Reporter
 _refusal = None
 _checks = 0
 _mismatches = 0
@@ -59,6 +65,10 @@ def _line():
 def _replay(entry):
     if "machine" in entry:
         _begin(*entry["machine"])
+    elif "node" in entry:
+        _begin_node(entry)
+    elif "at" in entry:
+        _check(entry, lambda: _node.step(entry) if _node else {"node": _refusal})
     elif "frame" in entry:
         _replay_frame(entry)
     elif "cmac" in entry:
@@ -75,6 +85,16 @@ def _begin(peer_id, peers, required_count):
     except Exception as error:
         _refusal = f"the machine refuses this config: {error}"
         _report({"config": _refusal})
+
+
+def _begin_node(entry):
+    global _node, _refusal
+    _node = _refusal = None
+    try:
+        _node = Reporter(entry["swarm"], from_hex(entry["key"]), entry["node"])
+    except Exception as error:
+        _refusal = f"no node for this swarm and key: {error}"
+        _report({"node": _refusal})
 
 
 def _step(entry):
@@ -130,10 +150,10 @@ def _same(one, other):
 def _tag(entry):
     from faction.cmac import Cmac
 
-    message = _bytes(entry["message"])
-    cmac = Cmac(_bytes(entry["key"]), len(message))
+    message = from_hex(entry["message"])
+    cmac = Cmac(from_hex(entry["key"]), len(message))
     cmac.compute(message, len(message))
-    return _hex(cmac.tag)
+    return to_hex(cmac.tag)
 
 
 def _replay_frame(entry):
@@ -145,7 +165,7 @@ def _replay_frame(entry):
         refusal = f"no codec for this swarm and key: {error}"
         _check(entry, lambda: {"swarm": refusal})
         return
-    _check(entry, lambda: _decoded(frame, codec, machine, _bytes(entry["frame"])))
+    _check(entry, lambda: _decoded(frame, codec, machine, from_hex(entry["frame"])))
     if entry["verdict"] == _VERDICTS[0] and entry.get("encodes", True):
         _check(entry, lambda: {"frame": _encoded(frame, codec, machine, entry["fields"])})
 
@@ -158,12 +178,12 @@ def _codec(frame, swarm, key):
     if round_ms:
         from faction.remote.rounds import RoundFrame
 
-        return machine, RoundFrame(swarm_digest, machine, _bytes(key))
+        return machine, RoundFrame(swarm_digest, machine, from_hex(key))
     if period_ms:
         from faction.series import SeriesFrame
 
-        return machine, SeriesFrame(swarm_digest, machine, _bytes(key))
-    return machine, frame.Frame(swarm_digest, machine, _bytes(key))
+        return machine, SeriesFrame(swarm_digest, machine, from_hex(key))
+    return machine, frame.Frame(swarm_digest, machine, from_hex(key))
 
 
 def _decoded(frame, codec, machine, data):
@@ -223,21 +243,13 @@ def _encoded(frame, codec, machine, fields):
     if "present" in fields:
         codec.present[:] = bytes(codec.width)
         _set(codec.present, 0, machine, fields["present"])
-    return _hex(buffer[: codec.encode(buffer, bitmaps)])
+    return to_hex(buffer[: codec.encode(buffer, bitmaps)])
 
 
 def _set(bitmap, start, machine, members):
     for member in members:
         at = machine.index(member)
         bitmap[start + (at >> 3)] |= 1 << (at & 7)
-
-
-def _bytes(text):
-    return bytes([int(text[i : i + 2], 16) for i in range(0, len(text), 2)])
-
-
-def _hex(data):
-    return "".join([f"{byte:02x}" for byte in data])
 
 
 if sys.platform != "webassembly":

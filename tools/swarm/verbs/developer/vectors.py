@@ -19,12 +19,17 @@ examples:
   swarm vectors host_tests/vectors/matrix.jsonl --runtime qemu
   swarm vectors host_tests/vectors/quorum.jsonl --runtime board --port /dev/ttyUSB0
 
-A file holds one vector a line (JSON Lines), gzip-compressed when its name ends with .gz. Three kinds of vector:
+A file holds one vector a line (JSON Lines), gzip-compressed when its name ends with .gz. Four kinds of vector:
   machine  {"name", "config": {"peer_id", "peers", "required_count"}, "steps": [{"command", "peer_id", "result",
            "outcomes", "view", "admissible"}, ...]}; peer_id with the two Observed commands, outcomes when Accepted
   frame    {"name", "swarm": {"name", "members", "required_count"}, "key", "frame", "verdict", "fields"};
            bytes in hex, fields null unless the verdict is Accepted
   CMAC     {"name", "key", "message", "tag"}, bytes in hex
+  exchange {"name", "swarm", "key", "node": {"peer_id", "session", "gathers"}, "exchange": [step, ...]} of reports; a
+           step, before which "after_ms" may pass, is one of {"hear": frame, "counted": [counter, ...], "text": what a
+           report says, else null}, {"complete": true}, {"put": [beat, session, late_us, value], "refused"},
+           {"says": report or null, "sequence", "within_ms"}, {"take": [member, series, beat, session, late_us, value]
+           or null}, {"ask": [member, kind, place]}, {"answer": [number, number, value], "asked": [kind, place]}
 The runtimes qemu (a Cortex-M0, emulated) and board replay vectors of the machine, and name those that they leave out.
 
 exit status: 0 every step matched, 1 some did not, 2 a file is missing or malformed, or holds nothing to compare
