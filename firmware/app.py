@@ -86,7 +86,7 @@ class App:
             self._told_ready = True
         timeouts = node.counters[_TIMEOUTS]
         if timeouts != self._told_timeouts:
-            ids = faction.status_dict()["missing"]  # only a time-out needs the names
+            ids = faction.tell("absent")  # only a time-out needs the names
             more = " ..." if len(ids) > _NAMED else ""
             self.say("TimedOut, missing %s" % " ".join(str(i) for i in ids[:_NAMED]) + more)
             self._told_timeouts = timeouts

@@ -1,7 +1,13 @@
-"""An error in words. Only an error needs it: afterwards it is let go, and its memory with it."""
+"""An error in words, in its place in a status too. Only who tells one needs it: afterwards it is let go, and its memory
+with it."""
 
 import io
+import json
 import sys
+
+from micropython import const
+
+_HEALTH_MAX = const(200)  # bytes of JSON: a status goes over the air in pieces of about as many
 
 
 def describe(error):
@@ -15,3 +21,29 @@ def describe(error):
         if not place.startswith(", line 1, in ") or place.endswith("<module>"):
             text += " (%s%s)" % (file, place.split(", in ")[0])
     return text
+
+
+def health(sensor):
+    """What the sensor's own health() tells, or in words why that cannot be told."""
+    import signs
+    from samples import check_json
+
+    signs.watch(1)
+    try:
+        value = sensor.health()
+        if hasattr(value, "send"):
+            raise TypeError("it is async: make it plain")
+        check_json(value)
+        size = len(json.dumps(value).encode())
+        if size > _HEALTH_MAX:
+            raise ValueError("%d bytes of JSON, more than %d: return less" % (size, _HEALTH_MAX))
+        return value
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        try:
+            return "health() fails: " + describe(error)[:_HEALTH_MAX]
+        except Exception:  # no memory is left, or its text is the user's code as well
+            return "health() fails"
+    finally:
+        signs.watch(0)

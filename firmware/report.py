@@ -26,7 +26,7 @@ def facts(app, failure):
     counters = {name: node.counters[i] for i, name in enumerate(COUNTERS)}
     first = node.first_sample
     app.look(_STILL_MS)
-    return {
+    told = {
         "swarm": app.config["swarm"],
         "node": node.machine.peer_id,
         "digest": _hex(node.frame.digest),
@@ -54,6 +54,17 @@ def facts(app, failure):
         "version": faction.__version__,
         "runs_from": faction.__file__,
     }
+    if hasattr(app.sensor, "health"):
+        import raised
+
+        told["health"] = raised.health(app.sensor)
+        faction.let_go(("raised",))
+    return told
+
+
+def absent(app, _failure):
+    """Ids of the members that are not ready."""
+    return missing(app.node)
 
 
 def _told(name, link):
@@ -198,12 +209,14 @@ def _screen(app, f):
         _row("sample    ", _sample(f).split(" ")),
         "generation %d, time-outs %d" % (f["generation"], f["timeouts"])
         + (", application " + f["application"] if f["application"] else ""),
-        _row("frames    ", _counts(f["counters"]), 3),
+        _row("frames    ", _counts(f["counters"]), 2 if "health" in f else 3),
     ]
     if app.series and not f["conflict"]:
         lines.insert(6, _row("series    ", app.series.status().split(" "), 1))
         if app.presence:
             lines.insert(7, _row("lost      ", app.presence.status()))
+    if "health" in f:
+        lines.append(_row("health    ", json.dumps(f["health"]).split(" "), 1))
     for name, counters in f["links"].items():
         if counters.get("unheard", 0) >= _UNHEARD:
             counters["WiFi"] += ", nobody is heard: others off, or clients kept apart?"

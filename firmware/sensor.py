@@ -3,7 +3,8 @@
 warm_up() is called every few milliseconds until it returns True: then this node is ready. sample() is called at the
 instant that the swarm has agreed on, in a series at each beat, and returns what JSON can hold. Neither may wait: they
 run in a callback. Beside an application on asyncio (application.py) either may be async, and then it may. With
-lead_ms = 750 a sample begins 750 ms before its instant, where a reading takes so long.
+lead_ms = 750 a sample begins 750 ms before its instant, where a reading takes so long. A health(), if there is one, is
+called when somebody asks for the status, which shows what it returns: {"battery_V": 3.71}.
 
 This one reads the temperature of the chip itself, and is warm once the readings are steady.
 """

@@ -35,9 +35,12 @@ IDF_HEAPS = [(7288, 1200, 1152, 1060), (168184, 41000, 31744, 38244), (4194304, 
 
 @pytest.fixture(autouse=True)
 def chip(monkeypatch):
-    """The chip's own module, without which there is no radio."""
+    """The chip's own module, without which there is no radio, and its watchdog."""
     told = SimpleNamespace(HEAP_DATA=4, idf_heap_info=lambda capability: IDF_HEAPS if capability == 4 else [])
     monkeypatch.setitem(sys.modules, "esp32", told)
+    monkeypatch.setitem(sys.modules, "signs", SimpleNamespace(watch=lambda ms: None))
+    monkeypatch.setitem(sys.modules, "samples", None)  # after which none stays that knows these signs
+    monkeypatch.delitem(sys.modules, "samples")
 
 
 class Series:
@@ -73,6 +76,7 @@ def application(members=(1, 2, 3, 4, 5), heard=(), ready=(), **attributes):
         "series": None,
         "presence": None,
         "gateway": None,
+        "sensor": None,
         "errors": [],
         "look": lambda ms: None,
     }
@@ -97,6 +101,7 @@ def worst(members):
             "warm_up(): ValueError: " + "the wire is off " * 3,
             "espnow: OSError: (-12391, 'ESP_ERR_ESPNOW_NO_MEM')",
         ],
+        sensor=SimpleNamespace(health=lambda: {"battery_V": 3.71, "panel_V": 5.12, "cells_V": [3.7] * 12}),
     )
     for i in range(len(names.COUNTERS)):
         app.node.counters[i] = 123456
@@ -109,6 +114,64 @@ def screen(app):
     with contextlib.redirect_stdout(output):
         report.screen(app, "why not")
     return output.getvalue().rstrip("\n").split("\n")
+
+
+def health(function, monkeypatch):
+    """What the status has of a sensor's health, and how often the watchdog was told that its code runs."""
+    watched = []
+    monkeypatch.setattr(sys.modules["signs"], "watch", watched.append)
+    try:
+        return report.facts(application(sensor=SimpleNamespace(health=function)), "why not")["health"]
+    finally:
+        assert watched == [1, 0]
+
+
+def test_a_sensor_tells_of_its_board(monkeypatch):
+    assert "health" not in report.facts(application(sensor=SimpleNamespace()), "why not")
+    assert "health" not in report.facts(application(), "it gave its sensor up")
+    for value in ({"battery_V": 3.71}, None, "good", [1, 2.5, True], "x" * 198):
+        assert health(lambda value=value: value, monkeypatch) == value
+
+
+async def awaited():
+    return 1
+
+
+def exits():
+    raise SystemExit("at once")
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+def mute():
+    raise Mute
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (lambda: 1 // 0, "ZeroDivisionError: "),
+        (lambda: {"battery": float("nan")}, "TypeError: nan: JSON cannot hold it: return a finite number"),
+        (lambda: object(), "TypeError: object: JSON cannot hold it"),
+        (lambda: "x" * 199, "ValueError: 201 bytes of JSON, more than 200: return less"),
+        (awaited, "TypeError: it is async: make it plain"),
+        (exits, "SystemExit: at once"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_a_health_that_fails_is_told_in_words_in_its_place(function, why, monkeypatch):
+    monkeypatch.setattr(sys, "print_exception", lambda error, file: None, raising=False)
+    assert health(function, monkeypatch).startswith("health() fails: " + why)
+
+
+def test_an_error_without_words_is_one_too_and_an_interrupt_goes_through(monkeypatch):
+    monkeypatch.setattr(sys, "print_exception", lambda error, file: None, raising=False)
+    assert health(mute, monkeypatch) == "health() fails"
+    with pytest.raises(KeyboardInterrupt):
+        health(lambda: (_ for _ in ()).throw(KeyboardInterrupt), monkeypatch)
 
 
 def line(app):
@@ -232,7 +295,7 @@ def test_a_sample_that_is_due():
 def test_the_dict_is_for_programs():
     app = worst(SCATTERED)
     facts = report.facts(app, "")
-    assert set(facts) == KEYS
+    assert set(facts) == {*KEYS, "health"}
     assert json.loads(json.dumps(facts)) == facts
     assert facts["counters"] == dict.fromkeys(names.COUNTERS, 123456)
     assert facts["links"]["uart"]["yielded"] == 890

@@ -68,6 +68,8 @@ def four(home):
     """Four boards, the last of which never had power; a tool may ask any."""
     require("unix")
     boards = lay_boards(home, MEMBERS, period_ms=1000, round_ms=10_000, gateway=[], required=3)
+    sensor = boards[2] / "sensor.py"
+    sensor.write_text(sensor.read_text() + '\n\ndef health():\n    return {"battery_V": 3.71}\n')
     with Table(boards, SEED) as made:
         made.start(1, 2, 3)
         made.wait(lambda: all(beats(made, node) > 5 for node in (1, 2, 3)), what="beats")
@@ -116,6 +118,7 @@ def test_the_status_of_every_member_is_a_list_with_an_object_each(table):
     told = {one["node"]: one for one in json.loads(done.stdout)}
     assert sorted(told) == MEMBERS and {one["via"] for one in told.values()} == {table.ports[1]}
     assert all(told[node]["state"] == "Bootstrapped" and told[node]["session"] == 1 for node in (1, 2, 3))
+    assert {node for node in told if "health" in told[node]} == {2} and told[2]["health"] == {"battery_V": 3.71}
     assert told[4]["kind"] in ("silent", "lost") and "node 4" in told[4]["error"]
 
 
@@ -125,6 +128,10 @@ def test_the_table_has_a_row_a_member(table):
     first = [line.split()[:2] for line in done.stdout.splitlines()]
     assert all([str(node), "Bootstrapped"] in first for node in (1, 2, 3)), done.stdout
     assert "node 4" in done.stdout
+    titles, *rows = done.stdout.splitlines()
+    at = titles.index("health")
+    shown = {row.split()[0]: row[at : at + 14].strip() for row in rows[:3]}
+    assert shown == {"1": "", "2": "battery_V 3.71", "3": ""}
 
 
 def test_one_look_of_the_monitor_has_a_row_a_member_with_its_age_and_no_skew(table):

@@ -45,6 +45,7 @@ _TOLD = {
     "presence": ({"number": int, "length_ms": int, "present": [int], "lost": [[int, (int, None)]]}, None),
     "gathers": (bool, None),
     "counters": {"foreign": int, "forged": int},
+    "health": object,
     "errors": [str],
 }
 

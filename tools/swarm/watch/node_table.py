@@ -37,11 +37,12 @@ _UNBOUNDED = 10_000  # columns, to measure what a table would take
 
 
 _COLUMNS = (
-    *("node", "state", "heard", "ready", "missing", "sample", "last heard", "version", "reboots seen", "errors"),
+    *("node", "state", "heard", "ready", "missing", "sample", "health", "last heard", "version", "reboots seen"),
+    "errors",
 )
-_OF_SOME = ("last heard", "version")  # left out where no row has anything in them
+_OF_SOME = ("health", "last heard", "version")  # left out where no row has anything in them
 # Left out of a terminal with fewer columns than that, first what least is lost with.
-_ROOM = {"version": 120, "reboots seen": 92, "last heard": 76, "heard": 66, "sample": 56}
+_ROOM = {"version": 120, "health": 110, "reboots seen": 92, "last heard": 76, "heard": 66, "sample": 56}
 _NARROW = 80  # columns, below which a port's name is cut more
 _STATE = 12  # columns that any state takes
 _NOW_S, _LONG_S = 1.5, 180
@@ -131,6 +132,7 @@ def cells(target: Target, status: dict | None, waiting: bool = False) -> list[st
         f"{len(status['ready'])}/{status['required']}",
         waits_for(status) if waiting else ids(status["missing"]),
         sample(status),
+        _value(status["health"]) if "health" in status else "",
         last_heard(status),
         status["version"] if "seen" in status else "",
         str(status["restarts"]),
