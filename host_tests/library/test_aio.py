@@ -482,3 +482,33 @@ def test_a_restart_of_the_node_keeps_the_application(tmp_path):
         table.wait_line(1, "application: session 2")
         status = wait_for(table, 1, lambda told: told["application"] == "runs")
         assert (status["session"], status["errors"]) == (2, [])
+
+
+# What a call of the sensor would meet at each moment from a boot until there is a loop for its coroutines.
+BEGINS = """
+import faction
+from faction import aio
+
+class Os:
+    def remove(self, name):
+        print(faction.application)
+        raise OSError(2)
+
+class App:
+    beside = None
+
+def run(swarm):
+    print(faction.application, app.beside is swarm)
+
+aio.os, aio._run = Os(), run
+app = App()
+faction.application = "starts"
+aio.run(app)
+"""
+
+
+def test_until_there_is_a_loop_the_application_is_said_to_start(tmp_path):
+    require("unix")
+    script = tmp_path / "begins.py"
+    script.write_text(BEGINS)
+    assert runtimes.run("unix", script) == "starts\nstarts True\n"

@@ -4,6 +4,7 @@ import pytest
 
 from faction import runner
 from faction.core import BOOTSTRAPPED
+from faction.names import COUNTERS
 from faction.node import Node
 from faction.runner import Runner
 from swarm.runtimes.measure import allocation
@@ -11,6 +12,7 @@ from swarm.runtimes.measure import allocation
 LEAD_MS = 500
 FRAME_US = 2500  # what handling a frame takes on a small board
 WRAP = 1 << 30
+MALFORMED = COUNTERS.index("malformed")
 
 
 class Interrupted(BaseException):
@@ -50,6 +52,7 @@ class Link:
         self.closed = 0
         self.sent = []
         self.error = None
+        self.kept = []
 
     def receive_buffer(self):
         return bytearray(250)
@@ -58,6 +61,9 @@ class Link:
         if self.error:
             raise self.error
         self.clock.us += FRAME_US * self.flood
+        if self.kept:
+            buffer[: len(self.kept[0])] = self.kept[0]
+            return len(self.kept.pop(0))
         return 60 * self.flood
 
     def pending(self):
@@ -132,6 +138,18 @@ def run(made, clock, ms):
         before = clock.us
         made.tick()
         clock.us = max(clock.us, before + 4000)
+
+
+def test_what_came_while_the_board_was_starting_is_of_no_known_age_and_counts_for_nothing(clock):
+    link, app = Link(clock), App()
+    made = Runner(Node("alone", [1], 1, 1, bytes(16), 1, lead_ms=LEAD_MS), [link], app)
+    link.kept = [bytes(46)] * 9
+    made.start()
+    run(made, clock, 8)
+    assert not link.kept and not made.node.counters[MALFORMED]
+    link.kept = [bytes(46)]
+    run(made, clock, 100)
+    assert made.node.counters[MALFORMED] == 1
 
 
 @pytest.mark.parametrize("flood", (False, True))

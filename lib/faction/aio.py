@@ -163,12 +163,13 @@ def run(app):
     """
     if not app:
         raise RuntimeError("no node runs on this board: " + faction.failure)
-    faction.application = "was stopped"
     try:
         os.remove(STOP_FILE)
-        app.note("application", RuntimeError("did not stop when asked to, so this boot is without it"))
     except OSError:  # there is none
-        _run(Swarm(app))
+        _run(Swarm(app))  # as long as it "starts", the sensor's coroutines wait for its loop
+        return
+    faction.application = "was stopped"
+    app.note("application", RuntimeError("did not stop when asked to, so this boot is without it"))
 
 
 def _run(swarm):

@@ -44,6 +44,10 @@ class Runner:
 
     def start(self):
         """Start the node; from now on its links call tick(), and somebody must, every faction.PERIOD_MS."""
+        # What has come while the board was starting, for up to a second, has waited for nobody knows how long.
+        for link, buffer in zip(self.links, self._rx):
+            for _ in range(_FRAMES):
+                link.receive(buffer)
         self.node.start(ticks_ms(), ticks_us())
         for link in self.links:
             link.on_receive(self.tick)
