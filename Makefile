@@ -109,7 +109,7 @@ $(TOOLS): $(MADE) pyproject.toml
 
 $(TESTS): $(TOOLS)
 	@echo "Installing the test tools from PyPI"
-	@$(PIP) install --editable '.[test]'
+	@$(PIP) install --editable '.[test,mqtt]'
 	@touch $@
 
 $(MUTATION): $(TESTS)

@@ -103,9 +103,9 @@ def steps(boards: int) -> tuple[Step, ...]:
         ),
         Step(
             "Fetch the samples",
-            "A row a sample, and one a beat; a second time what is new is added, and `--follow` goes on. `--plot "
-            "samples.svg` draws them; with `--out samples.db` they are in a database. One board is enough where step 2 "
-            "had `--gateway any`: `swarm collect --via PORT`.",
+            "A row a sample, and one a beat; a second time what is new is added, and `--follow` goes on, with `--exec "
+            "COMMAND` and `--mqtt URL` to hand each on. `--plot samples.svg` draws them; `--out samples.db` is a "
+            "database. One board is enough where step 2 had `--gateway any`: `swarm collect --via PORT`.",
             ("swarm collect --all --wide beats.csv", "head -2 samples.csv", "tail -1 beats.csv"),
         ),
         Step(

@@ -19,6 +19,7 @@ from swarm.output.progress import meter, waiting
 from swarm.output.streams import fail
 from swarm.serial import targets, via
 from swarm.serial.targets import Target
+from swarm.sinks.every import Sinks
 from swarm.verbs.options import add_targets, add_via, check_via
 from swarm.watch import collection, dating, plot, samples
 from swarm.watch.collection import Collection
@@ -34,8 +35,20 @@ _EXAMPLES = """examples:
   swarm collect --all --wide beats.csv           and a row a beat, with a column for each node
   swarm collect --all --plot samples.svg         and a picture of all that the file then holds
   swarm collect --all --follow                   go on, and print samples as they come, until Ctrl-C
+  swarm collect --all --follow --exec "python3 alarm.py"     and give each to a program as a line of JSON
+  swarm collect --all --follow --mqtt mqtt://broker/house    and to an MQTT broker
   swarm collect --port /dev/ttyUSB0
   swarm collect --via /dev/ttyUSB0               every member, over the air, through one board (see `gateway`)
+
+handing on, with --follow; each new sample once it is in the file, as a line of JSON that .jsonl files have too:
+  --exec COMMAND             a program that runs along and reads lines; words as a shell has them, and no shell. If it
+                             ends or reads no more, that is said, the file goes on, and the exit status is 1, as of tee
+  --mqtt mqtt://[USER@]HOST[:PORT]/PREFIX
+                             published at PREFIX/NODE, with QoS 1: node, session, series and n tell what came twice.
+                             Not retained, so that nothing old looks new. The password is in SWARM_MQTT_PASSWORD. A
+                             broker that is away is tried until it is back. Needs paho-mqtt: pip install '.[mqtt]'
+Who is slow or away holds nobody up: it gets all later, of this run. After Ctrl-C it has 5 s for the rest; what it does
+not take then is told, and the exit status is 1.
 
 columns:
   node, session      session: number of the node's boot in which the sample was taken; each is above those before it
@@ -52,7 +65,8 @@ columns:
 A node whose clock was moved by more than 5 ms in a series has said so: that is in samples.moves.csv, or in the
 database's table moves, with the last beat before it.
 
-exit status: 0 every node's samples were fetched, 1 a node did not answer (with --follow: at the end), 2 used wrongly
+exit status: 0 every node's samples were fetched, 1 a node did not answer (with --follow: at the end) or not all was
+handed on, 2 used wrongly
 """
 
 
@@ -78,6 +92,8 @@ def register(subparsers) -> None:
     parser.add_argument("--wide", type=Path, metavar="FILE", help="write a row a beat with a column a node, as --out")
     parser.add_argument("--plot", metavar="FILE", help="draw what the file then holds, as SVG")
     parser.add_argument("--follow", action="store_true", help="go on, and print each sample, until Ctrl-C")
+    parser.add_argument("--exec", metavar="COMMAND", help="with --follow: give each sample to a command")
+    parser.add_argument("--mqtt", metavar="URL", help="with --follow: publish each sample")
     parser.set_defaults(run=_run)
 
 
@@ -88,12 +104,16 @@ def _run(options: argparse.Namespace) -> int:
         if options.wide:
             writable.check(options.wide)
         check_via(options)
+        sinks = Sinks(options.exec, options.mqtt)
+        if sinks and not options.follow:
+            raise targets.WrongUse("--exec and --mqtt hand on what comes while it is followed: give --follow as well")
         boards = _Via(options) if options.via else _Boards(options)
         held = collection.load(options.out)
+        sinks.begin(held.samples)
     except (targets.WrongUse, ProjectError, SamplesError, ValueError) as error:
         return fail("collect", error, 2)
     if options.follow:
-        return _follow(options, boards, held)
+        return _follow(options, boards, held, sinks)
     asked = boards.ask(held)
     for target, answer in asked:
         if "error" in answer:
@@ -177,7 +197,7 @@ def _save(options: argparse.Namespace, held: Collection, boards: _Boards | _Via)
         svg.save(options.plot, plot.picture(held.samples, options.out.name))
 
 
-def _follow(options: argparse.Namespace, boards: _Boards | _Via, held: Collection) -> int:
+def _follow(options: argparse.Namespace, boards: _Boards | _Via, held: Collection, sinks: Sinks) -> int:
     """Ask again and again, and print what is new; the exit status."""
     silent: dict[str, bool] = {}
     unsaved, save_s = 0, 0.0
@@ -202,6 +222,7 @@ def _follow(options: argparse.Namespace, boards: _Boards | _Via, held: Collectio
             if unsaved and time.monotonic() >= save_s:
                 begun_save_s = time.monotonic()
                 _save(options, held, boards)
+                sinks.safe()
                 unsaved = 0
                 save_s = time.monotonic() + _SHARE * (time.monotonic() - begun_save_s)
             took_s = time.monotonic() - begun_s
@@ -209,8 +230,10 @@ def _follow(options: argparse.Namespace, boards: _Boards | _Via, held: Collectio
     except KeyboardInterrupt:
         if unsaved:
             _save(options, held, boards)
-    print(f"{options.out}: {samples.counted(len(held.samples))}")
-    return 1 if any(silent.values()) or not silent else 0
+            sinks.safe()
+    print(f"{options.out}: {samples.counted(len(held.samples))}", flush=True)
+    handed_on = sinks.end()
+    return 1 if any(silent.values()) or not silent or not handed_on else 0
 
 
 def _line(one: samples.Sample) -> str:

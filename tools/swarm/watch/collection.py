@@ -90,15 +90,22 @@ def _cell(text: str) -> Cell:
 def save(path: Path, found: Collection) -> None:
     """Write a file of samples, and beside it one of moves where there are any. OSError when that fails."""
     names = samples.columns(found.samples)
-    rows = [
-        [one.node, one.session, one.series, one.n, one.utc or None, one.within_s, one.late_us, _cell(one.value)]
-        + [int(one.late), *(_cell(one.parts.get(name, "")) for name in names)]
-        for one in found.samples
-    ]
+    rows = [_row(one, names) for one in found.samples]
     tables.save(path, Table("samples", [*FIELDS, *names], rows))
     if found.moves:
         moved: list[list[Cell]] = [[one.node, one.session, one.series, one.n, one.moved_us] for one in found.moves]
         tables.save(path, Table("moves", [*_MOVES], moved), beside=True)
+
+
+def as_record(one: Sample) -> dict[str, Cell]:
+    """A sample as a line of a file of JSON Lines has it, without the columns of other samples."""
+    names = list(one.parts)
+    return dict(zip([*FIELDS, *names], _row(one, names), strict=True))
+
+
+def _row(one: Sample, names: list[str]) -> list[Cell]:
+    known: list[Cell] = [one.node, one.session, one.series, one.n, one.utc or None, one.within_s, one.late_us]
+    return [*known, _cell(one.value), int(one.late), *(_cell(one.parts.get(name, "")) for name in names)]
 
 
 def save_wide(path: Path, found: Collection) -> None:

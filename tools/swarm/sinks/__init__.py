@@ -1,0 +1,1 @@
+"""Where samples go besides their file, while they are followed."""
