@@ -348,5 +348,5 @@ def _copy(name, value):
     if isinstance(value, bytearray):
         return bytearray(value)
     if isinstance(value, array):
-        return array("H" if name == "members" else "I", value)
+        return array({"members": "H", "_numbers": "i"}.get(name, "I"), value)
     return value

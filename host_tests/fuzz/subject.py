@@ -74,13 +74,23 @@ class Subject:
     def __init__(self, choice, clock):
         members = SIZES[choice & 3]
         ids = [3 + 7 * i for i in range(members)]
-        required = 1 + (choice >> 2 & 3) % members
         self.clock = clock
-        self.node = Node(
+        self.node = self.make_node(choice, ids)
+        ids, required = list(self.node.machine.ids), self.node.machine.required_count
+        machine = Faction(ids[0], ids, required)
+        self.codec = Frame(self.node.frame.digest, machine, DEMONSTRATION_KEY)
+        self.buffer = bytearray(_ROOM)
+        self._watch = Watch(self.node)
+        self.node.start(clock.ms, clock.us)
+        self.node.frame._cmac.compute(self.buffer, 0)  # the first tag makes the cipher, and takes memory for it
+
+    def make_node(self, choice, ids):
+        """Its node, the first of these ids."""
+        return Node(
             NAME,
             ids,
             ids[0],
-            required,
+            1 + (choice >> 2 & 3) % len(ids),
             DEMONSTRATION_KEY,
             SESSION,
             deadline_ms=3000,
@@ -88,12 +98,6 @@ class Subject:
             linger_ms=2000 if choice & 32 else 0,
             period_ms=(0, 250, 3_600_000, 1000)[choice >> 6],
         )
-        machine = Faction(ids[0], ids, required)
-        self.codec = Frame(self.node.frame.digest, machine, DEMONSTRATION_KEY)
-        self.buffer = bytearray(_ROOM)
-        self._watch = Watch(self.node)
-        self.node.start(clock.ms, clock.us)
-        self.node.frame._cmac.compute(self.buffer, 0)  # the first tag makes the cipher, and takes memory for it
 
     def seal(self, piece):
         """Make a frame of what a fuzzer gives, the swarm's digest and a right tag, in buffer; returns its length."""

@@ -32,7 +32,7 @@ def test_no_input_raises_or_leaves_memory_behind(runtime):
     assert said["frames"] > 100, "frames with a right tag"
 
 
-@pytest.mark.long  # nine fuzzers to start
+@pytest.mark.long  # ten fuzzers to start
 @needs_atheris
 def test_nothing_is_found_in_a_short_time():
     with ThreadPoolExecutor(2) as pool:
@@ -47,6 +47,14 @@ DEFECTS = {
         ("lib/faction/frame.py", " or length > len(buffer):", ":"),
         ("lib/faction/frame.py", "if self._cmac.differs(buffer, length):", "if False:"),
         ("lib/faction/frame.py", "if (buffer[11] | buffer[15] | buffer[19]) > 0x3F:", "if False:"),
+    ),
+    "report": (
+        ("lib/faction/remote/rounds.py", "not buffer.find(_REPORT, 0, 1)", "buffer[0] == 0x23"),
+        ("lib/faction/remote/question.py", "if self.number < _LAST:", "if True:"),
+        ("lib/faction/remote/envelope.py", "if self._frame._cmac.differs(buffer, length - TAG):", "if False:"),
+        ("lib/faction/remote/reports.py", "ENTRY <= self._text[at] <= end - at:", "ENTRY <= self._text[at]:"),
+        ("lib/faction/remote/reports.py", "if member < 0 or", "if"),
+        ("lib/faction/remote/records.py", "(buffer[at + 3] & 0x3F) << 24", "buffer[at + 3] << 24"),
     ),
     "cobs": (
         ("lib/faction/cobs.py", "return code == length", "return True"),

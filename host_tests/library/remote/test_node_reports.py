@@ -147,6 +147,21 @@ def test_who_is_not_believed_adds_nothing(member):
     assert member.board.counter("replayed") == before + 1
 
 
+def test_no_question_of_its_own_has_a_number_that_takes_memory(gatherer):
+    gatherer.reports.ask(OTHER, 1, 0)
+    gatherer.say(question((1 << 30) - 1, OTHER), asks=True)
+    gatherer.pass_s(3)
+    gatherer.reports.ask(OTHER, 1, 0)
+    assert gatherer.reports.asked.number == (1 << 30) - 1
+
+
+@pytest.mark.parametrize("length", range(3))
+def test_a_frame_of_next_to_nothing_is_malformed(member, length):
+    before = member.board.counter("malformed")
+    member.board.hear(b"\x23\x00"[:length])
+    assert member.board.counter("malformed") == before + 1
+
+
 def test_a_value_is_never_in_clear_and_no_two_frames_are_alike(member):
     member.reports.put(0, SESSION, 5, b'"the secret value"')
     frames = []

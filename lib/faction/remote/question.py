@@ -14,6 +14,7 @@ from faction.remote.records import number
 
 LENGTH = const(14)
 _PATIENCE_MS = const(150)  # so long an answer may take before somebody repeats what was asked
+_LAST = const((1 << 30) - 1)  # number, which nobody but an insider comes to
 _POLITE_MS = const(1000)  # so long a gatherer gives way to another's question
 
 
@@ -35,11 +36,15 @@ class Question:
 
     def ask(self, member_id, kind, place, now):
         """Ask that member."""
-        self.number += 1
+        self._count()
         pack_into("<IHHHI", self._bytes, 0, self.number, member_id, self._me, kind, place)
         self.waits = True
         self.wanted = False
         self._since_ms = now
+
+    def _count(self):
+        if self.number < _LAST:
+            self.number += 1
 
     def cease(self, now):
         """Ask nobody any more: there is no use for the last answer."""
@@ -87,7 +92,7 @@ class Question:
         if not self.waits or ticks_diff(now, self._since_ms) < 0:
             return False
         if number(self._bytes, 0) != self.number:  # another has asked meanwhile
-            self.number += 1
+            self._count()
             pack_into("<I", self._bytes, 0, self.number)
         return True
 

@@ -10,7 +10,7 @@ from micropython import const
 
 from faction.series import SeriesFrame
 
-_REPORT = const(0x23)  # kind of a frame, of envelope.py
+_REPORT = b"\x23"  # kind of a frame, of envelope.py
 _INSTANT = const(2)  # flag of a frame
 _MISFIT = const(3)  # verdict of decode()
 
@@ -35,7 +35,7 @@ class RoundFrame(SeriesFrame):
 
     def decode(self, buffer, length):
         """As Frame.decode()."""
-        self.is_report = self.reports is not None and buffer[0] == _REPORT
+        self.is_report = self.reports is not None and not buffer.find(_REPORT, 0, 1)
         if self.is_report:
             return self.reports.open(buffer, length)
         return SeriesFrame.decode(self, buffer, length)
