@@ -52,8 +52,6 @@ DEFECTS = {
         ("lib/faction/remote/rounds.py", "not buffer.find(_REPORT, 0, 1)", "buffer[0] == 0x23"),
         ("lib/faction/remote/question.py", "if self.number < _LAST:", "if True:"),
         ("lib/faction/remote/envelope.py", "if self._frame._cmac.differs(buffer, length - TAG):", "if False:"),
-        ("lib/faction/remote/reports.py", "ENTRY <= self._text[at] <= end - at:", "ENTRY <= self._text[at]:"),
-        ("lib/faction/remote/reports.py", "if member < 0 or", "if"),
         ("lib/faction/remote/records.py", "(buffer[at + 3] & 0x3F) << 24", "buffer[at + 3] << 24"),
     ),
     "cobs": (

@@ -49,7 +49,7 @@ SEEDS = (
     b"\x00" + _step(96, b"\x23\x00any bytes, that come as they do")
     + _step(128, _FIRST + b"\x0f" + 14 * (_BEAT + b"\xff")) + _step(96, b""),
     b"\x04" + _step(88, b"\x0a\x00\x00\x02")
-    + _step(128, _FIRST + b"\x80" + pack("<I", MAX) + _ASKED[4:]) + b"\x3f\x3f",
+    + _step(128, _FIRST + b"\x80" + b"\xff" * 4 + _ASKED[4:]) + b"\x3f\x3f",
 )  # fmt: skip
 _STATE = (
     ("_gathered", "_owes", "_full", "_spoken"),  # of reports
