@@ -36,7 +36,8 @@ class Board:
     serial_repl.read_runtime; refused: why this MicroPython is none that the tools can work with; facts: of
     onboard_survey.survey; look: of onboard_look.look; key_fits: whether it uses the swarm's key; differs: files of its
     version that are not as a deploy would make them; unmade: why those cannot be made for its MicroPython; unfit: what
-    of the user's code keeps them from being made.
+    of the user's code keeps them from being made. via: the port of the board through which its node was asked over the
+    air: then port is only a name, and look has only the status.
     """
 
     port: str
@@ -52,6 +53,7 @@ class Board:
     differs: list[str] | None = None
     unmade: str | None = None
     unfit: str | None = None
+    via: str | None = None
 
     @property
     def status(self) -> dict[str, Any] | None:
@@ -102,6 +104,12 @@ def examine(
     except GONE as error:
         board.trouble = BoardError(f"{port}: the port went away ({error}); unplug the board and plug it in again")
     return board
+
+
+def of_member(project: Project, node: int, status: dict[str, Any], via: str) -> Board:
+    """What a member's status tells, which has come over the air through the board at that port."""
+    member = next((member for member in project.members if member.id == node), None)
+    return Board(f"node {node}", member, member, look={"status": status, "digest": status["digest"]}, via=via)
 
 
 def _examine(project: Project, board: Board, transport: SerialTransport, compare: bool) -> None:

@@ -43,7 +43,7 @@ class Words:
 
     def at(self, board: Board, fault: str, what: str, why: str, remedy: str) -> Finding:
         """A finding about a board."""
-        return Finding(fault, node_of(board), board.port, what, why, remedy)
+        return Finding(fault, node_of(board), None if board.via else board.port, what, why, remedy)
 
     def deploy(self, who: object) -> str:
         """The command that deploys a member."""
@@ -52,7 +52,10 @@ class Words:
     def deploy_board(self, board: Board) -> str:
         """The command that deploys the board at this port."""
         if board.member is None:
-            return f"list it in {self.swarm.path}, then {self.deploy('NODE')} --port {board.port}"
+            at = "" if board.via else f" --port {board.port}"
+            return f"list it in {self.swarm.path}, then {self.deploy('NODE')}{at}"
+        if board.via:
+            return self.deploy(board.member.id)
         at = "" if board.listed is board.member and self.port_is_listed(board) else f" --port {board.port}"
         return self.deploy(board.member.id) + at
 
@@ -74,7 +77,7 @@ class Words:
 
     def reset(self, board: Board) -> str:
         """The command that starts a board again."""
-        return f"mpremote connect {board.port} reset"
+        return "switch it off and on" if board.via else f"mpremote connect {board.port} reset"
 
 
 def node_of(board: Board) -> int | None:

@@ -1,9 +1,11 @@
-"""What can be wrong with a board on which an application on asyncio runs beside the node."""
+"""What can be wrong with a board of which there is only its node's answer: an application on asyncio runs beside it, or
+it was asked over the air; and with the application."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import swarm
 from swarm.deploy.own_code import APPLICATION
 from swarm.doctor.examination import Board
 from swarm.doctor.finding import Finding, Words
@@ -18,8 +20,16 @@ class OfApplication(Words):
     """Findings about an application, and of a node that answers by lines while one runs."""
 
     def of_answer(self, board: Board, status: dict) -> Iterator[Finding]:
-        """What an application on asyncio tells of how it was provisioned; its prompt would tell more, and stop it."""
+        """What a status tells of how its node was provisioned; a prompt would tell more, and stop an application."""
         theirs, ours = (status["swarm"], status["required"]), (self.swarm.name, self.swarm.required)
+        if theirs == ours and board.look["digest"] != self.swarm.digest():
+            yield self.at(
+                board,
+                "digest",
+                f"its digest is {board.look['digest']}, the swarm's is {self.swarm.digest()}",
+                "its members, period or rounds differ, and nodes with different ones ignore each other",
+                self.deploy_board(board),
+            )
         if theirs != ours:
             yield self.at(
                 board,
@@ -35,6 +45,14 @@ class OfApplication(Words):
                 "open" if status["open"] else "locked",
                 what,
                 "nodes with different keys ignore each other",
+                self.deploy_board(board),
+            )
+        if status["version"] != swarm.__version__:
+            yield self.at(
+                board,
+                "version",
+                f"its faction is {status['version']}, here is {swarm.__version__}",
+                "it runs other code than this checkout's",
                 self.deploy_board(board),
             )
 

@@ -28,7 +28,7 @@ class OfBoard(OfOwnCode, OfPrecedence, OfRadio, OfWifi):
         if board.trouble is not None:
             yield self._of_port(board, board.trouble)
             return
-        if board.application and board.status:
+        if (board.application or board.via) and board.status:
             if board.listed is not None and board.member is not board.listed:
                 yield from self._of_identity(board)
             yield from self.of_answer(board, board.status)

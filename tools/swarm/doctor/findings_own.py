@@ -15,6 +15,7 @@ from swarm.doctor.findings_application import APPLICATION_ERROR, OfApplication
 _SENSORS = {"sensor.mpy", SENSOR}
 _APPLICATIONS = {"application.mpy", APPLICATION}
 _TOLD = {*payload.SETTINGS, *_SENSORS, *_APPLICATIONS}  # one by one
+_HEALTH_FAILS = "health() fails"  # what a status has in place of what health() tells
 _NO_MODULE = re.compile(r"no module named '([\w.]+)'")
 
 
@@ -26,6 +27,10 @@ class OfOwnCode(OfApplication):
         if failed := failure([text for text in status["errors"] if not text.startswith(APPLICATION_ERROR)]):
             why = "its sample is lost" if failed.startswith("sample") else "it is not ready, and others may wait for it"
             yield self.at(board, "sensor fails", f"its sensor fails: {failed}", why, self.mend_sensor(board, failed))
+        health = status.get("health")
+        if isinstance(health, str) and health.startswith(_HEALTH_FAILS):
+            why = "its status tells nothing of what that measures"
+            yield self.at(board, "health fails", f"its {health}", why, self.mend_sensor(board, health))
 
     def mend_sensor(self, board: Board, failed: str) -> str:
         """What to type about a sensor that fails; a reset would only repeat that."""
@@ -34,7 +39,7 @@ class OfOwnCode(OfApplication):
         if _SENSORS & set(board.differs or ()):
             return f"{deploy}, which brings the sensor.py that is here"
         if lacks := _NO_MODULE.search(failed):
-            give = f"mpremote connect {board.port} resume mip install {lacks[1]}"
+            give = f"mpremote connect {'PORT' if board.via else board.port} resume mip install {lacks[1]}"
             return f"put {lacks[1]} into {own.parent / LIBRARY}, or give it to the board: {give}; then {deploy}"
         mend = f"{'mend' if own.exists() else 'write'} {own}, then {deploy}"
         return f"look at its sensor and the wires; if they are right: {mend}" if "OSError" in failed else mend

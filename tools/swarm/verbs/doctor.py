@@ -2,6 +2,9 @@
 
 Every board of swarm.toml is looked at over its serial port while its node goes on: port, firmware, files, key,
 configuration, session number, and what it has heard of the others. Nothing is changed.
+
+With --via one board is looked at so, and the others by what their nodes tell over the air, which needs a `gateway` in
+swarm.toml: not their files, key and MicroPython, as the last line but one says.
 """
 
 from __future__ import annotations
@@ -16,9 +19,12 @@ from swarm.description import project
 from swarm.description.project import Project, ProjectError
 from swarm.doctor import places
 from swarm.doctor.examination import Board
+from swarm.doctor.finding import ids
 from swarm.doctor.findings import Finding, find
+from swarm.output.progress import waiting
 from swarm.output.streams import fail
-from swarm.verbs.options import add_swarm
+from swarm.serial.targets import WrongUse
+from swarm.verbs.options import add_swarm, add_via, check_via
 
 _EXAMPLES = """examples:
   swarm doctor                                 every board of swarm.toml, each at the port listed there
@@ -26,6 +32,7 @@ _EXAMPLES = """examples:
   swarm doctor --port /dev/ttyUSB0             what is plugged in there
   swarm doctor --port /dev/ttyUSB0 /dev/ttyUSB1 --swarm roof/swarm.toml
   swarm doctor --json
+  swarm doctor --via /dev/ttyUSB0              every member, over the air, through one board (see `gateway`)
 
 exit status: 0 nothing is wrong, 1 something is, and is told, 2 used wrongly
 """
@@ -44,34 +51,50 @@ def register(subparsers) -> None:
     parser.add_argument(
         "--port", nargs="+", action="extend", metavar="P", help="look at these ports (default: those of swarm.toml)"
     )
-    parser.add_argument("--json", action="store_true", help="print one object: {looked_at, findings}")
+    add_via(parser)
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one object: {looked_at, findings}, with --via over_the_air too: who was looked at only so",
+    )
     add_swarm(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, all=False)
 
 
 def _run(options: argparse.Namespace) -> int:
     try:
+        check_via(options)
         if options.node and options.port:
             raise ProjectError("give NODE or --port, not both")
         described = project.load(options.swarm)
         members = [described.member(node) for node in dict.fromkeys(options.node)]
-    except ProjectError as error:
+    except (ProjectError, WrongUse) as error:
         return fail("doctor", error, 2)
-    ports, unread = places.ports_of(described, options.port, members or None)
-    looked = places.look_at(described, ports)
-    findings = find(described, looked, unread, lambda boards: _listen(described, boards))
-    if options.json:
-        print(
-            json.dumps({"looked_at": [board.port for board in looked], "findings": [asdict(one) for one in findings]})
-        )
+    if options.via:
+        with waiting("asking") as told:
+            looked, unread = places.look_through(described, options.via, told)
     else:
-        print("\n".join([*(line for one in findings for line in _lines(one)), _summary(looked, findings)]))
+        ports, unread = places.ports_of(described, options.port, members or None)
+        looked = places.look_at(described, ports)
+    findings = find(described, looked, unread, lambda boards: _listen(described, boards, options.via))
+    far = [board.status["node"] for board in looked if board.via and board.status]
+    if options.json:
+        answer: dict[str, Any] = {
+            "looked_at": [board.port for board in looked],
+            "findings": [asdict(one) for one in findings],
+        }
+        print(json.dumps({**answer, "over_the_air": far} if options.via else answer))
+    else:
+        lines = [line for one in findings for line in _lines(one)]
+        if far:
+            lines.append(f"not looked at over the air: files, own code, key and MicroPython of node {ids(far)}")
+        print("\n".join([*lines, _summary(looked, findings)]))
     return 1 if findings else 0
 
 
-def _listen(described: Project, boards: list[Board]) -> dict[str, dict[str, Any]]:
+def _listen(described: Project, boards: list[Board], via: str | None) -> dict[str, dict[str, Any]]:
     print(f"listening for {places.LISTEN_S:g} s to what {len(boards)} of them still hear", file=sys.stderr)
-    return places.listen(described, boards)
+    return places.listen_through(via, boards) if via else places.listen(described, boards)
 
 
 def _lines(finding: Finding) -> list[str]:
