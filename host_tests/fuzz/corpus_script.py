@@ -1,8 +1,9 @@
 """Replays corpora on any runtime: no input may raise, and none may leave memory behind.
 
 Arguments: the corpora, whose names are their targets', then "--", a folder for files, and the folders of the shims of
-boards and of CPython. Each input is run, on MicroPython in each of three rounds: memory grows if after each of them more
-is allocated than after the one before. It ends early when several have failed. Prints a JSON line with what was seen.
+boards and of CPython. Each input is run, on MicroPython in each of three rounds: memory grows if after each of them
+more is allocated than after the one before. It ends early when several have failed. Prints a JSON line with what was
+seen.
 """
 
 import gc
