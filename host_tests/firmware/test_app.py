@@ -160,7 +160,8 @@ def test_a_restart_that_is_interrupted_leaves_a_whole_node_or_none(table):
             interrupt(transport)
             runs = transport.eval("faction.app is not None")
             longest_s *= 0.8 if runs else 1.25
-            assert transport.exec("import machine\nprint(len(machine.Timer._running))").strip() == b"1"
+            told = transport.exec("import machine\nprint(len(machine.Timer._running))").splitlines()
+            assert b"1" in told, told  # a line of the node's own may come besides
             outcomes.add(runs)
             if runs:
                 assert transport.eval("faction.status_dict()['session']") > session

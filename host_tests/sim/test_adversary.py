@@ -8,13 +8,13 @@ from itertools import islice
 
 import pytest
 
-from swarm.device.library import BOOTSTRAPPED, COUNTERS
+from swarm.device.library import BOOTSTRAPPED, COUNTERS, REPORT
 from swarm.paths import ROOT
 from swarm.sim import invariants
-from swarm.sim.attack import campaign, run
+from swarm.sim.attack import campaign, gatherer, run
 from swarm.sim.attack.__main__ import main
 from swarm.sim.attack.defences import DEFENCES
-from swarm.sim.attack.run import BABBLER, KINDS, LIAR, LOOPER, OUTSIDER, AttackRun
+from swarm.sim.attack.run import BABBLER, GATHERER, KINDS, LIAR, LOOPER, OUTSIDER, AttackRun, is_remote
 from swarm.sim.attack.truth import Truth
 from swarm.sim.campaign import cores
 from swarm.sim.plan import Options
@@ -24,7 +24,7 @@ from swarm_fixture import Board, Swarm
 SEEDS = range(1, 61)  # `make adversary` tries many more
 BOUND = 250  # seeds in which the lack of a defence must show
 CRASHES = ("length", "offset-range", "by-member")  # what they prevent is an exception, or growth
-TABLES = {"cannot": (OUTSIDER,), "insider cannot": (LIAR,), "wrong cannot": (BABBLER, LOOPER)}
+TABLES = {"cannot": (OUTSIDER,), "insider cannot": (LIAR,), "wrong cannot": (BABBLER, LOOPER, GATHERER)}
 TEXT = (ROOT / "PROTOCOL.md").read_text()
 
 
@@ -71,6 +71,33 @@ def test_attacks_reach_every_check():
         assert counted[name] > 0, name
 
 
+def test_attacks_reach_rounds_and_reports():
+    """Records are gathered while it is tried to replay and to change them, so that the judge has something to judge."""
+    gathered = reports = rounds = 0
+    for seed in islice(filter(is_remote, campaign.seeds_of(OUTSIDER)), 12):
+        run = AttackRun(seed)
+        result = run.run()
+        gathered += result.records.gathered
+        rounds += max((board.node.rounds.number for board in run.boards if board.on), default=0)
+        reports += sum(frame[0] == REPORT for frame, _ in run.attacker._frames)
+    assert gathered > 20 and reports > 100 and rounds > 20
+
+
+def test_nodes_without_rounds_play_the_same_seed_without():
+    seed = next(filter(is_remote, campaign.seeds_of(OUTSIDER)))
+    assert AttackRun(seed).records and not AttackRun(seed, DEFENCES["tag"].node_class).records
+    assert not AttackRun(next(campaign.seeds_of(LIAR)), DEFENCES["own-round"].node_class).records
+
+
+def test_a_false_gatherer_keeps_nobody_from_sampling():
+    for seed in islice(campaign.seeds_of(GATHERER), 4):
+        run = AttackRun(seed)
+        result = run.run()
+        assert not result.words, result.words
+        assert run.insider.node.reports.asked.number > 50, "it has asked"
+        assert all(board.sampled_at is not None for board in run._expected())
+
+
 def test_a_seed_is_an_attack_again():
     assert campaign.attack(7) == campaign.attack(7)
     assert campaign.attack(7).tried != campaign.attack(9).tried
@@ -100,6 +127,7 @@ def test_what_the_document_says_of_members_gone_wrong_is_what_is_tried():
     low, high = (us / 1_000_000 for us in run._UP_US)
     assert f"is up for {low} to {high} s and becomes ready in half of that" in said
     assert run._BABBLE == 4 and "it talks four times in each Imin" in said
+    assert gatherer._EACH == 4 and "it says four times in each Imin that it gathers" in said
     assert f"swarms of the real node, {campaign.SEEDS:,} of them" in said
 
 
@@ -217,7 +245,7 @@ def test_one_seed_is_shown_as_a_timeline(capsys):
     seed = next(campaign.seeds_of(OUTSIDER))
     assert main(["--seed", str(seed)]) == 0
     said = capsys.readouterr().out
-    assert "boots: session" in said and re.search(r"^outsider: .*\d+ replayed", said, re.MULTILINE)
+    assert "boots: session" in said and re.search(r"^outsider: .*\d+ withheld", said, re.MULTILINE)
 
 
 @pytest.mark.parametrize("words", (["--without", "prayer"], ["--seeds", "0"], ["--jobs", "none"]))

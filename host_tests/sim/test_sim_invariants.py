@@ -241,7 +241,15 @@ class Taciturn(Reports):
         pass
 
     def answer(self, first, second, value):
-        super().answer(first, second, b"")
+        super().answer(first - len(value), second, b"")
+
+
+class Garbler(Reports):
+    """Tells its application of each record another value."""
+
+    def next(self):
+        record = super().next()
+        return (*record[:5], b"0") if record and record[1] else record
 
 
 HOURS = {"period_ms": 10_000, "hours": 0.05, "nodes": (4, 4)}
@@ -274,6 +282,7 @@ CASES = (
     (presence.ALARM, altered(rounds=Impatient), ROUNDS),
     (records.TWICE, altered(reports=Stutterer), {**GATEWAY, "hours": 0.03}),
     (records.LOST, altered(reports=Taciturn), GATEWAY),
+    (records.UNTRUE, altered(reports=Garbler), {**GATEWAY, "hours": 0.03}),
 )
 SEEDS = range(1, 13)
 

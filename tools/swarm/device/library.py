@@ -35,8 +35,9 @@ from faction.frame import DEMONSTRATION_KEY, FOLLOW_UP_FLAG, INSTANT_FLAG, max_l
 from faction.knowledge import Knowledge  # noqa: E402
 from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402
 from faction.node import Node  # noqa: E402
-from faction.remote.envelope import REPORT  # noqa: E402
+from faction.remote.envelope import REPORT, Envelope  # noqa: E402
 from faction.remote.node import RemoteNode  # noqa: E402
+from faction.remote.records import Records  # noqa: E402
 from faction.remote.reports import Reports  # noqa: E402
 from faction.remote.rounds import Rounds  # noqa: E402
 from faction.series import SwarmClock  # noqa: E402
@@ -67,9 +68,11 @@ __all__ = [
     "TIMED_OUT",
     "Cmac",
     "Echoes",
+    "Envelope",
     "Faction",
     "Knowledge",
     "Node",
+    "Records",
     "RemoteNode",
     "Sessions",
     "SharedCmac",

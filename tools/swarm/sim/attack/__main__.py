@@ -4,7 +4,7 @@ python -m swarm.sim.attack [--seeds N] [--seed S] [--jobs N] [--without DEFENCE]
 
 PROTOCOL.md's threat model says what an attacker can do; anything else that comes of an attack is a success, and the
 exit code is then 1. Who is hostile is drawn for each seed: somebody without the key, somebody who seals lies with it, a
-member that talks without end, or one that restarts for ever.
+member that talks without end, one that restarts for ever, or one that gathers falsely and asks without end.
 """
 
 from __future__ import annotations

@@ -6,22 +6,29 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from swarm.device.library import Node
+from swarm.device.library import Node, RemoteNode
 from swarm.sim.attack.attacker import Attacker
+from swarm.sim.attack.gatherer import FalseGatherer
+from swarm.sim.attack.remote import RemoteTruth
 from swarm.sim.attack.truth import Truth
 from swarm.sim.boards.board import Board
 from swarm.sim.boards.profiles import IDEAL
 from swarm.sim.kernel import PERIOD
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
+from swarm.sim.swarm import NAME
 
-OUTSIDER, LIAR, BABBLER, LOOPER = KINDS = ("outsider", "liar", "babbler", "looper")
-_KIND_WEIGHTS = (70, 14, 8, 8)
+OUTSIDER, LIAR, BABBLER, LOOPER, GATHERER = KINDS = ("outsider", "liar", "babbler", "looper", "gatherer")
+_KIND_WEIGHTS = (70, 14, 8, 8, 6)
 _STAGGER_US = 60_000  # boots of one run fall in this time
 _WARMUP_US = 120_000
 _OFF_US = (1_000, 80_000)
 _IN_SERIES = 0.25  # share of the outsiders' swarms
 _SERIES_US = 1_500_000  # how much longer the attack then lasts
+_SHORT_MS = (100, 250)  # periods, of which an attack sees many
+_REMOTE = 0.75  # share of the swarms that have them in which there are rounds and a gateway
+_ROUND_MS = 10_000  # the digest's;
+_MARKS = (1, 3)  # a round is shorter, so that an attack sees several
 _BABBLE = 4  # frames in a shortest interval of Trickle
 _UP_US = (100_000, 600_000)  # of a member that restarts for ever
 
@@ -31,29 +38,45 @@ def kind_of(seed: int) -> str:
     return random.Random(f"{seed}/adversary kind").choices(KINDS, _KIND_WEIGHTS)[0]
 
 
-def options_of(seed: int) -> Options:
-    """What that seed plays with."""
+def options_of(seed: int, remote: bool = True) -> Options:
+    """What that seed plays with; remote: the nodes know rounds and reports, where it has some."""
     chance = random.Random(f"{seed}/adversary options")
     babbles = kind_of(seed) == BABBLER
+    if babbles:  # it does most harm to a node that has no other neighbour but one
+        topologies = ("random", "grid")
+    elif kind_of(seed) == GATHERER:  # reports without end leave a bus no room
+        topologies = ("single", "random")
+    else:
+        topologies = ("single", "single", "random", "any")
+    remote = remote and is_remote(seed)
     return Options(
         board=IDEAL,
         nodes=(2, 8),
         quorum=0,
         loss=chance.choice((0.0, 0.1) if babbles else (0.0, 0.0, 0.1, 0.3)),
-        # Who babbles does most harm to a node that has no other neighbour but one.
-        topology=chance.choice(("random", "grid") if babbles else ("single", "single", "random", "any")),
+        topology=chance.choice(topologies),
         hidden_wait_ms=chance.choice((0.0, 4.0)),
         stamp_us=chance.choice((1, 1000)),
         lead_ms=chance.choice((60, 200, 500)),
         period_ms=_period_ms(seed),
+        round_ms=_ROUND_MS if remote else 0,
+        gateway=remote,
     )
 
 
 def _period_ms(seed: int) -> int:
-    """Between the samples of a swarm that somebody outside attacks in a series; 0 of the others."""
+    """Between the samples of a swarm that is attacked in a series; 0 of the others."""
     chance = random.Random(f"{seed}/adversary series")
-    in_series = kind_of(seed) == OUTSIDER and chance.random() < _IN_SERIES
-    return chance.choice((100, 250, 1000)) if in_series else 0
+    kind = kind_of(seed)
+    if kind == GATHERER:
+        return chance.choice(_SHORT_MS)
+    return chance.choice((*_SHORT_MS, 1000)) if kind == OUTSIDER and chance.random() < _IN_SERIES else 0
+
+
+def is_remote(seed: int) -> bool:
+    """Whether the swarm of that seed has rounds and a gateway."""
+    chance = random.Random(f"{seed}/adversary rounds")
+    return kind_of(seed) == GATHERER or _period_ms(seed) in _SHORT_MS and chance.random() < _REMOTE
 
 
 class Babbler(Node):
@@ -68,6 +91,9 @@ class Babbler(Node):
         return length
 
 
+_WRONG = {BABBLER: Babbler, GATHERER: FalseGatherer}
+
+
 class AttackRun(Run):
     """A run of one seed. kind: who is hostile, one of KINDS; attacker: None where it is an insider that goes wrong.
 
@@ -78,7 +104,11 @@ class AttackRun(Run):
     tail_us = 600_000
 
     def __init__(self, seed: int, node_class: type = Node, trace: Callable | None = None) -> None:
-        super().__init__(options_of(seed), seed, node_class, trace)
+        remote = node_class is Node or issubclass(node_class, RemoteNode)
+        options = options_of(seed, remote)
+        if remote:  # a node that lacks what only such a swarm has is like any other elsewhere
+            node_class = (RemoteNode if node_class is Node else node_class) if options.round_ms else Node
+        super().__init__(options, seed, node_class, trace)
 
     def _build(self) -> None:
         chance = self._drawn = self.kernel.random("attack")
@@ -86,10 +116,15 @@ class AttackRun(Run):
         self.kind = kind_of(plan.seed)
         plan.faults = (self.kind,)  # what is stated of swarms that nothing befalls is not stated of this one
         self.insider_place = chance.randrange(len(plan.ids)) if self.kind in (BABBLER, LOOPER) else None
+        if self.kind == GATHERER:
+            self.insider_place = chance.randrange(1, len(plan.ids))  # the first one gathers in earnest
+        self._marks = chance.randint(*_MARKS) if self.options.round_ms else 0
         if self.kind == LOOPER:
             # The others can do without it, or they would have to wait for it to stay.
             plan.required = max(1, min(plan.required, len(plan.ids) - 1))
-        self.checks = Truth(self.kernel, plan, self.imin_ms)
+        self.checks = (RemoteTruth if self.records else Truth)(self.kernel, plan, self.imin_ms)
+        if self.records:
+            self.records.checks = self.checks
         self.checks.liar = self.kind == LIAR
         self.attacker: Attacker | None = None
         plan.absent = set(range(len(plan.ids)))  # their boots are planned here
@@ -101,7 +136,7 @@ class AttackRun(Run):
             self.attacker = Attacker(self, self.checks, until_us, self.kind == LIAR)
             for medium in self.media:
                 medium.weather = self.attacker
-        elif self.kind == BABBLER:
+        elif self.kind in (BABBLER, GATHERER):
             self.checks.exempt = self.insider
 
     # What happens to the members
@@ -172,13 +207,22 @@ class AttackRun(Run):
 
     def make_member(self, board: Board) -> Any:
         """A member's node at a boot; that of the one that talks without end."""
-        if self.kind != BABBLER or board.place != self.insider_place:
+        wrong = _WRONG.get(self.kind) if self.kind == BABBLER or self.records else None
+        if wrong is None or board.place != self.insider_place:
             return super().make_member(board)
-        proper, self._node_class = self._node_class, Babbler
+        proper, self._node_class = self._node_class, wrong
         try:
             return super().make_member(board)
         finally:
             self._node_class = proper
+
+    def make_node(self, number: int, session: int, name: str = NAME) -> Any:
+        """As in every run, but with rounds shorter than anybody may configure."""
+        node = super().make_node(number, session, name)
+        if self._marks:
+            node.rounds.marks = self._marks
+            node.rounds._look_us = self._marks * node.first_sample.mark_us // 12
+        return node
 
     # What boards tell, and the end
 

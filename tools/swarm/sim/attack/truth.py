@@ -14,7 +14,7 @@ from swarm.device.library import COUNTERS, FOLLOW_UP_FLAG, INSTANT_FLAG, LIMIT_U
 from swarm.sim.attack import held
 from swarm.sim.attack.forge import LIVE
 from swarm.sim.attack.held import Held
-from swarm.sim.attack.words import Lie, Word
+from swarm.sim.attack.words import Lie, Report, Word
 from swarm.sim.invariants import FALSE_CONCLUSION, INVALID, Damaged, Invariants, Said
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _DRIFT = 5_000  # at most one part in so many
 _LATE_US = 1_500  # what a node leaves of a better instant, and more drift
 
 
-_KINDS = {Word: "recorded", Lie: "malformed", Damaged: "forged"}
+_KINDS = {Word: "recorded", Report: "recorded", Lie: "malformed", Damaged: "forged"}
 
 
 class Truth(Invariants):

@@ -25,3 +25,9 @@ class Word(Said):
         "number", "session", "sequence", "generation", "bits", "tokens", "echoes", "vouches", "instant_us", "exact",
         "made_us",
     )  # fmt: skip
+
+
+class Report(Word):
+    """Payload of a report that a member has sent; of a word it has number, session, sequence and made_us."""
+
+    __slots__ = ()

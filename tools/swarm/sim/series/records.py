@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 TWICE = "no_record_twice"
 LOST = "no_record_lost"
-NAMES = (TWICE, LOST)
+UNTRUE = "no_record_made_up"
+NAMES = (TWICE, LOST, UNTRUE)
 
 _VALUE = 21.53
 _SILENT_US = 5_000_000  # who has not answered in that time is asked again later
@@ -44,11 +45,12 @@ class Records:
 
     def __init__(self, kernel: Kernel, plan: Plan, checks: Any) -> None:
         self.found = Gathered()
-        self._checks = checks
+        self.checks = checks
         self._kernel = kernel
         self._plan = plan
         self._flash: dict[int, bytearray] = {number: bytearray() for number in plan.ids}
         self._sent: dict[tuple, int] = {}
+        self._late_us: dict[tuple, int] = {}
         self._gathered: set[tuple] = set()
         self._told: set[tuple] = set()  # by this life of the gateway
         self._life = 0
@@ -72,6 +74,7 @@ class Records:
         }  # fmt: skip
         self._flash[board.number] += (json.dumps(record) + "\n").encode()
         self._sent[board.number, series, beat, node.session] = self._kernel.now
+        self._late_us[board.number, series, beat, node.session] = late_us
         if not node.sampled_late:
             node.reports.put(beat, node.session, late_us, str(_VALUE).encode())
 
@@ -103,9 +106,9 @@ class Records:
             return
         reports.set_gathers(True)
         while record := reports.next():
-            member_id, series, beat, session, _, value = record
+            member_id, series, beat, session, late_us, value = record
             if series:
-                self._told_of(board, (member_id, series, beat, session))
+                self._told_of(board, (member_id, series, beat, session), late_us, value)
             elif self._asked and member_id == self._asked[0]:
                 self._answered(reports, member_id, session, value)
         if not self._asked and now >= self._next_us and board.node.rounds.number >= 0:
@@ -127,6 +130,8 @@ class Records:
             reports.cease()
 
     def _answered(self, reports, member_id: int, place: int, piece: bytes) -> None:
+        if place != self._places[member_id] + len(piece):
+            return self._ask(reports)  # what another asked, under the same number
         self._places[member_id] = place
         self._pieces[member_id] += piece
         *lines, rest = self._pieces[member_id].split(b"\n")
@@ -135,10 +140,9 @@ class Records:
             record = json.loads(line)
             self._take((member_id, record["series"], record["n"], record["session"]))
         if piece:
-            self._ask(reports)
-        else:
-            self._read_us[member_id] = self._began_us
-            self._pass_on(reports)
+            return self._ask(reports)
+        self._read_us[member_id] = self._began_us
+        return self._pass_on(reports)
 
     def _pass_on(self, reports) -> None:
         """Ask the next one: this has told all, or does not answer and is asked again in the next cycle."""
@@ -153,10 +157,12 @@ class Records:
                 self._backlog = False
                 self.found.backlog_us = self._kernel.now - self._plan.gathers_from_us
 
-    def _told_of(self, board: Board, key: tuple) -> None:
+    def _told_of(self, board: Board, key: tuple, late_us: int, value: bytes) -> None:
+        if self._late_us.get(key) != late_us or value != str(_VALUE).encode():
+            self.checks.fail(UNTRUE, board, f"{key[0]} has measured no {value!r} at beat {key[2]}")
         if key in self._told:
             self.found.twice += 1
-            self._checks.fail(TWICE, board, f"record of beat {key[2]} of {key[0]}")
+            self.checks.fail(TWICE, board, f"record of beat {key[2]} of {key[0]}")
         self._told.add(key)
         self._take(key)
 
@@ -177,6 +183,6 @@ class Records:
         lost = sent - self._gathered
         self.found.lost = len(lost)
         if lost:
-            self._checks.fail(LOST, None, f"{len(lost)} records, the first {min(lost)}")
+            self.checks.fail(LOST, None, f"{len(lost)} records, the first {min(lost)}")
         self.found.gathered = len(sent & self._gathered)
         return self.found

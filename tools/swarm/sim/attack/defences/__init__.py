@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from swarm.device.library import altered
-from swarm.sim.attack.defences import frames, generations, instants, proofs, speaking
-from swarm.sim.attack.run import BABBLER, LIAR, LOOPER, OUTSIDER
+from swarm.sim.attack.defences import frames, generations, instants, proofs, remote, speaking
+from swarm.sim.attack.run import BABBLER, GATHERER, LIAR, LOOPER, OUTSIDER
 
 
 @dataclass(frozen=True)
@@ -54,5 +54,13 @@ DEFENCES = {
     "fixed-instant": Defence(instants.InstantNotFixed, (LIAR,)),
     "echoes-go-out": Defence(speaking.KeepsEchoes, (BABBLER,)),
     "asking": Defence(speaking.NeverAsks, (BABBLER,)),
+    "own-round": Defence(altered(rounds=remote.AnyRound)),
+    "report-tag": Defence(remote.enveloped(remote.AnyReportTag)),
+    "report-sequence": Defence(remote.enveloped(remote.AnyReportSequence)),
+    "report-session": Defence(remote.enveloped(remote.AnyReportSession)),
+    "old-beats": Defence(remote.recorded(remote.OldBeats)),
+    "gathered-round": Defence(altered(reports=remote.FarGathered), (GATHERER,)),
+    "quiet-before-beats": Defence(altered(reports=remote.LoudBeforeBeats), (GATHERER,)),
+    "own-timer": Defence(remote.OneTimer, (GATHERER,)),
     "own-bits": Defence(altered(knowledge=generations.ForgetsItself), (LOOPER,)),
 }
