@@ -151,7 +151,7 @@ def test_a_board_that_gathers_for_a_tool_ends_with_its_time(board, always):
 
 def test_a_board_gathers_as_long_as_it_takes_to_fetch_what_a_member_has(board, monkeypatch, capsys):
     board = board()
-    pieces = [(3, 0, i, 9, i, b"%d" % i) for i in range(30)] + [(3, 0, 30, 9, 30, b"")]
+    pieces = [(3, 0, i, 9, 2 * i + 2, b"%02d" % i) for i in range(30)] + [(3, 0, 30, 9, 60, b"")]
     board.app.node.first_sample = SimpleNamespace(remaining_us=lambda now: 1_000_000)
     board.reports.ask = lambda *question: board.reports.came.append(pieces.pop(0))
     gathers = []
@@ -163,7 +163,7 @@ def test_a_board_gathers_as_long_as_it_takes_to_fetch_what_a_member_has(board, m
     monkeypatch.setattr(board.module, "sleep_ms", sleep_ms)
     board.gateway.fetch(3)
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert told == [["piece", 9, i, str(i)] for i in range(30)] + [["end", 9, 30]]
+    assert told == [["piece", 9, 2 * i + 2, f"{i:02}"] for i in range(30)] + [["end", 9, 60]]
     assert all(gathers) and len(gathers) > 15, "for more than a minute"
 
 
@@ -171,7 +171,9 @@ def test_a_fetch_may_follow_another_before_the_board_has_ceased_to_ask(board, mo
     board = board()
     board.app.node.first_sample = SimpleNamespace(remaining_us=lambda now: 1_000_000)
     asked = []
-    board.reports.ask = lambda *question: asked.append(question) or board.reports.came.append((3, 0, 1, 9, 4, b""))
+    board.reports.ask = lambda *question: (
+        asked.append(question) or board.reports.came.append((question[0], 0, 1, *question[1:], b""))
+    )
     board.reports.cease = lambda: asked.append("no more")
     monkeypatch.setattr(board.module, "sleep_ms", lambda _: board.tick(2))
     board.gateway.fetch(3)
@@ -181,6 +183,37 @@ def test_a_fetch_may_follow_another_before_the_board_has_ceased_to_ask(board, mo
     board.tick()
     assert asked == [(3, 1, 0), "no more", (4, 0, 0), "no more"]
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "answers"),
+    (
+        (0, 0, ((4, 0, 3, b"{2}"), (3, 9, 3, b"{3}"), (3, 0, 7, b"{4}"), (3, 0, 3, b"yes"))),
+        (1, 0, ((3, 0, 3, b"{2}"), (3, 9, 7, b"{3}"), (4, 9, 3, b"{4}"), (3, 9, 3, b"yes"))),
+        (9, 4, ((3, 9, 3, b"{2}"), (3, 8, 7, b"{3}"), (4, 9, 7, b"{4}"), (3, 0, 7, b"{5}"), (3, 9, 7, b"yes"))),
+        (9, 4, ((3, 9, 3, b"{2}"), (3, 8, 3, b"yes"))),
+    ),
+    ids=("status", "oldest", "file", "file that has gone"),
+)
+def test_what_another_has_asked_under_the_same_number_is_no_answer(board, monkeypatch, capsys, kind, place, answers):
+    board = board()
+    board.app.node.first_sample = SimpleNamespace(remaining_us=lambda now: 1_000_000)
+    left = [(member, 0, 1, *rest) for member, *rest in answers]
+    asked = []
+
+    def ask(*question):
+        asked.append(question)
+        end = left[0] if left else (3, 0, 1, *question[1:], b"")
+        board.reports.came.append(end)
+        del left[:1]
+
+    board.reports.ask = ask
+    monkeypatch.setattr(board.module, "sleep_ms", lambda _: board.tick(2))
+    board.gateway.fetch(3, kind, place)
+    _, of, end, _ = answers[-1]
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told == [["piece", of, end, "yes"], ["end", of, end]]
+    assert asked == [(3, kind, place)] * len(answers) + [(3, of, end)]
 
 
 def test_records_that_come_are_printed_as_a_board_prints_its_own(board, capsys):

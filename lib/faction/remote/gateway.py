@@ -129,7 +129,7 @@ class Gateway:
                 self._answer = None
                 self._question = member_id, kind, place
                 asked = ticks_ms()
-                while not self._answer:
+                while not (self._answer and self._fits(member_id, kind, place)):
                     if ticks_diff(ticks_ms(), asked) > _SILENT_MS:
                         print(json.dumps(("silent", member_id)))
                         return
@@ -144,6 +144,19 @@ class Gateway:
         finally:
             self._fetches = False
             self._question = ()
+
+    def _fits(self, member_id, kind, place):
+        """Whether what has come is the answer to that question. Another gatherer's may have had the same number; then
+        this one is asked again."""
+        answerer, _, _, of, end, piece = self._answer
+        begin = end - len(piece)
+        # Of a file that is there no more the oldest one is told, from its beginning.
+        fits = begin == place if of == kind else not begin and FACTS not in (of, kind)
+        if fits and answerer == member_id:
+            return True
+        self._answer = None
+        self._question = member_id, kind, place
+        return False
 
 
 def _of(name):
