@@ -32,6 +32,16 @@ LOST = {"number": 5, "length_ms": 10_000, "present": [1], "lost": [[3, 65], [4, 
 STATUS = {"node": 1, "gathers": False, "heard": [1], "missing": [3, 4], "presence": LOST}
 
 
+def test_a_piece_that_a_line_of_the_nodes_own_has_spoilt_is_asked_for_again(monkeypatch):
+    lines = [json.dumps(["piece", 9, 4, "one\n"]), json.dumps(["piece", 9, 8, "two\n"])]
+    lines += [json.dumps(["piece", 5, 3, "ne\n"]), json.dumps(["end", 5, 3])]
+    for spoilt in range(3):
+        answers = [[*lines[:spoilt], "faction: 12 node 1 " + lines[spoilt], *lines[spoilt + 1 :]], lines]
+        monkeypatch.setattr(via, "run", lambda *_, answers=answers: "\n".join(answers.pop(0)))
+        assert via._fetch(None, "P", 3, 1, 0) == (5, 3, "one\ntwo\nne\n"), spoilt
+        assert not answers
+
+
 @contextmanager
 def carried(table):
     """Go on to carry frames while the test waits for a command."""

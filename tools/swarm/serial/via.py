@@ -105,15 +105,26 @@ def _fetch(transport: SerialTransport, port: str, member: int, kind: int, place:
             try:
                 what, *rest = json.loads(printed)
             except (ValueError, TypeError):
-                continue  # a line of the node's own
+                if '"piece"' in printed:
+                    break  # a line of the node's own has come into it
+                continue
             if what == "silent":
                 raise BoardError(f"node {member} does not answer through {port}: it is off, or out of reach", "silent")
             if what == "piece":
                 pieces[rest[0], rest[1]] = rest[2]
-            elif what == "end" and (not pieces or (rest[0], rest[1]) in pieces):
+            elif what == "end" and (not pieces or (rest[0], rest[1]) in pieces) and _is_whole(pieces, kind, place):
                 data = "".join(pieces.values()).encode("latin-1")
                 return rest[0], rest[1], data.decode("utf-8", "replace")
     raise BoardError(f"{port}: the node's own lines came between what node {member} tells: ask again")
+
+
+def _is_whole(pieces: dict[tuple[int, int], str], kind: int, place: int) -> bool:
+    """Whether each piece follows on the one before, the first on that place; that of another file begins it."""
+    for (of, end), text in pieces.items():
+        if end - len(text) != (place if of == kind else 0):
+            return False
+        kind, place = of, end
+    return True
 
 
 def load_places(text: str) -> Places:
