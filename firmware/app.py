@@ -146,7 +146,7 @@ class App:
     def call(self, where, function, done):
         """Call a function of the sensor and hand its result to done, that of a coroutine later; whether it is one.
 
-        Whatever it does, the node goes on: this is the one way into the user's code.
+        Whatever it does, the node goes on. The other way into the user's code is raised.health().
         """
         began = ticks_ms()
         signs.watch(1)

@@ -37,9 +37,8 @@ _UNBOUNDED = 10_000  # columns, to measure what a table would take
 
 
 _COLUMNS = (
-    *("node", "state", "heard", "ready", "missing", "sample", "health", "last heard", "version", "reboots seen"),
-    "errors",
-)
+    "node", "state", "heard", "ready", "missing", "sample", "health", "last heard", "version", "reboots seen", "errors",
+)  # fmt: skip
 _OF_SOME = ("health", "last heard", "version")  # left out where no row has anything in them
 # Left out of a terminal with fewer columns than that, first what least is lost with.
 _ROOM = {"version": 120, "health": 110, "reboots seen": 92, "last heard": 76, "heard": 66, "sample": 56}

@@ -35,13 +35,14 @@ class Gathered:
     def told(self) -> dict:
         """{"samples": of the others, "gathered": of those, "after_ms": {"p50", "max"} from a node's line to the
         gateway's}."""
-        after_ms = sorted(
-            (self._came_us[key] - said) / 1000 for key, said in self._said_us.items() if key in self._came_us
-        )
-        shares = (
-            {"p50": after_ms[(len(after_ms) - 1) // 2], "max": after_ms[-1]} if after_ms else {"p50": None, "max": None}
-        )
-        return {"samples": len(self._said_us), "gathered": len(after_ms), "after_ms": shares}
+        both = self._said_us.keys() & self._came_us.keys()
+        after_ms = sorted((self._came_us[key] - self._said_us[key]) / 1000 for key in both)
+        half, longest = (after_ms[(len(after_ms) - 1) // 2], after_ms[-1]) if after_ms else (None, None)
+        return {
+            "samples": len(self._said_us),
+            "gathered": len(after_ms),
+            "after_ms": {"p50": half, "max": longest},
+        }
 
 
 def _key(record: dict) -> _Key:
