@@ -68,7 +68,7 @@ class Board:
         self.notes = []
         self.unwritten = []
         self.app = SimpleNamespace(
-            node=SimpleNamespace(reports=self.reports),
+            node=SimpleNamespace(reports=self.reports, machine=SimpleNamespace(index=lambda member: member)),
             series=SimpleNamespace(is_calm=lambda: True, unwritten=lambda: self.unwritten, write=self.write),
             note=lambda where, error: self.notes.append(f"{where}: {error}"),
         )
@@ -177,12 +177,42 @@ def test_a_fetch_may_follow_another_before_the_board_has_ceased_to_ask(board, mo
     board.reports.cease = lambda: asked.append("no more")
     monkeypatch.setattr(board.module, "sleep_ms", lambda _: board.tick(2))
     board.gateway.fetch(3)
-    board.gateway._fetches = True  # where the next one begins, a tick comes in between
-    board.tick()
+    board.tick()  # where the next one begins, one may come in between
     board.gateway.fetch(4, 0)
     board.tick()
     assert asked == [(3, 1, 0), "no more", (4, 0, 0), "no more"]
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_a_fetch_that_nobody_takes_to_its_end_is_given_up(board):
+    board = board()
+    lines = board.gateway.lines(3, 0, 0)
+    assert next(lines) == ""
+    assert board.tick() == 0 and board.reports.question == (3, 0, 0)
+    assert board.tick(5_000) == 0 and board.reports.question == (3, 0, 0)
+    assert board.tick(1) > 0 and board.reports.question is None, "and the node has nothing to hurry for"
+
+
+def test_a_member_that_does_not_answer_in_time_is_silent_and_is_asked_no_more(board):
+    board = board()
+    lines = board.gateway.lines(3, 0, 0)
+    for ms in (0, 4_998, 2):
+        assert next(lines) == ""
+        board.tick(ms)
+    assert board.reports.question == (3, 0, 0) and next(lines) == ""
+    board.tick(1)
+    assert list(lines) == ['["silent", 3]'] and board.reports.question is None
+
+
+@pytest.mark.parametrize("question", [(5, 0, 0), (-1, 0, 0), (3, 65_536, 0), (3, -1, 0), (3, 0, WRAP), (3, 0, -1)])
+def test_a_question_that_no_member_can_be_asked_is_refused(board, question):
+    board = board()
+    board.app.node.machine.index = lambda member: member if member < 5 else -1
+    with pytest.raises(ValueError, match="no such member, kind or place"):
+        next(board.gateway.lines(*question))
+    assert board.tick() > 0 and board.reports.question is None
+    for fits in ((3, 65_535, WRAP - 1), (0, 0, 0)):
+        assert next(board.gateway.lines(*fits)) == ""
 
 
 @pytest.mark.parametrize(

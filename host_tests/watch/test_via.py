@@ -1,19 +1,15 @@
 """`swarm status`, `monitor` and `collect` with --via: a whole swarm over the air, through one of its boards."""
 
-import csv
 import json
 import re
 import subprocess
-import sys
-import threading
 from contextlib import contextmanager
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from asyncio_application import ON_ASYNCIO
 from requirements import require
-from rig_fixture import Table, lay_boards, records
+from rig_fixture import SWARM, Table, beats, carried, lay_boards, rows, swarm
 from swarm import cli
 from swarm.serial import via
 from swarm.serial.port import BoardError
@@ -24,10 +20,8 @@ from swarm.watch.samples import counted
 from terminal import Terminal
 
 SEED = 19
-SWARM = str(Path(sys.executable).with_name("swarm"))
 MEMBERS = [1, 2, 3, 4]
-KEYS = ("node", "session", "series", "n")
-TOLD = (*KEYS, "late_us", "value", "late")  # utc and within_s are this computer's, of each run
+AT_PROMPT = SimpleNamespace(in_raw_repl=True)
 LOST = {"number": 5, "length_ms": 10_000, "present": [1], "lost": [[3, 65], [4, None]]}
 STATUS = {"node": 1, "gathers": False, "heard": [1], "missing": [3, 4], "presence": LOST}
 
@@ -38,39 +32,8 @@ def test_a_piece_that_a_line_of_the_nodes_own_has_spoilt_is_asked_for_again(monk
     for spoilt in range(3):
         answers = [[*lines[:spoilt], "faction: 12 node 1 " + lines[spoilt], *lines[spoilt + 1 :]], lines]
         monkeypatch.setattr(via, "run", lambda *_, answers=answers: "\n".join(answers.pop(0)))
-        assert via._fetch(None, "P", 3, 1, 0) == (5, 3, "one\ntwo\nne\n"), spoilt
+        assert via._fetch(AT_PROMPT, "P", 3, 1, 0) == (5, 3, "one\ntwo\nne\n"), spoilt
         assert not answers
-
-
-@contextmanager
-def carried(table):
-    """Go on to carry frames while the test waits for a command."""
-    done = threading.Event()
-
-    def carry():
-        while not done.is_set():
-            for event in table.events(0.05):
-                table.run.take(event)
-
-    carrier = threading.Thread(target=carry)
-    carrier.start()
-    try:
-        yield
-    finally:
-        done.set()
-        carrier.join()
-
-
-def swarm(table, *arguments):
-    """Run a command while the boards go on."""
-    with carried(table):
-        return subprocess.run([SWARM, *map(str, arguments)], capture_output=True, text=True, timeout=120)
-
-
-def beats(table, node):
-    """How many beats that node has sampled, up to the last: a tool has it print other records and its status too."""
-    told = records(table.run.nodes[node].output)
-    return 1 + max((record["n"] for record in told if record["node"] == node), default=-1)
 
 
 @contextmanager
@@ -90,11 +53,6 @@ def four(home):
 def table(tmp_path_factory):
     with four(tmp_path_factory.mktemp("boards")) as made:
         yield made
-
-
-def rows(path):
-    with open(path, newline="") as file:
-        return {tuple(row[key] for key in KEYS): tuple(row[key] for key in TOLD) for row in csv.DictReader(file)}
 
 
 def test_what_comes_over_the_air_is_what_the_boards_have_and_the_second_time_what_is_new(table, tmp_path):
@@ -237,6 +195,7 @@ def asked(monkeypatch, status, more=None, fetched=None):
     """What ask_all() answers of a board that tells that status; fetched: members that were asked over the air."""
 
     def ask(target, read, by_line):
+        assert read is by_line, "an application's board is asked for the same"
         try:
             return {**status, **read(None, target.port, status)}
         except BoardError as error:
@@ -269,19 +228,6 @@ def test_a_board_without_a_gateway_says_what_to_write(monkeypatch):
     for status in ({**STATUS, "gathers": None}, {"node": 1, "heard": [1], "missing": []}):
         ((_, answer),) = asked(monkeypatch, status)
         assert answer["error"].startswith("p: its swarm has no gateway: write `gateway = ")
-
-
-def test_a_board_whose_prompt_an_application_has_is_not_stopped(tmp_path):
-    require("unix")
-    boards = lay_boards(tmp_path, [1], required=1, period_ms=1000, gateway=[])
-    (boards[1] / "application.py").write_text(ON_ASYNCIO)
-    with Table(boards, SEED) as made:
-        made.start(1)
-        made.wait_line(1, "application: ")
-        done = swarm(made, "status", "--via", made.ports[1])
-        before = beats(made, 1)
-        made.wait(lambda: beats(made, 1) > before, what="a beat")
-    assert done.returncode == 1 and "an application has this board's prompt" in done.stdout + done.stderr
 
 
 def test_places_are_kept_as_json_and_nothing_else_is_taken_for_them():

@@ -1,8 +1,9 @@
 """What a node answers on the serial line while an application has the prompt's place.
 
 A tool asks by a line, since a Ctrl-C would stop the application: `status` and `samples` are answered with lines of
-JSON, and so is what a deploy wants of a new version, `rehearse` and `keep`; `stop` ends the application, so that the
-prompt is free. Lines are read in the node's own callbacks: it answers whatever the application does, waits or hangs.
+JSON, and so is what a deploy wants of a new version, `rehearse` and `keep`; `fetch MEMBER KIND PLACE` with what another
+member tells (gateway.py); `stop` ends the application, so that the prompt is free. A request ends the answer to the one
+before. Lines are read in the node's own callbacks: it answers whatever the application does, waits or hangs.
 """
 
 import json
@@ -18,6 +19,7 @@ STOP_FILE = "faction.stop"  # while this file is there, the application is not r
 
 # By request: what the report tells, or does first.
 _ANSWERS = {b"status": "json_line", b"samples": "samples", b"rehearse": "rehearse", b"keep": "keep"}
+_FETCH = b"fetch"
 _RAW = b"\x01"  # a tool wants the raw REPL, and its Ctrl-C before that has landed in a callback, where it ends nothing
 _LINE_MAX = const(80)
 _PATIENCE_MS = const(5_000)  # for an application that is to stop; then the board is restarted without it
@@ -36,14 +38,13 @@ class Answers:
 
     def tick(self):
         """Take what has come, and give a line of the answer; returns whether there is more to give."""
+        self._listen()
         if self._lines:
             line = next(self._lines, None)
             if line is None:
                 self._lines = None
-            else:
+            elif line:
                 print(line)
-        else:
-            self._listen()
         return self._lines
 
     def _listen(self):
@@ -71,11 +72,8 @@ class Answers:
         return False
 
     def _take(self, request):
-        if request in _ANSWERS:
-            try:
-                self._lines = faction.tell(_ANSWERS[request])
-            except Exception as error:
-                self._lines = iter((json.dumps({"failure": str(error)}),))
+        if request in _ANSWERS or request.startswith(_FETCH):
+            self._lines = _tell(request)
         elif request == b"stop" and not self.stopping:
             self._asked = ticks_ms()
             self.stopping = True
@@ -87,3 +85,16 @@ class Answers:
         with open(STOP_FILE, "w"):
             pass
         machine.reset()
+
+
+def _tell(request):
+    try:
+        if request in _ANSWERS:
+            yield from faction.tell(_ANSWERS[request])
+        else:
+            gateway = faction.app and faction.app.gateway
+            if not gateway:
+                raise ValueError("no gateway")
+            yield from gateway.lines(*map(int, request.split()[1:]))
+    except Exception as error:
+        yield json.dumps({"failure": str(error)})

@@ -1,8 +1,8 @@
 """Samples over the air: a board's own go to whoever gathers, and what others gather is answered; a gateway prints what
 comes. Loaded only where the swarm has a gateway.
 
-A gateway prints each record that has come as a line of JSON, as its own. At its prompt it fetches what a member has
-kept: fetch().
+A gateway prints each record that has come as a line of JSON, as its own. It fetches what a member has kept: at its
+prompt by fetch(), beside an application in answer to a line (answers.py).
 """
 
 import json
@@ -14,8 +14,8 @@ from samples import FILE, OLD
 
 import faction
 
-FACTS = const(0)  # kinds of questions: what its status tells, as JSON,
-OLDEST = const(1)  # its samples from the oldest on; a higher one, from a place in the file that it stands for
+_FACTS = const(0)  # kinds of questions: what its status tells, as JSON,
+_OLDEST = const(1)  # its samples from the oldest on; a higher one, from a place in the file that it stands for
 _FILES = const(65_533)
 _FIRST_BYTES = const(64)  # which tell a file from others
 _SILENT_MS = const(5_000)  # a member that has not answered in that time does not
@@ -34,7 +34,7 @@ class Gateway:
         self._reports = app.node.reports
         self._always = always
         self._until = None  # this board gathers so long for a tool
-        self._fetches = False
+        self._asked = None  # a tool fetches something: when that was asked for last
         self._question = None  # to be asked at the next tick: member, kind, place; (): nothing any more
         self._answer = None
         self._facts = b""
@@ -57,6 +57,9 @@ class Gateway:
         if self._until is not None and ticks_diff(now, self._until) >= 0:
             self._until = None
             reports.set_gathers(self._always)
+        if self._asked is not None and ticks_diff(now, self._asked) > _SILENT_MS:
+            self._asked = None
+            self._question = ()
         if self._question is not None:
             if self._question:
                 reports.ask(*self._question)
@@ -70,21 +73,21 @@ class Gateway:
                 print(_RECORD % (member_id, session, series, n, late_us, value.decode()))
             else:
                 self._answer = record
-        return 0 if record or self._fetches else _NEVER_MS
+        return _NEVER_MS if self._asked is None and not record else 0
 
     # Of this board
 
     def _told(self, kind, place):
         """The answer to a question: the kind and the place of what follows it, and bytes; none: that was all."""
         room = self._reports.room()
-        if kind != FACTS:
+        if kind != _FACTS:
             return self._piece(kind, place, room)
         if not place:
             self._facts = json.dumps(faction.status_dict()).encode()
         piece = self._facts[place : place + room]
         if not piece:
             self._facts = b""
-        return FACTS, place + len(piece), piece
+        return _FACTS, place + len(piece), piece
 
     def _piece(self, kind, place, room):
         """A piece of the samples' files from that place on."""
@@ -95,18 +98,23 @@ class Gateway:
         return piece
 
     def _read(self, kind, place, room):
-        files = [(of, name) for of, name in ((_of(OLD), OLD), (_of(FILE), FILE)) if of]
-        if kind not in [of for of, _ in files]:
-            kind = OLDEST
+        files = []
+        known = _OLDEST
+        for name in (OLD, FILE):
+            of = _of(name)
+            if of:
+                files.append((of, name))
+            if of == kind:
+                known = kind
         for of, name in files:
-            if kind in (OLDEST, of):
+            if known in (_OLDEST, of):
                 with open(name, "rb") as file:
-                    file.seek(place if kind == of else 0)
+                    file.seek(place if known == of else 0)
                     piece = file.read(room)
                     if piece or name == files[-1][1]:
                         return of, file.tell(), piece
-                kind = OLDEST  # of the next file
-        return OLDEST, 0, b""
+                known = _OLDEST  # of the next file
+        return _OLDEST, 0, b""
 
     # For a tool at the prompt
 
@@ -119,31 +127,39 @@ class Gateway:
         self._until = ticks_add(ticks_ms(), seconds * 1000)
         self._reports.set_gathers(True)
 
-    def fetch(self, member_id, kind=OLDEST, place=0):
-        """Print what that member tells, in lines of JSON: pieces, each with the kind and the place of what follows it,
-        and "end", or "silent" when it does not answer."""
-        self._fetches = True
-        try:
-            while True:
-                self.gather(_GATHERS_S)
-                self._answer = None
-                self._question = member_id, kind, place
-                asked = ticks_ms()
-                while not (self._answer and self._fits(member_id, kind, place)):
-                    if ticks_diff(ticks_ms(), asked) > _SILENT_MS:
-                        print(json.dumps(("silent", member_id)))
-                        return
-                    sleep_ms(faction.PERIOD_MS)
-                _, _, _, kind, place, piece = self._answer
-                while 0 < self._app.node.first_sample.remaining_us(ticks_us()) < _NEAR_US:
-                    sleep_ms(1)
-                if not piece:
-                    print(json.dumps(("end", kind, place)))
+    def fetch(self, member_id, kind=_OLDEST, place=0):
+        """Print what that member tells, as lines() has it."""
+        for line in self.lines(member_id, kind, place):
+            while line and 0 < self._app.node.first_sample.remaining_us(ticks_us()) < _NEAR_US:
+                sleep_ms(1)
+            if line:
+                print(line)
+            else:
+                sleep_ms(faction.PERIOD_MS)
+
+    def lines(self, member_id, kind, place):
+        """What that member tells, in lines of JSON as they come: pieces, each with the kind and the place of what
+        follows it, and "end", or "silent" when it does not answer; "" while there is none. Whoever takes them may stop
+        at any. Raises ValueError."""
+        if self._app.node.machine.index(member_id) < 0 or kind >> 16 or place >> 30:
+            raise ValueError("no such member, kind or place")
+        piece = True
+        while piece:
+            self.gather(_GATHERS_S)
+            self._answer = None
+            asked = self._asked = ticks_ms()  # first, or a tick that comes between them could end the one before
+            self._question = member_id, kind, place
+            while not (self._answer and self._fits(member_id, kind, place)):
+                if ticks_diff(ticks_ms(), asked) > _SILENT_MS:
+                    yield json.dumps(("silent", member_id))
                     return
-                print(json.dumps(("piece", kind, place, "".join(chr(byte) for byte in piece))))
-        finally:
-            self._fetches = False
-            self._question = ()
+                yield ""
+            _, _, _, kind, place, piece = self._answer
+            if piece:
+                yield json.dumps(("piece", kind, place, "".join(chr(byte) for byte in piece)))
+        self._asked = None
+        self._question = ()
+        yield json.dumps(("end", kind, place))
 
     def _fits(self, member_id, kind, place):
         """Whether what has come is the answer to that question. Another gatherer's may have had the same number; then
@@ -151,7 +167,7 @@ class Gateway:
         answerer, _, _, of, end, piece = self._answer
         begin = end - len(piece)
         # Of a file that is there no more the oldest one is told, from its beginning.
-        fits = begin == place if of == kind else not begin and FACTS not in (of, kind)
+        fits = begin == place if of == kind else not begin and _FACTS not in (of, kind)
         if fits and answerer == member_id:
             return True
         self._answer = None

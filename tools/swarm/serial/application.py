@@ -5,12 +5,13 @@ lib/faction/answers.py is the board's half.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
 from mpremote.transport_serial import SerialTransport
 
-from swarm.serial.answer import parse
+from swarm.serial.answer import SHOWN, parse, plain
 from swarm.serial.port import BoardError
 from swarm.serial.status import check_status
 
@@ -20,6 +21,9 @@ _PROMPT_S = 0.3  # time for a free prompt to show itself
 _ANSWER_S = 1.5  # time for an application's node to answer, or for a busy board's prompt
 _LONGER_S = 3.0  # after which whoever still speaks is not listened to any more
 _SAMPLES_S = 120.0  # for all samples that a node keeps, of a series at a slow line
+_PIECE_S = 10.0  # for a piece of what a member has; the node gives a silent one up after 5 s
+# What a fetch is answered with; the application's own words may be before it in its line.
+_TOLD = re.compile(rb'(\["(?:piece|end|silent)", [^\r\n]*|\{"failure": [^\r\n]*)\r?\n')
 _END_S = 2.0  # for an application to end when it is asked to, and then when it is interrupted
 _RESTART_S = 12.0  # for a node to give the application up and to restart the board without it
 
@@ -60,6 +64,29 @@ def read_samples(transport: SerialTransport) -> str:
     return said.decode("utf-8", "replace")
 
 
+def fetch(transport: SerialTransport, port: str, member: int, kind: int, place: int) -> str:
+    """What the node of an application tells of what a member has, in lines (gateway.py). BoardError when it refuses, as
+    after end(), or falls silent."""
+    transport.serial.write(b"\rfetch %d %d %d\r" % (member, kind, place))
+    told: list[bytes] = []
+    rest = b""
+    while not told or told[-1].startswith(b'["piece"'):
+        rest = _read(transport, _PIECE_S, lambda data: _TOLD.search(data) is not None, 0, rest)
+        came = _TOLD.findall(rest)
+        if not came:
+            raise BoardError(f"{port}: the node of its application has fallen silent: ask again")
+        told += came
+        rest = rest[rest.rfind(b"\n") + 1 :]
+    if told[-1].startswith(b"{"):
+        raise BoardError(f"{port}: its node reports: {plain(told[-1].decode('utf-8', 'replace'))[:SHOWN]}")
+    return b"\n".join(told).decode("utf-8", "replace")
+
+
+def end(transport: SerialTransport) -> None:
+    """Have a fetch() end that another thread waits for; the application goes on."""
+    transport.serial.write(b"\rfetch\r")
+
+
 def stop(transport: SerialTransport, port: str) -> bool:
     """Have an application end, so that the prompt is free; False where none answers.
 
@@ -87,10 +114,16 @@ def run(transport: SerialTransport) -> None:
 
 
 def _read(
-    transport: SerialTransport, seconds: float, done: Callable[[bytes], bool], longer_s: float = _LONGER_S
+    transport: SerialTransport,
+    seconds: float,
+    done: Callable[[bytes], bool],
+    longer_s: float = _LONGER_S,
+    data: bytes = b"",
 ) -> bytes:
-    """What comes in until done(what has come), or for that time; who speaks then may finish, but not go on for ever."""
-    data = b""
+    """What comes in until done(what has come), or for that time; who speaks then may finish, but not go on for ever.
+
+    data: what has come before.
+    """
     end = time.monotonic() + seconds
     last = end + longer_s
     while time.monotonic() < min(end, last) and not done(data):

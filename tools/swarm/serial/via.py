@@ -1,4 +1,5 @@
-"""A whole swarm through one of its boards: what the others tell and keep comes over the air, and out at its prompt.
+"""A whole swarm through one of its boards: what the others tell and keep comes over the air, and out at its prompt, or
+in answer to lines where an application has that.
 
 lib/faction/remote/gateway.py is the board's half.
 """
@@ -12,7 +13,7 @@ from dataclasses import replace
 
 from mpremote.transport_serial import SerialTransport
 
-from swarm.serial import targets
+from swarm.serial import application, targets
 from swarm.serial.answer import parse
 from swarm.serial.port import BoardError
 from swarm.serial.prompt import run
@@ -31,9 +32,9 @@ def ask_all(
 ) -> list[tuple[Target, dict]]:
     """As targets.ask_all(), of all members of the swarm of the board at that port; its own comes first.
 
-    more: reads more of that board itself. places: read what the others have kept, from there on, as "lines", and not
-    their status; they are moved on. told: called with each member that is asked. A status has "seen", when it was
-    told by this computer's clock, and each of the others "via", the port.
+    more: reads more of that board itself, at its prompt or by lines. places: read what the others have kept, from there
+    on, as "lines", and not their status; they are moved on. told: called with each member that is asked. A status has
+    "seen", when it was told by this computer's clock, and each of the others "via", the port.
     """
     others: list[tuple[Target, dict]] = []
 
@@ -46,15 +47,10 @@ def ask_all(
         return found
 
     own = Target(port, port)
-    answer = targets.ask(own, read, by_line)
+    answer = targets.ask(own, read, read)
     if "error" not in answer:
         own = replace(own, label=str(answer["node"]))
     return [(own, answer), *others]
-
-
-def by_line(_transport: SerialTransport, port: str, _status: dict) -> dict:
-    """What targets.ask() takes to read more of a board that an application runs on: nothing, BoardError."""
-    raise BoardError(f"{port}: an application has this board's prompt: ask through another board, or stop it")
 
 
 def others_of(port: str, status: dict) -> list[Target]:
@@ -77,7 +73,7 @@ def lost(status: dict, member: int) -> dict | None:
 
 
 def ask(transport: SerialTransport, port: str, status: dict, member: int, places: Places | None = None) -> dict:
-    """As targets.ask(), of one other member, at the prompt of the board at that port. places: as ask_all()."""
+    """As targets.ask(), of one other member, through the board at that port. places: as ask_all()."""
     if answer := lost(status, member):
         return answer
     try:
@@ -101,7 +97,7 @@ def _fetch(transport: SerialTransport, port: str, member: int, kind: int, place:
     """What a member tells from a place on, and the place of what follows."""
     for _ in range(_ATTEMPTS):
         pieces: dict[tuple[int, int], str] = {}
-        for printed in run(transport, port, _FETCH.format(member, kind, place)).splitlines():
+        for printed in _say(transport, port, member, kind, place).splitlines():
             try:
                 what, *rest = json.loads(printed)
             except (ValueError, TypeError):
@@ -116,6 +112,13 @@ def _fetch(transport: SerialTransport, port: str, member: int, kind: int, place:
                 data = "".join(pieces.values()).encode("latin-1")
                 return rest[0], rest[1], data.decode("utf-8", "replace")
     raise BoardError(f"{port}: the node's own lines came between what node {member} tells: ask again")
+
+
+def _say(transport: SerialTransport, port: str, member: int, kind: int, place: int) -> str:
+    """What the board prints when it fetches that; an application that has its prompt goes on."""
+    if transport.in_raw_repl:
+        return run(transport, port, _FETCH.format(member, kind, place))
+    return application.fetch(transport, port, member, kind, place)
 
 
 def _is_whole(pieces: dict[tuple[int, int], str], kind: int, place: int) -> bool:

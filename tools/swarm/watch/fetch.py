@@ -93,8 +93,11 @@ class Fetch:
     def prompt(self, transport: SerialTransport, port: str, status: dict) -> dict:
         """The lines of a board's samples, oldest first, and when its instant is: {"lines", "clock_s", "instant"}.
 
-        clock_s: what this computer's clock is ahead of its monotonic one. BoardError when they cannot be read.
+        clock_s: what this computer's clock is ahead of its monotonic one. BoardError when they cannot be read. Where an
+        application has the prompt, as by_line().
         """
+        if not transport.in_raw_repl:
+            return self.by_line(transport, port, status)
         last = "None"
         if known := self._known.get(status["node"]):
             session, n = known

@@ -61,8 +61,10 @@ class Bounds:
 def read(transport: SerialTransport, port: str, status: dict) -> dict:
     """When the agreed instant is, or beat 0 of a series: {"instant": Bounds}, None where that cannot be told any more.
 
-    What targets.ask takes to read more than the status.
+    What targets.ask takes to read more than the status. Where an application has the prompt, as read_by_line().
     """
+    if not transport.in_raw_repl:
+        return read_by_line(transport, port, status)
     if not _can_tell(status):
         return {"instant": None}
     known = None

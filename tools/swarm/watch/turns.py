@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 
 from mpremote.transport_serial import SerialTransport
 
-from swarm.serial import targets, via
+from swarm.serial import application, targets, via
 from swarm.serial.port import GONE
 from swarm.serial.targets import Target
 from swarm.watch import instants
@@ -90,12 +90,15 @@ class TurnsVia:
         while self._job and wait([self._job], _AGAIN_S).not_done:
             if transport := self._transport:
                 with contextlib.suppress(*GONE):
-                    transport.serial.write(_INTERRUPT)
+                    if transport.in_raw_repl:
+                        transport.serial.write(_INTERRUPT)
+                    else:
+                        application.end(transport)
         self._pool.shutdown()
 
     def _turn(self) -> float:
         begun_s = time.monotonic()
-        answer = targets.ask(self._own, self._look, via.by_line)
+        answer = targets.ask(self._own, self._look, self._look)
         if "error" in answer:
             self._came.put((self._own, answer))
         return time.monotonic() - begun_s
