@@ -3,6 +3,7 @@
 Only a start needs what is here, config and store: afterwards they are let go, and their memory with them.
 """
 
+import os
 import sys
 
 import board
@@ -128,4 +129,10 @@ def load_sensor():
     for name in ("warm_up", "sample"):
         if not hasattr(sensor, name):
             raise ValueError("sensor.py: has no %s(): write it, then deploy again" % name)
+    try:
+        os.remove("faction.bitten")  # of hindrance.py
+        if hasattr(sensor, "health"):
+            sensor.health = None  # as raised.py knows it
+    except OSError:
+        pass  # the watchdog has not reset the board
     return sensor

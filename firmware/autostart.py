@@ -34,8 +34,8 @@ def main():
         faction.failure = "not started: " + reason
         print("faction: " + faction.failure)
         return
-    error = hindrance.hang()
-    if error and not left:
+    error = hindrance.hang(left)
+    if error:
         _fail(error, machine.reset)
         return
     print("faction: starting")  # a start takes seconds, and a tool that hears nothing would ask: a Ctrl-C would end it

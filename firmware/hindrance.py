@@ -9,6 +9,7 @@ import signs
 from micropython import const
 
 _OLDEST = (1, 24)  # before it, ticks are wrong from 2^30 ms of uptime on
+_BITTEN_FILE = "faction.bitten"  # the watchdog has reset the board: the next start, which removes it, is to know
 _SKIP_FILE = "faction.skip"  # while this file is there, the node is not started
 _ENABLE = const(0x4000_0000)  # in an RP2040's first register of the watchdog: it runs
 _REASON = const(8)  # of an RP2040's watchdog, the register that tells in its lowest bit whether it was that
@@ -35,10 +36,19 @@ def wish():
     return None
 
 
-def hang():
-    """The error of a boot that is the watchdog's doing, or None: whatever hangs would do so again."""
+def hang(left):
+    """The error of a boot that is the watchdog's doing, or None: whatever hangs would do so again.
+
+    left: what did has been left, for the version before. Else the next start leaves health() out, which nobody needs
+    and a monitor calls again and again.
+    """
     registers = getattr(board, "WATCHDOG", None)  # an RP2040's: its reset_cause() is the same after all resets
     bitten = machine.mem32[registers + _REASON] & 1 if registers else machine.reset_cause() == machine.WDT_RESET
-    if bitten:
+    if bitten and not left:
+        try:
+            with open(_BITTEN_FILE, "w"):
+                pass
+        except OSError:
+            pass  # the flash is full
         return OSError("the watchdog has reset the board: your code hangs, or the node stood still")
     return None

@@ -4,10 +4,14 @@ with it."""
 import io
 import json
 import sys
+from time import ticks_diff, ticks_ms
 
 from micropython import const
 
 _HEALTH_MAX = const(200)  # bytes of JSON: a status goes over the air in pieces of about as many
+
+_HANGS_MS = const(500)  # a call that an interrupt ends after so long did hang
+_NOT_CALLED = "it hung, or the watchdog has reset the board: not called before a restart"
 
 
 def describe(error):
@@ -28,6 +32,9 @@ def health(sensor):
     import signs
     from samples import check_json
 
+    if sensor.health is None:
+        return "health() fails: " + _NOT_CALLED
+    began = ticks_ms()
     signs.watch(1)
     try:
         value = sensor.health()
@@ -40,7 +47,9 @@ def health(sensor):
         return value
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
-            raise
+            if ticks_diff(ticks_ms(), began) < _HANGS_MS:
+                raise
+            sensor.health = None  # it did hang
         try:
             return "health() fails: " + describe(error)[:_HEALTH_MAX]
         except Exception:  # no memory is left, or its text is the user's code as well

@@ -105,6 +105,13 @@ def test_a_bad_sensor_is_tried_on_one_board_which_goes_back(box, good):
     assert box.pointed(1) == good[1][0] and status(box, 1)["errors"] == []
 
 
+def test_a_new_version_has_nothing_to_do_with_a_hang_of_the_one_before(box, good):
+    (box.flash(1) / "faction.bitten").touch()
+    sensor(box, GOOD.format(2) + "\n\ndef health():\n    return 5\n")
+    deploy(box, "1")
+    assert status(box, 1)["health"] == 5
+
+
 def test_a_sample_is_tried_where_the_swarm_does_not_sample_yet(box):
     assert (
         "node 1: its sensor fails: sample(): NameError: name 'nothing' isn't defined (sensor.py, line 10)" in box.told

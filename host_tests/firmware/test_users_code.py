@@ -2,12 +2,14 @@
 
 import importlib
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 NEVER_MS = 1_000_000_000
 BASE = 0x4005_8000
+BITTEN = Path("faction.bitten")
 
 
 class Registers(dict):
@@ -88,11 +90,19 @@ def test_the_nodes_own_stays_through_all_calls(chip, names):
         ({"WATCHDOG": BASE}, 3, 2, False),  # machine.reset(), which an RP2040 does by its watchdog, too
     ],
 )
-def test_a_boot_knows_whether_it_is_the_watchdogs_doing(chip, names, cause, reason, hung):
+def test_a_boot_knows_whether_it_is_the_watchdogs_doing(chip, monkeypatch, tmp_path, names, cause, reason, hung):
+    monkeypatch.chdir(tmp_path)
     chip = chip(cause, **names)
     chip.registers[BASE + 8] = reason
-    error = chip.hindrance.hang()
-    assert (error is not None) == hung and (not hung or "your code hangs" in str(error))
+    assert chip.hindrance.hang(left=True) is None and not BITTEN.exists(), "what hung has been left"
+    error = chip.hindrance.hang(left=False)
+    assert (error is not None) == hung == BITTEN.exists() and (not hung or "your code hangs" in str(error))
+
+
+def test_a_flash_without_room_keeps_no_boot_from_telling_of_the_watchdog(chip, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    BITTEN.mkdir()
+    assert "your code hangs" in str(chip(3, WATCHDOG=0).hindrance.hang(left=False))
 
 
 @pytest.mark.parametrize(
