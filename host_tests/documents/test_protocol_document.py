@@ -448,7 +448,7 @@ def test_numbers_in_the_text_are_the_constants():
         f"for four beats (of as many as {records._ROOM} bytes hold)",
         f"Nothing is said within {reports._QUIET_US / 1_000_000} s before a beat, or within B / {reports._QUIET_SHARE}",
         f"no answer was heard within {question._PATIENCE_MS} ms",
-        f"else after {question._POLITE_MS} ms",
+        f"asks its own again, under the next number, after {question._POLITE_MS} ms",
     ):
         assert words in flat, words
     assert frame.max_length(frame.MAX_MEMBERS) == frame._MAX_LENGTH < frame.max_length(frame.MAX_MEMBERS + 1)

@@ -405,8 +405,36 @@ def test_an_answer_is_passed_on_until_another_question_comes(member):
 def test_a_gatherer_gives_way_to_anothers_question_and_asks_again(gatherer):
     gatherer.reports.ask(FAR, 1, 77)
     gatherer.say(question(8, OTHER, asker=OTHER), asks=True, sender=OTHER)
-    assert not [said for said in gatherer.pass_s(0.9) if said["question"]]
+    assert {said["question"] for said in gatherer.pass_s(0.9)} == {(8, OTHER, OTHER, 1, 0)}
     assert gatherer.pass_s(1)[-1]["question"] == (9, FAR, A, 1, 77)
+
+
+def test_of_two_that_ask_each_other_one_answers_and_asks_again(gatherer):
+    """Under the same number the question of the asker with the higher id counts."""
+    gatherer.reports.ask(OTHER, 1, 77)
+    gatherer.say(question(1, A, asker=OTHER), asks=True, sender=OTHER)
+    assert gatherer.reports.asked.wanted
+    gatherer.reports.answer(4, 200, b"kept")
+    said = gatherer.pass_s(0.9)
+    assert record(A, 1, b"kept", 4, 200, series=0) in said[0]["records"]
+    assert {one["question"] for one in said} == {(1, A, OTHER, 1, 0)}
+    assert gatherer.pass_s(1)[-1]["question"] == (2, OTHER, A, 1, 77)
+
+
+def test_of_two_questions_under_one_number_that_of_the_lower_asker_does_not_count(gatherer):
+    gatherer.reports.ask(GATHERER, 1, 77)
+    gatherer.say(question(1, A, asker=GATHERER), asks=True)
+    assert not gatherer.reports.asked.wanted
+    assert gatherer.pass_s(0.5)[-1]["question"] == (1, GATHERER, A, 1, 77)
+
+
+def test_one_that_has_given_way_asks_a_second_later_whatever_else_is_asked(gatherer):
+    """A long file is many questions, each above the one before."""
+    gatherer.reports.ask(FAR, 1, 77)
+    for n in range(8, 18):
+        gatherer.say(question(n, FAR, asker=OTHER), asks=True, sender=OTHER)
+        gatherer.pass_s(0.09)
+    assert gatherer.pass_s(0.5)[-1]["question"] == (18, FAR, A, 1, 77)
 
 
 def test_who_has_restarted_asks_above_what_the_others_remember(gatherer):

@@ -6,7 +6,7 @@ In a frame it is a number, the ids of whom it is for and of who asks, a kind and
 """
 
 from struct import pack_into, unpack_from
-from time import ticks_add, ticks_diff
+from time import ticks_diff
 
 from micropython import const
 
@@ -19,7 +19,7 @@ _POLITE_MS = const(1000)  # so long a gatherer gives way to another's question
 
 
 class Question:
-    """The latest question that a node knows of.
+    """The latest question that a node knows of: that with the highest number, of equal ones the asker's with the higher id.
 
     me: the node's id. Attributes to read: number (of the latest question, 0: there was none), wanted (this node is to
     answer it), waits (this node has asked, and has no answer yet).
@@ -30,25 +30,29 @@ class Question:
         self.number = 0
         self.wanted = self.waits = False
         self._bytes = bytearray(LENGTH)
+        self._own = None  # member, kind and place that this node asks, or has asked last
         self._passes = False  # others are to be told of it
-        self._since_ms = 0  # it was heard, or is asked from then on
+        self._since_ms = 0  # it was heard then
         self._patience_ms = 0
+        self._yielded_ms = 0  # this node's own gave way then
 
-    def ask(self, member_id, kind, place, now):
-        """Ask that member."""
-        self._count()
-        pack_into("<IHHHI", self._bytes, 0, self.number, member_id, self._me, kind, place)
+    def ask(self, member_id, kind, place):
+        """Ask that member. Takes memory."""
+        self._own = member_id, kind, place
         self.waits = True
-        self.wanted = False
-        self._since_ms = now
+        self._say()
 
-    def _count(self):
+    def _say(self):
+        """Have this node's own be the latest."""
         if self.number < _LAST:
             self.number += 1
+        member_id, kind, place = self._own
+        pack_into("<IHHHI", self._bytes, 0, self.number, member_id, self._me, kind, place)
+        self.wanted = self._passes = False
 
-    def cease(self, now):
-        """Ask nobody any more: there is no use for the last answer."""
-        self.ask(self._me, 0, 0, now)
+    def cease(self):
+        """Ask nobody any more: there is no use for the last answer. Takes memory."""
+        self.ask(self._me, 0, 0)
         self.waits = False
 
     def get(self):
@@ -61,21 +65,26 @@ class Question:
         known, 1: its asker does not know the latest, 3: the latest is now this node's own, 0: none of these."""
         asked = number(text, at)
         asker = text[at + 6] | text[at + 7] << 8
-        if asked <= self.number:
-            return 1 if sender == asker and asked < self.number else 0
+        known = self._asker()
+        if asked < self.number or asked == self.number and asker <= known:
+            return 1 if sender == asker and (asked < self.number or asker < known) else 0
         self.number = asked
-        self._since_ms = now
         if self.waits:
-            # One question at a time: ask again, later if this is another's.
-            if asker != self._me:
-                self._since_ms = ticks_add(now, _POLITE_MS)
-            return 0
+            if asker == self._me:  # it was asked in an earlier life
+                self._say()
+                return 0
+            if known == self._me:
+                self._yielded_ms = now
+        self._since_ms = now
         self._patience_ms = _PATIENCE_MS if sender == asker else 0
         self._note(text, at)
         if asker != self._me:
             return 2
-        self.cease(now)  # it was asked in an earlier life
+        self.cease()  # as above
         return 3
+
+    def _asker(self):
+        return self._bytes[6] | self._bytes[7] << 8
 
     def _note(self, text, at):
         for i in range(LENGTH):
@@ -88,12 +97,13 @@ class Question:
         self._passes = False
 
     def is_open(self, now):
-        """Whether this node's own question is to be told."""
-        if not self.waits or ticks_diff(now, self._since_ms) < 0:
+        """Whether this node's own question is to be told. One that gave way to another's is asked again in a while."""
+        if not self.waits:
             return False
-        if number(self._bytes, 0) != self.number:  # another has asked meanwhile
-            self._count()
-            pack_into("<I", self._bytes, 0, self.number)
+        if self._asker() != self._me:
+            if ticks_diff(now, self._yielded_ms) < _POLITE_MS:
+                return False
+            self._say()
         return True
 
     def passes(self, now):
@@ -103,7 +113,7 @@ class Question:
     def put(self, text, at):
         """Put the latest question into a frame's text at that offset; whether there is one."""
         self._passes = False
-        if not self.number or number(self._bytes, 0) != self.number:
+        if not self.number:
             return False
         for i in range(LENGTH):
             text[at + i] = self._bytes[i]

@@ -100,12 +100,12 @@ class Reports:
 
     def ask(self, member_id, kind, place):
         """Ask that member; kind: 0 ... 65535, place: 0 ... 2^30 - 1. The answer comes by next()."""
-        self.asked.ask(member_id, kind, place, self._now)
+        self.asked.ask(member_id, kind, place)
         self.trickle.start(self._now, _AT_ONCE)
 
     def cease(self):
         """Ask no more: nobody has to keep the last answer."""
-        self.asked.cease(self._now)
+        self.asked.cease()
         self._owes = True
         self.trickle.start(self._now, _AT_ONCE)
 
