@@ -140,12 +140,14 @@ class Gateway:
     def lines(self, member_id, kind, place):
         """What that member tells, in lines of JSON as they come: pieces, each with the kind and the place of what
         follows it, and "end", or "silent" when it does not answer; "" while there is none. Whoever takes them may stop
-        at any. Raises ValueError."""
+        at any. This board itself tells nothing: it gathers on. Raises ValueError."""
         if self._app.node.machine.index(member_id) < 0 or kind >> 16 or place >> 30:
             raise ValueError("no such member, kind or place")
         piece = True
         while piece:
             self.gather(_GATHERS_S)
+            if member_id == self._app.node.machine.peer_id:
+                break
             self._answer = None
             asked = self._asked = ticks_ms()  # first, or a tick that comes between them could end the one before
             self._question = member_id, kind, place

@@ -19,7 +19,8 @@ _POLITE_MS = const(1000)  # so long a gatherer gives way to another's question
 
 
 class Question:
-    """The latest question that a node knows of: that with the highest number, of equal ones the asker's with the higher id.
+    """The latest question that a node knows of: that with the highest number, of equal ones that of the asker with the
+    higher id.
 
     me: the node's id. Attributes to read: number (of the latest question, 0: there was none), wanted (this node is to
     answer it), waits (this node has asked, and has no answer yet).
@@ -30,15 +31,16 @@ class Question:
         self.number = 0
         self.wanted = self.waits = False
         self._bytes = bytearray(LENGTH)
-        self._own = None  # member, kind and place that this node asks, or has asked last
+        self._asker = 0
+        self._own = bytearray(LENGTH)  # what this node asks, or has asked last
         self._passes = False  # others are to be told of it
         self._since_ms = 0  # it was heard then
         self._patience_ms = 0
         self._yielded_ms = 0  # this node's own gave way then
 
     def ask(self, member_id, kind, place):
-        """Ask that member. Takes memory."""
-        self._own = member_id, kind, place
+        """Ask that member."""
+        pack_into("<HHHI", self._own, 4, member_id, self._me, kind, place)
         self.waits = True
         self._say()
 
@@ -46,12 +48,13 @@ class Question:
         """Have this node's own be the latest."""
         if self.number < _LAST:
             self.number += 1
-        member_id, kind, place = self._own
-        pack_into("<IHHHI", self._bytes, 0, self.number, member_id, self._me, kind, place)
+        self._asker = self._me
+        pack_into("14s", self._bytes, 0, self._own)
+        pack_into("<I", self._bytes, 0, self.number)
         self.wanted = self._passes = False
 
     def cease(self):
-        """Ask nobody any more: there is no use for the last answer. Takes memory."""
+        """Ask nobody any more: there is no use for the last answer."""
         self.ask(self._me, 0, 0)
         self.waits = False
 
@@ -65,32 +68,29 @@ class Question:
         known, 1: its asker does not know the latest, 3: the latest is now this node's own, 0: none of these."""
         asked = number(text, at)
         asker = text[at + 6] | text[at + 7] << 8
-        known = self._asker()
-        if asked < self.number or asked == self.number and asker <= known:
-            return 1 if sender == asker and (asked < self.number or asker < known) else 0
+        if asked < self.number or asked == self.number and asker <= self._asker:
+            return 1 if sender == asker and (asked < self.number or asker < self._asker) else 0
         self.number = asked
         if self.waits:
             if asker == self._me:  # it was asked in an earlier life
                 self._say()
                 return 0
-            if known == self._me:
+            if self._asker == self._me:
                 self._yielded_ms = now
+        self._asker = asker
         self._since_ms = now
         self._patience_ms = _PATIENCE_MS if sender == asker else 0
         self._note(text, at)
+        self.wanted = text[at + 4] | text[at + 5] << 8 == self._me
+        self._passes = not self.wanted
         if asker != self._me:
             return 2
         self.cease()  # as above
         return 3
 
-    def _asker(self):
-        return self._bytes[6] | self._bytes[7] << 8
-
     def _note(self, text, at):
         for i in range(LENGTH):
             self._bytes[i] = text[at + i]
-        self.wanted = text[at + 4] | text[at + 5] << 8 == self._me
-        self._passes = not self.wanted
 
     def answered(self):
         """An answer to the latest one has been heard: nobody has to be told of it any more."""
@@ -100,7 +100,7 @@ class Question:
         """Whether this node's own question is to be told. One that gave way to another's is asked again in a while."""
         if not self.waits:
             return False
-        if self._asker() != self._me:
+        if self._asker != self._me:
             if ticks_diff(now, self._yielded_ms) < _POLITE_MS:
                 return False
             self._say()
@@ -115,6 +115,5 @@ class Question:
         self._passes = False
         if not self.number:
             return False
-        for i in range(LENGTH):
-            text[at + i] = self._bytes[i]
+        pack_into("14s", text, at, self._bytes)
         return True

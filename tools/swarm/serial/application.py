@@ -16,6 +16,7 @@ from swarm.serial.port import BoardError
 from swarm.serial.status import check_status
 
 _PROMPT = b">>> "
+_PASTE = b"\n=== "  # the prompt's paste mode, which takes what is sent there until it is interrupted
 _ALWAYS = {"swarm", "node", "session", "state", "counters"}  # in a status; an application may print JSON of its own
 _PROMPT_S = 0.3  # time for a free prompt to show itself
 _ANSWER_S = 1.5  # time for an application's node to answer, or for a busy board's prompt
@@ -38,7 +39,11 @@ def of_application(transport: SerialTransport, port: str, request: str = "status
     """
     serial = transport.serial
     serial.write(b"\r")
-    if _PROMPT in _read(transport, _PROMPT_S, lambda data: _PROMPT in data):
+    shown = _read(transport, _PROMPT_S, lambda data: _PROMPT in data)
+    if shown.endswith(_PASTE):  # a tool was at the board when that restarted
+        serial.write(b"\x03")
+        shown = _read(transport, _PROMPT_S, lambda data: _PROMPT in data)
+    if _PROMPT in shown:
         return None
     # Out of a raw REPL that somebody has left behind, which says nothing by itself.
     serial.write(b"\x02\r%s\r" % request.encode())

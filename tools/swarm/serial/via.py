@@ -17,12 +17,14 @@ from swarm.serial import application, targets
 from swarm.serial.answer import parse
 from swarm.serial.port import BoardError
 from swarm.serial.prompt import run
-from swarm.serial.status import check_status, check_version
+from swarm.serial.status import check_status, check_version, read_status
 from swarm.serial.targets import More, Target
 
 _FACTS, _OLDEST = 0, 1  # kinds of questions
 _ATTEMPTS = 3  # at an answer without a line of the node's in the middle of it
 _FETCH = "import faction\nfaction.app.gateway.fetch({}, {}, {})"
+
+_INTERRUPT = b"\x03"
 
 Places = dict[int, tuple[int, int]]  # by member: what it has kept was read up to there
 
@@ -91,6 +93,29 @@ def ask(transport: SerialTransport, port: str, status: dict, member: int, places
         return {**answer, "seen": time.time(), "via": port}
     except BoardError as error:
         return {"error": str(error), "kind": error.kind}
+
+
+def status_of(transport: SerialTransport, port: str) -> dict:
+    """The status of the board at that port once more, in the way in which it was opened."""
+    if transport.in_raw_repl:
+        return read_status(transport, port)
+    status = application.of_application(transport, port)
+    if status is None:
+        raise BoardError(f"{port}: its application has ended", "silent")
+    return status
+
+
+def interrupt(transport: SerialTransport) -> None:
+    """Have ask() end that another thread waits for; an application goes on."""
+    if transport.in_raw_repl:
+        transport.serial.write(_INTERRUPT)
+    else:
+        application.end(transport)
+
+
+def gather(transport: SerialTransport, port: str, status: dict) -> None:
+    """Have the board at that port gather for a minute from now on."""
+    _say(transport, port, status["node"], _OLDEST, 0)
 
 
 def _fetch(transport: SerialTransport, port: str, member: int, kind: int, place: int) -> tuple[int, int, str]:

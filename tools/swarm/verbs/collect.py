@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import argparse
 import time
-from contextlib import nullcontext
 from pathlib import Path
 
 from swarm.description.project import ProjectError
+from swarm.following.log import Log, words
+from swarm.following.sources import Boards, Source, Via
 from swarm.output import svg, writable
-from swarm.output.progress import meter, waiting
 from swarm.output.streams import fail
-from swarm.serial import targets, via
-from swarm.serial.targets import Target
+from swarm.serial import targets
 from swarm.sinks.every import Sinks
 from swarm.verbs.options import add_targets, add_via, check_via
-from swarm.watch import collection, dating, plot, samples
+from swarm.watch import collection, plot, samples
 from swarm.watch.collection import Collection
-from swarm.watch.fetch import Fetch
 from swarm.watch.samples import SamplesError
 
-_EVERY_S = 2.0  # between two looks of --follow at most so often
 _SHARE = 10  # a file that takes long to write is written less often, so that at most a tenth of the time goes there
 _EXAMPLES = """examples:
   swarm collect                                  the boards of `swarm demo --keep`, into samples.csv
@@ -49,6 +46,10 @@ handing on, with --follow; each new sample once it is in the file, as a line of 
                              broker that is away is tried until it is back. Needs paho-mqtt: pip install '.[mqtt]'
 Who is slow or away holds nobody up: it gets all later, of this run. After Ctrl-C it has 5 s for the rest; what it does
 not take then is told, and the exit status is 1.
+
+--follow --via PORT: what members have kept comes first, then each record as it comes over the air. What did not come so
+in four beats, or 30 s, is asked of its member's flash: one member at a time, with a rest of ten times what that took. A
+board that is unplugged or restarts is tried until it is back. Two of these at two boards both get everything.
 
 columns:
   node, session      session: number of the node's boot in which the sample was taken; each is above those before it
@@ -107,7 +108,11 @@ def _run(options: argparse.Namespace) -> int:
         sinks = Sinks(options.exec, options.mqtt)
         if sinks and not options.follow:
             raise targets.WrongUse("--exec and --mqtt hand on what comes while it is followed: give --follow as well")
-        boards = _Via(options) if options.via else _Boards(options)
+        if options.via:
+            boards: Source = Via(options.via, options.out)
+        else:
+            chosen = targets.choose(options.node, options.all, options.port, options.swarm)
+            boards = Boards(chosen, options.out, options.follow)
         held = collection.load(options.out)
         sinks.begin(held.samples)
     except (targets.WrongUse, ProjectError, SamplesError, ValueError) as error:
@@ -117,12 +122,12 @@ def _run(options: argparse.Namespace) -> int:
     asked = boards.ask(held)
     for target, answer in asked:
         if "error" in answer:
-            fail("collect", _words(target, answer), 1)
+            fail("collect", words(target, answer), 1)
     answered = [answer for _, answer in asked if "error" not in answer]
     if not answered:
         return 1
     before = len(held.samples)
-    for answer, found, new, spoilt in _take(held, answered):
+    for answer, found, new, spoilt in collection.take(held, answered, {}):
         told_spoilt = f"; {spoilt} spoilt lines passed over" if spoilt else ""
         print(f"node {answer['node']}: {samples.counted(found)}, {new} new{told_spoilt}")
     _save(options, held, boards)
@@ -132,63 +137,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if len(answered) == len(asked) else 1
 
 
-def _words(target: Target, answer: dict) -> str:
-    """Why a board did not answer."""
-    return f"{target.key}: {answer['error'].removeprefix(f'{target.port}: ')}"
-
-
-class _Boards:
-    """The boards that the options name, each at its port."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self._chosen = targets.choose(options.node, options.all, options.port, options.swarm)
-        self._follows = options.follow
-
-    def ask(self, held: Collection) -> list[tuple[Target, dict]]:
-        """What they tell and keep that is not held."""
-        with nullcontext() if self._follows else meter("reading") as told:
-            fetch = Fetch(samples.newest(held.samples), told)
-            return targets.ask_all(self._chosen, fetch.prompt, fetch.by_line)
-
-    def save(self) -> None:
-        """Keep what the next run needs of this one."""
-
-
-class _Via:
-    """All members of a swarm, through one board."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self._port = options.via
-        self._follows = options.follow
-        self._file = options.out.with_suffix(".places.json")
-        self._places: via.Places = {}
-        if options.out.exists() and self._file.exists():
-            self._places = via.load_places(self._file.read_text())
-
-    def ask(self, held: Collection) -> list[tuple[Target, dict]]:
-        """As _Boards.ask()."""
-        fetch = Fetch(samples.newest(held.samples))
-        with nullcontext() if self._follows else waiting("reading") as told:
-            return via.ask_all(self._port, fetch.prompt, self._places, told)
-
-    def save(self) -> None:
-        """As _Boards.save(); after the samples, of which none is read again then."""
-        writable.write_atomically(self._file, via.dump_places(self._places))
-
-
-def _take(held: Collection, answered: list[dict]) -> list[tuple[dict, int, int, int]]:
-    """Add what boards have answered, and date all; of each board's samples how many were read, new and spoilt."""
-    counts = []
-    for answer in answered:
-        found, spoilt = samples.parse(answer)
-        counts.append((answer, len(found), samples.merge(held.samples, found), spoilt))
-        held.moves += [move for move in samples.moves(answer) if move not in held.moves]
-    readings = [reading for answer in answered if (reading := dating.reading(answer))]
-    dating.date(held.samples, held.moves, readings)
-    return counts
-
-
-def _save(options: argparse.Namespace, held: Collection, boards: _Boards | _Via) -> None:
+def _save(options: argparse.Namespace, held: Collection, boards: Source) -> None:
     collection.save(options.out, held)
     boards.save()
     if options.wide:
@@ -197,48 +146,29 @@ def _save(options: argparse.Namespace, held: Collection, boards: _Boards | _Via)
         svg.save(options.plot, plot.picture(held.samples, options.out.name))
 
 
-def _follow(options: argparse.Namespace, boards: _Boards | _Via, held: Collection, sinks: Sinks) -> int:
-    """Ask again and again, and print what is new; the exit status."""
-    silent: dict[str, bool] = {}
-    unsaved, save_s = 0, 0.0
+def _follow(options: argparse.Namespace, boards: Source, held: Collection, sinks: Sinks) -> int:
+    """Follow until Ctrl-C, and print what is new; the exit status."""
+    log = Log(held)
+    saved, save_s = log.size, 0.0
+
+    def save() -> None:
+        _save(options, held, boards)
+        sinks.safe()
+
     try:
         while True:
-            begun_s = time.monotonic()
-            asked = boards.ask(held)
-            every_s = _EVERY_S
-            for target, answer in asked:
-                was_silent, silent[target.key] = silent.get(target.key, False), "error" in answer
-                if "error" in answer and not was_silent:
-                    fail("collect", _words(target, answer), 1)
-                elif was_silent and "error" not in answer:
-                    print(f"{target.key}: answers again", flush=True)
-                if series := answer.get("series"):
-                    every_s = max(every_s, series["period_ms"] / 1000)
-            before = len(held.samples)
-            _take(held, [answer for _, answer in asked if "error" not in answer])
-            for one in sorted(held.samples[before:], key=lambda one: (one.n or 0, one.node)):
-                print(_line(one), flush=True)
-            unsaved += len(held.samples) - before
-            if unsaved and time.monotonic() >= save_s:
-                begun_save_s = time.monotonic()
-                _save(options, held, boards)
-                sinks.safe()
-                unsaved = 0
-                save_s = time.monotonic() + _SHARE * (time.monotonic() - begun_save_s)
-            took_s = time.monotonic() - begun_s
-            time.sleep(max(every_s - took_s, took_s))  # who takes long is left in peace as long
+            log.take(boards.follow(held))
+            if log.size != saved and time.monotonic() >= save_s:
+                begun_s = time.monotonic()
+                save()
+                saved, save_s = log.size, time.monotonic() + _SHARE * (time.monotonic() - begun_s)
     except KeyboardInterrupt:
-        if unsaved:
-            _save(options, held, boards)
-            sinks.safe()
+        pass
+    finally:
+        rest = boards.end()
+    log.take(rest)
+    if log.size != saved:
+        save()
     print(f"{options.out}: {samples.counted(len(held.samples))}", flush=True)
     handed_on = sinks.end()
-    return 1 if any(silent.values()) or not silent or not handed_on else 0
-
-
-def _line(one: samples.Sample) -> str:
-    """A sample that has come, in a line."""
-    beat = "" if one.n is None else f", beat {one.n}"
-    value = one.value or " ".join(f"{key.removeprefix(samples.PART)} {text}" for key, text in one.parts.items())
-    late = " late" if one.late else ""
-    return f"{one.utc or '-'}  node {one.node}{beat}: {value}, {one.late_us:+d} us{late}"
+    return 0 if log.all_answer and handed_on else 1

@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from swarm.watch import samples, tables
+from swarm.watch import dating, samples, tables
+from swarm.watch.dating import Reading
 from swarm.watch.samples import FIELDS, PART, Move, Sample, SamplesError
 from swarm.watch.tables import Cell, Table
 
@@ -21,6 +22,23 @@ class Collection:
 
     samples: list[Sample] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+
+
+def take(held: Collection, answered: list[dict], readings: dict[int, Reading]) -> list[tuple[dict, int, int, int]]:
+    """Add what boards have answered, and date all; of each board's samples how many were read, new and spoilt.
+
+    readings: the last ones, by their series; what is told now takes their place.
+    """
+    counts = []
+    for answer in answered:
+        found, spoilt = samples.parse(answer)
+        counts.append((answer, len(found), samples.merge(held.samples, found), spoilt))
+        held.moves += [move for move in samples.moves(answer) if move not in held.moves]
+    told = [reading for answer in answered if (reading := dating.reading(answer))]
+    now = {reading.series for reading in told}
+    dating.date(held.samples, held.moves, told + [one for series, one in readings.items() if series not in now])
+    readings.update({reading.series: reading for reading in told})
+    return counts
 
 
 def load(path: Path) -> Collection:

@@ -9,14 +9,13 @@ from queue import Empty, SimpleQueue
 
 from mpremote.transport_serial import SerialTransport
 
-from swarm.serial import application, targets, via
+from swarm.serial import targets, via
 from swarm.serial.port import GONE
 from swarm.serial.targets import Target
 from swarm.watch import instants
 
 _SHARE = 10  # a board that answers slowly is asked less often, so that it spends at most a tenth of its time on that
 _TURN_S = 1.0  # so long the others are asked one after the other, before the port is free for as long
-_INTERRUPT = b"\x03"
 _AGAIN_S = 0.1  # an interrupt that meets a callback of the node's ends nothing
 
 
@@ -90,10 +89,7 @@ class TurnsVia:
         while self._job and wait([self._job], _AGAIN_S).not_done:
             if transport := self._transport:
                 with contextlib.suppress(*GONE):
-                    if transport.in_raw_repl:
-                        transport.serial.write(_INTERRUPT)
-                    else:
-                        application.end(transport)
+                    via.interrupt(transport)
         self._pool.shutdown()
 
     def _turn(self) -> float:

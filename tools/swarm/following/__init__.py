@@ -1,0 +1,1 @@
+"""What comes while a swarm is followed through one of its boards."""
