@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from asyncio_application import ON_ASYNCIO
 from box import Box, deploy, describe
 from requirements import require
 from rig_fixture import execute
 from swarm import cli
 from swarm.doctor import places
-from swarm.serial import via
+from swarm.serial import targets, via
 from swarm.serial.targets import Target
 
 SEED = 43
@@ -45,12 +46,37 @@ def doctor(box, *arguments, status, file=None):
     return done.stdout
 
 
-def findings(box, **options):
+def findings(box, there=(2, 3, 4), **options):
     told = json.loads(doctor(box, "--json", status=1, **options))
-    assert told["looked_at"] == [box.ports[1], "node 2", "node 3", "node 4"] and told["over_the_air"] == [2, 3, 4]
+    assert told["looked_at"] == [box.ports[1], "node 2", "node 3", "node 4"] and told["over_the_air"] == [*there]
     return {(one["fault"], one["node"]): one for one in told["findings"]}
 
 
+NODE_4 = """
+facts = faction.app.series.facts
+def late():
+    told = facts()
+    told["beat"] -= 40
+    told["sampled"] = 7
+    return told
+faction.app.series.facts = late
+"""
+NODE_1 = """
+facts = faction.app.series.facts
+def old():
+    told = facts()
+    told["sampled"] = 10_000
+    return told
+faction.app.series.facts = old
+from faction.names import COUNTERS
+restarts = COUNTERS.index("restarts")
+before = faction.app.node.counters[restarts]
+faction.app.node.counters[restarts] = 90
+"""
+NODE_3 = """
+facts = faction.tell
+faction.status_dict = lambda: {name: told for name, told in facts("facts").items() if name not in ("digest", "open")}
+"""
 PLANT = {
     2: "faction.app.note('sample()', OSError(5))",
     3: "faction.__version__ = '0.9'; faction.app.note('application', KeyboardInterrupt())",
@@ -61,18 +87,24 @@ MEND = {
     3: "faction.__version__ = '1.0.0'; faction.app.errors.clear()",
     4: "del faction.app.sensor.health",
 }
+COURSE = {1: NODE_1, 3: NODE_3, 4: NODE_4}
+MEND_COURSE = {
+    1: "faction.app.series.facts = facts; faction.app.node.counters[restarts] = before",
+    3: "faction.status_dict = lambda: facts('facts')",
+    4: "faction.app.series.facts = facts",
+}
 FAULTS = {("sensor fails", 2), ("version", 3), ("application", 3), ("health fails", 4)}
 
 
 @contextmanager
-def planted(box):
-    """Something wrong with each of the members that are asked over the air."""
+def planted(box, plant, mend):
+    """Something wrong with several boards."""
     try:
-        for node, code in PLANT.items():
+        for node, code in plant.items():
             execute(box, node, code)
         yield
     finally:
-        for node, code in MEND.items():
+        for node, code in mend.items():
             execute(box, node, code)
 
 
@@ -87,7 +119,7 @@ def test_each_member_is_looked_at_and_what_cannot_be_is_said(box):
 
 
 def test_what_members_tell_is_found_and_what_to_type_names_no_port_that_they_are_not_at(box):
-    with planted(box):
+    with planted(box, PLANT, MEND):
         found = findings(box)
     assert found.keys() - {("lost", OFF), ("silent", OFF)} == FAULTS
     assert found["sensor fails", 2]["what"] == "its sensor fails: sample(): OSError: [Errno 5] EIO"
@@ -98,12 +130,39 @@ def test_what_members_tell_is_found_and_what_to_type_names_no_port_that_they_are
     assert not any(one["port"] for one in found.values())
 
 
+def test_clocks_restarts_and_another_version_are_told_by_what_members_tell(box):
+    with planted(box, COURSE, MEND_COURSE):
+        found = findings(box, there=(2, 4))
+    assert found.keys() - {("lost", OFF), ("silent", OFF)} == {("clock", 4), ("restarts", 4), ("version", 3)}
+    assert re.fullmatch(r"its clock is (3[5-9]|4[0-5]) s late", found["clock", 4]["what"])
+    assert found["restarts", 4]["what"] == "it started 7 s ago, and node 1 has seen 90 restarts in 3 h"
+    assert found["version", 3]["why"] == "its status has no digest, open"
+
+
 def test_members_that_were_described_otherwise_are_told_by_their_digest(box):
     other = box.file.with_name("other.toml")
     other.write_text(box.file.read_text().replace("period_ms = 1000", "period_ms = 2000"))
     found = findings(box, file=other)
-    assert {("digest", node) for node in (1, 2, 3, 4)} <= found.keys()
-    assert re.match(r"its digest is \w{8}, the swarm's is \w{8}$", found["digest", 2]["what"])
+    assert [node for fault, node in found if fault == "digest"] == [None], "one for all of them"
+    one = found["digest", None]["what"]
+    told = r"no board that was looked at has the swarm's digest, \w{8}: \w{8} of node 1-4 \(period_ms 1000, not 2000\)"
+    assert re.fullmatch(told, one), one
+
+
+def test_through_a_board_that_an_application_has_the_prompt_of(box):
+    own = box.file.parent / "application.py"
+    try:
+        own.write_text(ON_ASYNCIO)
+        deploy(box, "1")
+        box.wait_line(1, "application: 1")
+        with planted(box, {2: PLANT[2]}, {2: MEND[2]}):
+            found = findings(box)
+        told = targets.ask(Target("", box.ports[1]))
+        assert found.keys() - {("lost", OFF), ("silent", OFF)} == {("sensor fails", 2)}
+        assert told["application"] == "runs" and told["errors"] == []
+    finally:
+        own.unlink()
+        deploy(box, "1")
 
 
 def test_without_a_gateway_it_says_what_to_write(box, monkeypatch, capsys):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from swarm.serial.prompt import prompt
 from swarm.serial.status import read_runtime
 
 _LIBRARY = "faction/__init__"
+_USED = ("digest", "open", "links")  # of a status, besides what serial/status.py wants of each
 
 
 @dataclass
@@ -37,7 +39,7 @@ class Board:
     onboard_survey.survey; look: of onboard_look.look; key_fits: whether it uses the swarm's key; differs: files of its
     version that are not as a deploy would make them; unmade: why those cannot be made for its MicroPython; unfit: what
     of the user's code keeps them from being made. via: the port of the board through which its node was asked over the
-    air: then port is only a name, and look has only the status.
+    air: then port is only a name, and look has only the status. seen: when the status came, by this computer's clock.
     """
 
     port: str
@@ -54,6 +56,7 @@ class Board:
     unmade: str | None = None
     unfit: str | None = None
     via: str | None = None
+    seen: float | None = None
 
     @property
     def status(self) -> dict[str, Any] | None:
@@ -94,8 +97,8 @@ def examine(
         with open_port(port) as transport:
             status = None if stop_application else of_application(transport, port)
             if status is not None:
-                board.application, board.look = True, {"status": status, "digest": status["digest"]}
-                _identify(project, board)
+                board.application = True
+                _take(project, board, status)
                 return board
             with prompt(transport, port):
                 _examine(project, board, transport, compare)
@@ -106,10 +109,26 @@ def examine(
     return board
 
 
-def of_member(project: Project, node: int, status: dict[str, Any], via: str) -> Board:
-    """What a member's status tells, which has come over the air through the board at that port."""
+def of_member(project: Project, node: int, answer: dict[str, Any], via: str) -> Board:
+    """What a member has answered over the air, as via.ask() has it, through the board at that port."""
     member = next((member for member in project.members if member.id == node), None)
-    return Board(f"node {node}", member, member, look={"status": status, "digest": status["digest"]}, via=via)
+    board = Board(f"node {node}", member, member, via=via)
+    if "error" in answer:
+        board.trouble = BoardError(answer["error"], answer["kind"])
+    else:
+        _take(project, board, answer)
+    return board
+
+
+def _take(project: Project, board: Board, status: dict[str, Any]) -> None:
+    """Take the status of a board of which there is nothing else."""
+    if lacks := [name for name in _USED if name not in status]:
+        board.trouble = BoardError(f"its status has no {', '.join(lacks)}", "other version")
+        return
+    board.look = {"status": status, "digest": status["digest"]}
+    board.seen = status.get("seen", time.time())
+    if not board.via:
+        _identify(project, board)
 
 
 def _examine(project: Project, board: Board, transport: SerialTransport, compare: bool) -> None:
@@ -121,6 +140,7 @@ def _examine(project: Project, board: Board, transport: SerialTransport, compare
         remote.load(Path(__file__).with_name("onboard_look.py"))
         board.facts = remote.survey()
         board.look = _look(remote, salt)
+        board.seen = time.time()
         _identify(project, board)
         _compare_key(project, board, salt)
         if compare and board.member:

@@ -14,7 +14,9 @@ from swarm.description.project import Project, ProjectError
 from swarm.doctor.examination import Board
 from swarm.doctor.finding import Finding, listed
 from swarm.doctor.findings_board import OfBoard
+from swarm.doctor.findings_course import OfCourse
 from swarm.doctor.findings_rubbish import OfRubbish
+from swarm.watch import node_table
 
 # Counters of frames that were not taken, and the faults of a board here that are a reason for them.
 _REASONS = {
@@ -41,7 +43,7 @@ def find(
     found = [*between.of_project(), *unread]
     for board in looked:
         found += board_by_board.of(board)
-    found += between.of_pairs()
+    found = between.of_digests(found) + list(between.of_pairs())
     heard = between.unexplained({finding.fault for finding in found})
     rubbish = between.with_rubbish()
     if heard or rubbish:
@@ -67,7 +69,7 @@ def _own_error(described: Project) -> str | None:
     return None
 
 
-class _OfSwarm(OfRubbish):
+class _OfSwarm(OfRubbish, OfCourse):
     """Findings about the swarm's own files, and about what shows only between boards."""
 
     def of_project(self) -> Iterator[Finding]:
@@ -88,6 +90,29 @@ class _OfSwarm(OfRubbish):
                 remedy,
             )
 
+    def of_digests(self, found: list[Finding]) -> list[Finding]:
+        """The findings with one in place of a board each, where no board has the swarm's digest."""
+        told = [one for one in found if one.fault == "digest"]
+        others: dict[str, list[int]] = {}
+        for board in self.looked:
+            if board.status is not None:
+                others.setdefault(board.look["digest"], []).append(board.status["node"])
+        if len(told) < 2 or self.swarm.digest() in others:
+            return found
+        theirs = "; ".join(f"{digest} of node {node_table.ids(sorted(nodes))}" for digest, nodes in others.items())
+        differs = next(
+            (f" ({detail})" for one in told if (detail := one.what.partition(": ")[2])), ""
+        )  # looked at in full
+        one = Finding(
+            "digest",
+            None,
+            None,
+            f"no board that was looked at has the swarm's digest, {self.swarm.digest()}: {theirs}{differs}",
+            told[0].why,
+            f"{self.deploy('--all')}, or put {self.swarm.path} right: it describes another swarm than the boards'",
+        )
+        return [one, *(one for one in found if one.fault != "digest")]
+
     def of_pairs(self) -> Iterator[Finding]:
         """What is wrong between boards: one id twice, a session number below the one that others know."""
         for node in self.swarm.ids:
@@ -97,6 +122,8 @@ class _OfSwarm(OfRubbish):
                 continue
             for board in carriers.values():
                 yield from self._session(board, node)
+        yield from self.of_clocks()
+        yield from self.of_restarts()
 
     def unexplained(self, explained: set[str]) -> list[tuple[Board, list[str]]]:
         """Boards that miss members and have counted frames for which no board that was looked at is the reason."""

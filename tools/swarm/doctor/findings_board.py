@@ -12,6 +12,7 @@ from swarm.deploy.trial import SLOTS, failure
 from swarm.doctor.examination import Board
 from swarm.doctor.finding import Finding, ids, listed, some
 from swarm.doctor.findings_application import APPLICATION_ERROR, NOT_STARTED
+from swarm.doctor.findings_course import OfCourse
 from swarm.doctor.findings_own import OfOwnCode
 from swarm.doctor.findings_precedence import OfPrecedence
 from swarm.doctor.findings_radio import OfRadio
@@ -20,7 +21,7 @@ from swarm.flash import cache
 from swarm.serial.port import BoardError
 
 
-class OfBoard(OfOwnCode, OfPrecedence, OfRadio, OfWifi):
+class OfBoard(OfOwnCode, OfPrecedence, OfRadio, OfWifi, OfCourse):
     """Findings about one board at a time, whatever the others say."""
 
     def of(self, board: Board) -> Iterator[Finding]:
@@ -61,6 +62,9 @@ class OfBoard(OfOwnCode, OfPrecedence, OfRadio, OfWifi):
         elif error.kind == "forbidden":
             remedy = f"{remedy}; until then: sudo chmod a+rw {board.port}"
             why = "every command that talks to this board fails"
+        elif error.kind == "other version":
+            why = told if told.startswith("its status") else "it cannot be examined"
+            return self.at(board, "version", "it runs another version of faction", why, self.deploy_board(board))
         elif error.kind == "foreign":
             return self.at(board, "firmware", what, "it runs no node", self.flash(board))
         elif error.kind == "silent":
@@ -196,6 +200,7 @@ class OfBoard(OfOwnCode, OfPrecedence, OfRadio, OfWifi):
                 f"{status['required']} must be ready before it samples",
                 f"look at {listed(status['missing'])}: power, sensor, distance, wires",
             )
+        yield from self.of_series(board, status)
         yield from self.of_wifi(board, status)
         yield from self.of_radio(board, status["links"].get("espnow", {}))
         yield from self._of_errors(board, status)

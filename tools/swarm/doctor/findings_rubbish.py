@@ -48,4 +48,4 @@ class OfRubbish(Words):
 
 def _counts(status: dict[str, Any]) -> tuple[int, int]:
     """How often a line has brought noise, and how many packets were none of any swarm."""
-    return status["links"].get("uart", {}).get("noise", 0), status["counters"]["malformed"]
+    return status["links"].get("uart", {}).get("noise", 0), status["counters"].get("malformed", 0)

@@ -72,7 +72,7 @@ def look_through(
         unread.append(Finding("over the air", looked[0].status["node"], port, what or own["error"], why, remedy))
     for target, answer in others:
         assert target.node is not None
-        if "error" in answer:
+        if "error" in answer and answer["kind"] != "other version":
             unread.append(_unheard(target.node, answer))
         else:
             looked.append(of_member(described, target.node, answer, port))

@@ -29,10 +29,10 @@ else:
 # What kinds of values a status holds: of a list's parts, or of each of several, of what a dict has at least, one of
 # several in a tuple.
 _TOLD = {
-    **dict.fromkeys(("swarm", "state", "version", "runs_from"), str),
+    **dict.fromkeys(("swarm", "state", "digest", "version", "runs_from"), str),
     **dict.fromkeys(("node", "session", "required", "generation", "restarts", "timeouts"), int),
     **dict.fromkeys(("heard", "ready", "missing"), [int]),
-    "conflict": bool,
+    **dict.fromkeys(("conflict", "open"), bool),
     "instant_in_us": (int, None),
     "sample": ({"node": int, "late_us": int, "value": object, "late": bool}, None),
     "series": (
@@ -46,6 +46,7 @@ _TOLD = {
     "gathers": (bool, None),
     "counters": {"foreign": int, "forged": int},
     "health": object,
+    "links": {},
     "errors": [str],
 }
 

@@ -1,7 +1,8 @@
 """Find what is wrong with the boards of a swarm, and say what to type.
 
 Every board of swarm.toml is looked at over its serial port while its node goes on: port, firmware, files, key,
-configuration, session number, and what it has heard of the others. Nothing is changed.
+configuration, session number, what it has heard of the others, and of a series its clock, its beats, and who starts
+again and again. Nothing is changed.
 
 With --via one board is looked at so, and the others by what their nodes tell over the air, which needs a `gateway` in
 swarm.toml: not their files, key and MicroPython, as the last line but one says.
