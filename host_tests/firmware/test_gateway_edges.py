@@ -68,7 +68,7 @@ class Board:
         self.notes = []
         self.unwritten = []
         self.app = SimpleNamespace(
-            node=SimpleNamespace(reports=self.reports, machine=SimpleNamespace(index=lambda member: member)),
+            node=SimpleNamespace(reports=self.reports, machine=SimpleNamespace(index=lambda member: member, peer_id=9)),
             series=SimpleNamespace(is_calm=lambda: True, unwritten=lambda: self.unwritten, write=self.write),
             note=lambda where, error: self.notes.append(f"{where}: {error}"),
         )

@@ -31,7 +31,7 @@ class FalseGatherer(RemoteNode):
             for member in range(len(self.machine.ids)):
                 records.gather(slot, member)
         reports._gathered = _FAR if self.sequence & 1 else self.rounds.number + 2
-        reports.asked.ask(self.machine.ids[self.sequence % len(self.machine.ids)], 0, 0, now)
+        reports.asked.ask(self.machine.ids[self.sequence % len(self.machine.ids)], 0, 0)
         return reports._build(buffer)
 
     def wait_ms(self, now, now_us):
