@@ -191,6 +191,24 @@ def test_it_stands_alone(capsys, verb, beside):
     assert "give --via alone" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "said",
+    (
+        *('["piece", 9]', '["piece", [], 1, "x"]', '["piece", 9, 1, 5]\n["end", 9, 1]', '["piece", 9, "a", "x"]'),
+        *('["end"]', '["end", [], {}]', '["silent"]', "[]", "5", '{"end": 1}', "[" * 9999),
+    ),
+)
+def test_what_is_no_answer_however_it_looks_is_none(monkeypatch, said):
+    monkeypatch.setattr(via, "run", lambda *_: said)
+    with pytest.raises(BoardError, match="ask again"):
+        via._fetch(AT_PROMPT, "P", 3, 1, 0)
+
+
+def test_a_piece_with_signs_that_are_no_bytes_ends_nothing(monkeypatch):
+    monkeypatch.setattr(via, "run", lambda *_: '["piece", 9, 2, "x\u4e00"]\n["end", 9, 2]')
+    assert via._fetch(AT_PROMPT, "P", 3, 1, 0) == (9, 2, "x?")
+
+
 def asked(monkeypatch, status, more=None, fetched=None):
     """What ask_all() answers of a board that tells that status; fetched: members that were asked over the air."""
 

@@ -203,6 +203,12 @@ def test_an_answer_is_found_among_what_the_application_prints(monkeypatch, size)
     told = application.fetch(transport, "P", 3, 1, 0)
     assert told.splitlines()[:2] == ['["piece", 9, 4, "\\"end\\\\"]', '["end", 9, 4]']
     assert line.written == b"\rfetch 3 1 0\r"
+    endless = Line(*100_000 * [b'["piece", 9, 4, "x"]\r\n'])
+    monkeypatch.setattr(application, "_SAMPLES_S", 0.1)
+    transport.serial = endless
+    with pytest.raises(application.BoardError, match="has fallen silent, or tells without end"):
+        application.fetch(transport, "P", 3, 1, 0)
+    assert endless.pieces, "it is not listened to for ever"
     for silent in (Line(b"words\r\n"), Line(b'["piece", 9, 4, "x"]\r\n'), Line(b'{"failure": "no gateway"}\r\n')):
         transport.serial = silent
         with pytest.raises(application.BoardError, match=r"silent|no gateway"):

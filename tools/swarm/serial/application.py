@@ -75,11 +75,12 @@ def fetch(transport: SerialTransport, port: str, member: int, kind: int, place: 
     transport.serial.write(b"\rfetch %d %d %d\r" % (member, kind, place))
     told: list[bytes] = []
     rest = b""
+    end_s = time.monotonic() + _SAMPLES_S
     while not told or told[-1].startswith(b'["piece"'):
         rest = _read(transport, _PIECE_S, lambda data: _TOLD.search(data) is not None, 0, rest)
         came = _TOLD.findall(rest)
-        if not came:
-            raise BoardError(f"{port}: the node of its application has fallen silent: ask again")
+        if not came or time.monotonic() > end_s:
+            raise BoardError(f"{port}: the node of its application has fallen silent, or tells without end: ask again")
         told += came
         rest = rest[rest.rfind(b"\n") + 1 :]
     if told[-1].startswith(b"{"):

@@ -22,6 +22,7 @@ from swarm.serial.targets import More, Target
 
 _FACTS, _OLDEST = 0, 1  # kinds of questions
 _ATTEMPTS = 3  # at an answer without a line of the node's in the middle of it
+_TOLD = {"piece": [int, int, str], "end": [int, int], "silent": [int]}  # lines of a fetch
 _FETCH = "import faction\nfaction.app.gateway.fetch({}, {}, {})"
 
 _INTERRUPT = b"\x03"
@@ -123,20 +124,27 @@ def _fetch(transport: SerialTransport, port: str, member: int, kind: int, place:
     for _ in range(_ATTEMPTS):
         pieces: dict[tuple[int, int], str] = {}
         for printed in _say(transport, port, member, kind, place).splitlines():
-            try:
-                what, *rest = json.loads(printed)
-            except (ValueError, TypeError):
-                if '"piece"' in printed:
-                    break  # a line of the node's own has come into it
-                continue
+            what, *rest = _told(printed)
+            if not what and '"piece"' in printed:
+                break  # a line of the node's own has come into it
             if what == "silent":
                 raise BoardError(f"node {member} does not answer through {port}: it is off, or out of reach", "silent")
             if what == "piece":
                 pieces[rest[0], rest[1]] = rest[2]
             elif what == "end" and (not pieces or (rest[0], rest[1]) in pieces) and _is_whole(pieces, kind, place):
-                data = "".join(pieces.values()).encode("latin-1")
+                data = "".join(pieces.values()).encode("latin-1", "replace")
                 return rest[0], rest[1], data.decode("utf-8", "replace")
     raise BoardError(f"{port}: the node's own lines came between what node {member} tells: ask again")
+
+
+def _told(printed: str) -> list:
+    """What a line tells, as gateway.py has it; [None] for any other, whoever has made a board print that."""
+    try:
+        what, *rest = json.loads(printed)
+    except (ValueError, TypeError, RecursionError):
+        return [None]
+    fits = isinstance(what, str) and [type(part) for part in rest] == _TOLD.get(what)
+    return [what, *rest] if fits else [None]
 
 
 def _say(transport: SerialTransport, port: str, member: int, kind: int, place: int) -> str:
