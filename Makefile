@@ -61,7 +61,7 @@ fuzz: $(TESTS) $(WASM) ## fuzz all that takes bytes from outside, and nodes on e
 adversary: $(TOOLS) ## attack SEEDS=20000 simulated swarms, with and without the key: takes five minutes
 	@$(BIN)/python -m swarm.sim.attack --seeds $(or $(SEEDS),20000)
 
-model: $(TOOLS) ## meet every state that two or three real nodes can get into within bounds: takes some minutes
+model: $(TOOLS) ## meet every state that two or three real nodes, or their rounds, can get into within bounds: takes some minutes
 	@$(BIN)/python -m swarm.proof.model
 
 series: $(TOOLS) ## NODES=8 virtual boards sample each PERIOD=1000 ms for MINUTES=10, with power cuts: each record is there once

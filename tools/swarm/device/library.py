@@ -37,9 +37,10 @@ from faction.names import COMMANDS, COUNTERS, STATES  # noqa: E402
 from faction.node import Node  # noqa: E402
 from faction.remote.envelope import REPORT, Envelope  # noqa: E402
 from faction.remote.node import RemoteNode  # noqa: E402
+from faction.remote.presence import Presence  # noqa: E402
 from faction.remote.records import Records  # noqa: E402
 from faction.remote.reports import Reports  # noqa: E402
-from faction.remote.rounds import Rounds  # noqa: E402
+from faction.remote.rounds import NEVER, RoundFrame, Rounds  # noqa: E402
 from faction.series import SwarmClock  # noqa: E402
 from faction.sessions import Echoes, Sessions  # noqa: E402
 
@@ -57,6 +58,7 @@ __all__ = [
     "INSTANT_FLAG",
     "LIMIT_US",
     "LOCAL_PARTICIPATION_COMPLETED",
+    "NEVER",
     "PARTICIPATION_OBSERVED",
     "PINGING",
     "READY_OBSERVED",
@@ -72,8 +74,10 @@ __all__ = [
     "Faction",
     "Knowledge",
     "Node",
+    "Presence",
     "Records",
     "RemoteNode",
+    "RoundFrame",
     "Sessions",
     "SharedCmac",
     "SwarmClock",

@@ -1,1 +1,1 @@
-"""`make model`: every state that a few real nodes can get into, within bounds."""
+"""`make model`: every state that a few real nodes, and their rounds, can get into, within bounds."""

@@ -3,7 +3,7 @@
 python -m swarm.proof.model [--only N]
 
 Prints a line for each of CONFIGURATIONS. At the first violation it prints the shortest way to it, and exits with 1.
-What is explored is said in search.py, what must hold in properties.py and end.py.
+What is explored is said in search.py and rounds/search.py, what must hold in properties.py and the two end.py.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from swarm.proof.model.rounds.search import RoundBounds, RoundsFound, RoundsSearch
 from swarm.proof.model.search import Bounds, Found, Search
 
-CONFIGURATIONS: tuple[Bounds, ...] = (
+CONFIGURATIONS: tuple[Bounds | RoundBounds, ...] = (
     # Two nodes: everything in flight, then more frames, more reboots, deadlines.
     Bounds(nodes=2, required=2, speaks=3, reboots=0),
     Bounds(nodes=2, required=2, speaks=2, reboots=1),
@@ -31,6 +32,14 @@ CONFIGURATIONS: tuple[Bounds, ...] = (
     Bounds(nodes=3, required=2, speaks=1, reboots=0, flight=1, deadlines=1),
     Bounds(nodes=3, required=3, speaks=1, reboots=1, settled=(1, 2)),
     Bounds(nodes=3, required=3, speaks=1, reboots=2, flight=1, rebooting=(1, 3), settled=(1, 2, 3)),
+    # Rounds of two nodes: deaths, told at any time; cuts, in which clocks drift apart. Of three: losses, deaths, cuts,
+    # and frames that come late.
+    RoundBounds(nodes=2, flight=2, mortal=(1, 2), tells=False),
+    RoundBounds(nodes=2, flight=2, mortal=(1,), cut=(1,), apart=4),
+    RoundBounds(nodes=2, mortal=(1, 2), cut=(1,), apart=9),
+    RoundBounds(nodes=3, marks=1, flight=0, mortal=(3,)),
+    RoundBounds(nodes=3, marks=1, flight=0, cut=(3,), apart=5, steps=20),
+    RoundBounds(nodes=3, flight=1, mortal=(3,), steps=16),
 )
 PROGRESS_S = 10  # from one report to the next
 
@@ -49,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     only = parser.parse_args(arguments).only
     for bounds in CONFIGURATIONS[only - 1 : only] if only else CONFIGURATIONS:
-        found = Search(bounds, report=_progress()).run()
+        search = RoundsSearch if isinstance(bounds, RoundBounds) else Search
+        found = search(bounds, report=_progress()).run()
         print(found, flush=True)
         if found.violation:
             print(explain(found))
@@ -57,16 +67,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def explain(found: Found) -> str:
+def explain(found: Found | RoundsFound) -> str:
     """A violation, and the shortest way to it."""
     return "\n".join((f"broken: {found.violation}", *found.trace))
 
 
-def _progress() -> Callable[[Found], None]:
+def _progress() -> Callable[[Found | RoundsFound], None]:
     """What tells on stderr, now and then, how far a search is."""
     began = last = time.monotonic()
 
-    def report(found: Found) -> None:
+    def report(found: Found | RoundsFound) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= PROGRESS_S:

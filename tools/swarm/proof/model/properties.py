@@ -17,6 +17,22 @@ REFUSED = "an authentic frame passes the checks"
 GROWS = "nothing grows"
 EXCEPTION = "no exception"
 
+# Of rounds
+ROUND = "a node is in the round of the swarm's clock"
+SETS_FALL = "who has been heard in a round stays heard while it lasts"
+COUNTED_SILENT = "who has been heard in a round is not counted as silent in it"
+JOINED = "whoever is named as heard in this round is heard"
+RIGHTLY = "who counts as heard in a round has spoken in it"
+OTHER_ROUND = "a frame of another round changes nothing"
+FALSE_LOSS = "nobody is lost who was heard in this round or in the one before"
+EARLY = "nobody is lost before a whole round and a twelfth without a word"
+LATE_LOSS = "who is not heard in a whole round and a twelfth is lost"
+BACK = "who is heard again is back at once"
+TOLD = "what is said is who has been lost and who is back, once"
+SILENCED = "what was heard before a round began silences nobody in it"
+DIFFERS = "a frame that tells nothing new does not count as one that does"
+UNHEARD = "once the faults end, all hear of all in each round, and the dead and nobody else are lost"
+
 
 class Violation(Exception):
     """A property is broken. broken: which of the texts above."""

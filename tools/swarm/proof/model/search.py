@@ -16,8 +16,6 @@ there; had it been heard first, that is another combination, which was met as we
 
 from __future__ import annotations
 
-import gc
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -26,9 +24,9 @@ from swarm.proof.model.end import STRANDED, Ends
 from swarm.proof.model.memory import COMPLETES, EXPIRES, HEARS, REBOOTS, SPEAKS, Memory, Step
 from swarm.proof.model.properties import Violation
 from swarm.proof.model.state import ids
+from swarm.proof.model.walk import Walk
 
 _SETTLING = 3  # rounds after which the members of a settled swarm know each other
-_REPORT = 1 << 14  # states from one report to the next
 
 
 @dataclass(frozen=True)
@@ -102,6 +100,7 @@ class Search:
         self._memory = Memory(bounds.nodes, bounds.required, bounds.retry, node_class)
         self._ends = Ends(self._memory, bounds.required)
         self._found = Found(bounds)
+        self._walk: Walk[tuple[int, ...]] = Walk()
         self._sent_before = [0] * bounds.nodes  # frames of first lives that do not count
         # Sets of frames have numbers too.
         self._nets: list[int] = []  # bit sets of frames
@@ -114,48 +113,27 @@ class Search:
 
     def run(self) -> Found:
         """Search until everything within the bounds has been met, or until the first violation."""
-        found = self._found
-        order: list[tuple[int, ...]] = []
-        parents = array("L", [0])
-        at = 0
-        collecting = gc.isenabled()
-        gc.disable()  # it would look through millions of tuples, of which none refers back to itself
+        found, walk = self._found, self._walk
+        at = -1
         try:
-            order.append(self._begin())
-            seen = set(order)
+            walk.run(self._begin(), self._steps, self._note)
             ends: dict[tuple[int, ...], int] = {}  # members' states, and where they were met first
-            deeper = 1  # where the next depth begins
-            while at < len(order):
-                if at == deeper:
-                    found.depth += 1
-                    deeper = len(order)
-                swarm = order[at]
-                ends.setdefault(swarm[:-1], at)
-                for _, after in self._steps(swarm):
-                    found.transitions += 1
-                    if after not in seen:
-                        seen.add(after)
-                        order.append(after)
-                        parents.append(at)
-                at += 1
-                if not at % _REPORT:
-                    self._note(at)
-            for numbers, where in ends.items():
-                at = where  # a violation's trace leads there
+            for where, swarm in enumerate(walk.order):
+                ends.setdefault(swarm[:-1], where)
+            for numbers, at in ends.items():  # noqa: B007 - a violation's trace leads there
                 found.ends += 1
                 found.rounds = max(found.rounds, self._ends.judge(numbers))
         except Violation as violation:
             found.violation = violation
-            found.trace = self._trace(order, parents, at)
-        finally:
-            if collecting:
-                gc.enable()
-        self._note(len(order))
+            found.trace = self._trace(walk.at if at < 0 else at)
+        self._note()
         return found
 
-    def _note(self, states: int) -> None:
+    def _note(self) -> None:
         found = self._found
-        found.states = states
+        found.states = len(self._walk.order)
+        found.transitions = self._walk.transitions
+        found.depth = self._walk.depth
         found.node_states = len(self._memory.states)
         found.frames = len(self._memory.said)
         self._report(found)
@@ -260,27 +238,21 @@ class Search:
             number = self._aged[key] = self._net(frames)
         return number
 
-    def _trace(self, order: list[tuple[int, ...]], parents: Sequence[int], at: int) -> tuple[str, ...]:
+    def _trace(self, at: int) -> tuple[str, ...]:
         """The steps from the start to the violation, and what the members hold just before it."""
         memory, ends, failing = self._memory, self._ends, self._memory.doing
-        path = []
-        swarm = order[at] if order else ()
-        members: Sequence[int] = swarm[:-1]
-        while at:
-            path.append(at)
-            at = parents[at]
+        way = self._walk.way(at)
+        members: Sequence[int] = way[-1][:-1] if way else ()
         lines = []
-        swarm = order[0] if order else ()
-        for at in reversed(path):
-            step = next(step for step, after in self._steps(swarm) if after == order[at])
+        for before, after in zip(way, way[1:], strict=False):
+            step = next(step for step, there in self._steps(before) if there == after)
             lines.append(f"{len(lines) + 1}. {memory.words(step)}")
-            swarm = order[at]
-        if ends.heading and (self._found.ends or not order):
+        if ends.heading and (self._found.ends or not way):
             members = ends.now
             lines.append(ends.heading)
             lines += [f"- {memory.words(step)}" for step in ends.said]
         lines += [f"  {memory.state_words(number)}" for number in members]
-        if self._found.violation.broken != STRANDED:
+        if self._found.violation and self._found.violation.broken != STRANDED:
             lines.append(f"then {memory.words(failing)}")
         return tuple(lines)
 
