@@ -28,7 +28,11 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
 
 def add_via(parser: argparse.ArgumentParser) -> None:
     """Add --via PORT, which reads all members of a swarm through one board, beside what add_targets() adds."""
-    parser.add_argument("--via", metavar="P", help="every member, over the air, through the board at this serial port")
+    parser.add_argument(
+        "--via",
+        metavar="P",
+        help="every member, over the air, through the board at this port; an application there goes on",
+    )
 
 
 def check_via(options: argparse.Namespace) -> None:
