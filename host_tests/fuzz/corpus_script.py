@@ -1,9 +1,9 @@
 """Replays corpora on any runtime: no input may raise, and none may leave memory behind.
 
 Arguments: the corpora, whose names are their targets', then "--", a folder for files, and the folders of the shims of
-boards and of CPython. Each input is run, on MicroPython in each of three rounds: memory grows if after each of them
-more is allocated than after the one before. It ends early when several have failed. Prints a JSON line with what was
-seen.
+boards and of CPython. Each input is run, on MicroPython in each of three rounds, on wasm, which is slow, in the second
+and the third every third one: memory grows if after each of them more is allocated than after the one before. It ends
+early when several have failed. Prints a JSON line with what was seen.
 """
 
 import gc
@@ -13,7 +13,6 @@ import sys
 import board_ticks  # noqa: F401 - before the library asks for ticks
 import subject
 
-ROUNDS = 3 if hasattr(gc, "mem_alloc") else 1
 ENOUGH = 5  # failures
 PART = 20  # inputs between two collections on wasm
 # Bytes that a round may seem to keep: MicroPython takes what looks like a pointer for one. That may be to a whole node,
@@ -31,8 +30,13 @@ def load(path):
 
 files = sys.argv[1 : sys.argv.index("--")]
 entries = [entry for path in files for entry in load(path)]
+script = list(entries)
+ends = [len(script)]  # of the rounds
 if hasattr(gc, "mem_alloc"):
     gc.disable()  # a collection in the middle would hide what a call takes
+    for _ in range(2):
+        script += entries[::3] if sys.platform == "webassembly" else entries
+        ends.append(len(script))
 held = []  # after each round, where the runtime tells
 at = 0
 exceptions = 0
@@ -42,15 +46,15 @@ first = None
 def more():
     """Some inputs; returns whether any are left, and prints the totals when none are."""
     global at, exceptions, first
-    if at and at % len(entries) == 0 and hasattr(gc, "mem_alloc"):
-        held.append(gc.mem_alloc())
-    if at == ROUNDS * len(entries) or exceptions >= ENOUGH:
+    if at == ends[len(held)]:
+        held.append(gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0)
+    if at == len(script) or exceptions >= ENOUGH:
         grown = min(held[i + 1] - held[i] for i in range(len(held) - 1)) if len(held) > 1 else 0
         said = {"inputs": len(entries), "exceptions": exceptions, "grown": grown if grown > GROWN else 0}
         print(json.dumps(dict(said, frames=subject.sealed_frames, first=first)))
         return False
-    for _ in range(min(PART, len(entries) - at % len(entries))):
-        name, run, data = entries[at % len(entries)]
+    for _ in range(min(PART, ends[len(held)] - at)):
+        name, run, data = script[at]
         try:
             run(data)
         except Exception as error:

@@ -23,6 +23,7 @@ from swarm_fixture import Board, Swarm
 
 SEEDS = range(1, 61)  # `make adversary` tries many more
 BOUND = 250  # seeds in which the lack of a defence must show
+TELLING = (22, 23, 122, 123, 878)  # seeds in which that of many does, tried before the others
 CRASHES = ("length", "offset-range", "by-member")  # what they prevent is an exception, or growth
 TABLES = {"cannot": (OUTSIDER,), "insider cannot": (LIAR,), "wrong cannot": (BABBLER, LOOPER, GATHERER)}
 TEXT = (ROOT / "PROTOCOL.md").read_text()
@@ -50,7 +51,8 @@ def test_no_attack_succeeds():
 
 @pytest.mark.parametrize("name, kind", [(name, kind) for name, one in DEFENCES.items() for kind in one.against])
 def test_taking_a_defence_out_lets_attacks_succeed(name, kind):
-    seeds = list(islice(campaign.seeds_of(kind), BOUND))
+    seeds = [seed for seed in TELLING if campaign.kind_of(seed) == kind]
+    seeds += islice(campaign.seeds_of(kind), BOUND)
     outcomes = (campaign.attack(seed, name) for seed in seeds)
     words = next((outcome.words for outcome in outcomes if outcome.words), [])
     # A node that merely fails, or is built otherwise, would be caught without any attack.
