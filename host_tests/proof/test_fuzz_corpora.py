@@ -53,6 +53,9 @@ DEFECTS = {
         ("lib/faction/remote/question.py", "if self.number < _LAST:", "if True:"),
         ("lib/faction/remote/envelope.py", "if self._frame._cmac.differs(buffer, length - TAG):", "if False:"),
         ("lib/faction/remote/records.py", "(buffer[at + 3] & 0x3F) << 24", "buffer[at + 3] << 24"),
+        ("lib/faction/remote/reports.py", "ENTRY <= self._text[at] <= end - at", "ENTRY <= self._text[at]"),
+        ("lib/faction/remote/reports.py", "if member < 0 or self._text[at]", "if self._text[at]"),
+        ("lib/faction/remote/envelope.py", "return _REPLAYED if", "return 0 if"),
     ),
     "cobs": (
         ("lib/faction/cobs.py", "return code == length", "return True"),

@@ -50,6 +50,9 @@ SEEDS = (
     + _step(128, _FIRST + b"\x0f" + 14 * (_BEAT + b"\xff")) + _step(96, b""),
     b"\x04" + _step(88, b"\x0a\x00\x00\x02")
     + _step(128, _FIRST + b"\x80" + b"\xff" * 4 + _ASKED[4:]) + b"\x3f\x3f",
+    b"\x00" + _step(128, _FIRST + b"\x00\x3c" + _THEIRS[1:]),
+    b"\x00" + _step(128, _FIRST + b"\x00" + _record(4, _SERIES, 0, b"1")),
+    b"\x00" + _step(128, _FIRST + b"\x00") + _step(192, b""),
 )  # fmt: skip
 _STATE = (
     ("_gathered", "_owes", "_full", "_spoken"),  # of reports
@@ -85,6 +88,7 @@ class Reporter(Subject):
             self._watch.names += names
             self._watch.holders += [part] * len(names)
         self._told = bytearray(250)
+        self._said = b""
         self._counted = 0
         self.say(b"\x00" * 16, 128)  # the first one makes the ciphers, and takes memory for them
         self.node.receive(self._told, self._counted, clock.ms, clock.us, clock.us)
@@ -104,6 +108,7 @@ class Reporter(Subject):
         envelope = self._talker.reports._envelope
         piece = (bytes(piece) or b"\x00")[: len(envelope.text) - HEADER]
         if not 192 <= kind < 224:
+            self._said = piece + bytes(-len(piece) % 16)
             envelope.clear()
             envelope.text[HEADER : HEADER + len(piece)] = piece
             self._counted = envelope.seal(self._told, HEADER + len(piece))
@@ -115,9 +120,29 @@ class Reporter(Subject):
         return sum([counters[i] for i in range(11)]) + counters[15]
 
     def give(self, piece, kind):
-        """Have the node hear that."""
+        """Have the node hear that: it then holds no more than was said, of members, and what it has heard it drops."""
+        before = self._held()
         self.say(piece, kind)
         self.hear(self._told, self._counted, self.clock.us)
+        changed = self._watch.changed()
+        assert changed < 0 or not 192 <= kind < 224, f"heard again, it changes {self._watch.names[changed]}"
+        for record in self._held():
+            if record not in before:
+                assert record in self._said, f"nobody has said {record}"
+                assert self.node.machine.index(record[1] | record[2] << 8) >= 0, f"{record} is of no member"
+
+    def _held(self):
+        """The records that the node holds, as they are in a text."""
+        records = self.node.reports._records
+        ring = bytes(records._ring) * 2
+        held = []
+        at, left = records._first, records._used
+        while left > 0:
+            length = ring[at]
+            held.append(ring[at : at + 1] + ring[at + 2 : at + 1 + length])
+            at = at + length + 1 & 1023
+            left -= length + 1
+        return held
 
     def act(self, kind, piece):
         """The node's application does something."""
