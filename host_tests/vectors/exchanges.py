@@ -124,10 +124,19 @@ def beat(swarm, number, *members):
     return struct.pack("<HI", SERIES, number) + swarm.bitmap(members)
 
 
+def most_beats(swarm):
+    """Of so many beats it is told whose records have been gathered."""
+    return max(min(96 // (6 + swarm.width), 4), 1)
+
+
 def room(swarm):
     """Bytes of the longest value."""
-    beats = max(min(96 // (6 + swarm.width), 4), 1)
-    return 14 * 16 - 5 - 14 - beats * (6 + swarm.width) - 17
+    return 14 * 16 - 5 - 14 - most_beats(swarm) * (6 + swarm.width) - 17
+
+
+def stranger(swarm):
+    """The id of no member."""
+    return next(number for number in (0, 65535, 7, 8) if number not in swarm.members)
 
 
 def relays(swarm, rng):
@@ -156,6 +165,9 @@ def relays(swarm, rng):
     node.answer(1, place, place + len(piece), 9, piece)
     answer = record(node.me, 7, piece, series=0, session=place + len(piece), late_us=9)
     node.says(text(asked, both, answer, beats=1, asks=True))
+    later = question(8, node.far, node.gateway, 1, 0)  # which nobody has heard an answer to, and ends the one before
+    node.hear(text(later, both, beats=1, asks=True))
+    node.says(text(later, both, beats=1, asks=True))
     node.take()
     return node.vector(f"{len(swarm.members)} members: reports, relays and answers")
 
@@ -190,13 +202,12 @@ def refuses(swarm, rng):
     good = node.report(node.other, said)
     node._add(SETTLED_MS, hear=good.hex(), counted=OPEN, text=said.hex())
     node.refuse(good, "replayed")
-    strangers = [member for member in (0, 65535, 7, 8) if member not in swarm.members]
     later = node.sequence + 1
     for frame, counter in (
         (node.report(node.other, said, node.sequence), "replayed"),
         (node.report(node.other, said, later, THEIRS + 1), "unproved"),
         (node.report(node.far, said, later), "unproved"),
-        (node.report(strangers[0], said, later), "non_member"),
+        (node.report(stranger(swarm), said, later), "non_member"),
         (node.report(node.me, said, later, SESSION), "own"),
         (node.report(node.other, said, 1 << 30), "impossible"),
         (node.report(node.other, said, later, 1 << 30), "impossible"),
@@ -219,8 +230,58 @@ def refuses(swarm, rng):
     return node.vector(f"{len(swarm.members)} members: reports that are refused, and any text")
 
 
+def useless(node):
+    """Texts with records of which no node may hold any: longer than its text, of a stranger, longer than the node could
+    say, of another series, and an answer to nobody's question."""
+    yield text(bytes((60,)) + record(node.far, 0, b"21.53")[1:])
+    yield text(record(stranger(node.swarm), 0, b"21.53"))
+    yield text(record(node.far, 0, bytes(room(node.swarm) + 1)))
+    yield text(record(node.far, 0, b"21.53", series=SERIES + 1))
+    yield text(record(node.far, 5, b"a piece", series=0))
+
+
+def passes_on_nothing(swarm, rng):
+    """A member that is told what it may not pass on."""
+    node = Exchange(swarm, False)
+    node.hear(text(), after_ms=SETTLED_MS)
+    node.says(text())
+    for said in useless(node):
+        node.hear(said, node.other)
+    node.hear(text(gathered=1000))  # in a round that is far ahead
+    node.hear(struct.pack("<IB", 1, 0x80) + question(7, node.me, node.gateway, 1, 0)[:11])  # a question that is cut
+    node.hear(text(struct.pack("<HI", SERIES + 1, 0) + swarm.bitmap(swarm.members), beats=1))  # of another series
+    own = record(node.me, 0, b"19.5", session=SESSION)
+    node.put(0, b"19.5")
+    node.says(text(own))
+    return node.vector(f"{len(swarm.members)} members: passes on nothing that it may not")
+
+
+def takes_nothing(swarm, rng):
+    """A member that gathers, and is told what it may not take."""
+    node = Exchange(swarm, True)
+    node._add(SETTLED_MS, take=None)
+    node.says(None)
+    for said in useless(node):
+        node.hear(said, node.other)
+        node.take()
+    node.says(None)
+    numbers = range(1, 1 + most_beats(swarm))
+    for number in numbers:
+        node.hear(text(record(node.far, number, b"1")))
+        node.take(node.far, SERIES, number, THEIRS, -31, b"1")
+    known = [beat(swarm, number, node.far) for number in numbers]
+    node.hear(text(*known, record(node.far, 0, b"1"), beats=len(known)))  # older than all that are kept
+    node.take()
+    node.ask(node.far, 2, 300)
+    asked = question(1, node.far, node.me, 2, 300)
+    node.says(text(asked, *known, beats=len(known), asks=True))
+    node.hear(text(asked, *known, record(node.far, 2, b"1", series=0), beats=len(known), asks=True))  # to another
+    node.take()
+    return node.vector(f"{len(swarm.members)} members: takes nothing that it may not")
+
+
 def exchanges(swarms, rng):
     """Vectors of these swarms."""
     for swarm in swarms:
-        for one in (relays, gathers, refuses):
+        for one in (relays, gathers, refuses, passes_on_nothing, takes_nothing):
             yield one(swarm, rng)
