@@ -223,12 +223,31 @@ class Attacker:
 
     def misshape(self):
         """Put a frame into buffer that has a right tag and something in it which nobody with the key would send."""
+        if not self.random.below(16):
+            self.report()
+            return
         self.forge()
         message = self.length - _TAG
         at = (0, 1, 2, 6, 11, 15, 19, 23, 24 + self.random.below(message - 24))[self.random.below(9)]
         self.buffer[at] ^= 1 << self.random.below(8)
         if not self.random.below(4):
             message = max(26, message - self.random.below(8))
+        self.codec._cmac.compute(self.buffer, message)
+        for i in range(_TAG):
+            self.buffer[message + i] = self.codec._cmac.tag[i]
+        self.length = message + _TAG
+
+    def report(self):
+        """Put a report into buffer, of a member and with a right tag: this node's swarm has nobody who gathers. Some
+        are as long as one, some have all that a frame about readiness has but for the kind."""
+        random = self.random
+        self.forge()
+        self.buffer[0] = 0x23
+        message = self.length - _TAG
+        if random.below(2):
+            self.buffer[1] = 0
+            message = 16 + 16 * (1 + random.below(min(14, (self.codec.max_length - _TAG) // 16 - 1)))
+            random.fill(self.buffer, 16, message)
         self.codec._cmac.compute(self.buffer, message)
         for i in range(_TAG):
             self.buffer[message + i] = self.codec._cmac.tag[i]
@@ -267,9 +286,13 @@ class Attacker:
             self.codec.mark = min(max(self.node.first_sample.mark + random.below(5) - 2, 0), MAX)
 
     def babble(self):
-        """Put random bytes into buffer, of any length, some with the beginning of a frame of this swarm."""
+        """Put random bytes into buffer, of any length, some with the beginning of a frame of this swarm; or a
+        report, which is as meaningless here."""
         random = self.random
-        kind = random.below(4)
+        kind = random.below(5)
+        if kind == 4:
+            self.report()
+            return
         if kind == 0:
             self.forge()
             random.fill(self.buffer, random.below(24), 250)

@@ -29,6 +29,7 @@ SKIP = "            self._at += 1\n"
 # What is changed in which module, and which of the totals must show it.
 DEFECTS = {
     "a tag that is not looked at": ("frame.py", "if self._cmac.differs(buffer, length):", "if False:", "changes"),
+    "a report that is read as a PING": ("frame.py", "if not self.ready and buffer[0] != _PING or", "if", "changes"),
     "half a tag": ("cmac.py", "in range(8):", "in range(4):", "changes"),
     "recordings that count": ("node.py", "if not verdict:\n", "if verdict in (0, 7, 8):\n", "changes"),
     "a length that is believed": ("frame.py", " or length > len(buffer):", ":", "exceptions"),
