@@ -51,11 +51,12 @@ def test_a_beat_is_missed_between_two_that_one_session_sampled():
 
 def test_a_series_with_a_reboot():
     require("unix")
-    arguments = ["--nodes", "3", "--period", "200", "--beats", "8", "--reboot", "2@2600", "--seed", str(SEED), "--json"]
+    # A host that is busy stops a board for more than 200 ms at times, and a beat in that time would be missed.
+    arguments = ["--nodes", "3", "--period", "1000", "--beats", "6", "--reboot", "2@2600", "--seed", str(SEED), "--json"]
     done = subprocess.run([SWARM, "demo", *arguments], capture_output=True, text=True, timeout=RUN_S)
     assert done.returncode == 0, done.stderr
     beats = json.loads(done.stdout)["beats"]
-    assert [beat["n"] for beat in beats] == list(range(8))
+    assert [beat["n"] for beat in beats] == list(range(6))
     assert {beat["nodes"] for beat in beats} <= {2, 3}, "the third is back by the end, or was not away yet"
     assert all(beat["spread_us"] < SPREAD_MAX_US for beat in beats), beats
 
