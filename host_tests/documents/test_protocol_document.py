@@ -17,13 +17,14 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
+import swarm_fixture
 from faction import description, first_sample, frame, names, node, runner, series, sessions, trickle
 from faction.core import BOOTSTRAPPED, Faction
 from faction.remote import envelope, question, records, reports, rounds
 from faction.remote.node import RemoteNode
 from swarm.deploy import payload
 from swarm.paths import LIB, ROOT
-from swarm_fixture import Board, Swarm
+from swarm_fixture import SERIES, Board, Swarm
 
 TEXT = (ROOT / "PROTOCOL.md").read_text()
 NUMBERS = {"u8": "<B", "u16": "<H", "u32": "<I", "s32": "<i"}
@@ -537,6 +538,34 @@ def test_an_insider_can_use_up_generations_and_sessions():
     board.hear(SWARM.frame(2, node.MAX_NUMBER, generation=node.MAX_NUMBER))
     board.hear(SWARM.frame(2, 7, generation=node.MAX_NUMBER))
     assert board.counter("stale") == 1
+
+
+def test_an_insider_can_make_up_records_and_use_up_sequences():
+    swarm = Swarm(range(1, 11), 2, period_ms=10_000, round_ms=30_000)
+    board = Board(swarm, A, SESSION, gather=True)
+    told = {"heard": swarm.members, "ready": (2, 4)}
+    for member in (2, 4):
+        board.prove(member, 5, 100, **told)
+    board.complete()
+    board.hear(swarm.frame(2, 5, 101, **told, offset_us=1000, series=SERIES, mark=0))
+    while board.node.rounds.number < 0:
+        board.true_us += 1000
+        board.poll()
+
+    def report(member, sequence, value):
+        record = swarm_fixture.record(4, 0, value, 5, series=SERIES)
+        return swarm_fixture.sealed(swarm, member, sequence, swarm_fixture.text(record))
+
+    board.hear(report(2, 102, b"99"))  # of whoever has the key
+    assert board.node.reports.next()[-1] == b"99"
+    board.hear(report(4, 102, b"21.5"))
+    assert board.node.reports.next() is None, "the true one"
+    board.hear(report(4, node.MAX_NUMBER, b""))
+    replayed = board.counter("replayed")
+    board.hear(swarm.frame(4, 5, 103, **told))
+    assert board.counter("replayed") == replayed + 1
+    board.hear(swarm.frame(4, 6, 1, **told))
+    assert board.counter("restarts") == 1 and board.counter("replayed") == replayed + 1
 
 
 def test_recordings_make_a_node_speak_at_most_twice_in_an_imin():

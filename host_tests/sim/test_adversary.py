@@ -1,6 +1,7 @@
 """The threat model of PROTOCOL.md: no attack of the campaign succeeds, each "cannot" falls with its defence, and what
 the model admits is no success."""
 
+import random
 import re
 import struct
 from collections import Counter
@@ -8,6 +9,8 @@ from itertools import islice
 
 import pytest
 
+import swarm_fixture as fixture
+from faction.node import MAX_NUMBER
 from swarm.device.library import BOOTSTRAPPED, COUNTERS, REPORT
 from swarm.paths import ROOT
 from swarm.sim import invariants
@@ -19,7 +22,7 @@ from swarm.sim.attack.truth import Truth
 from swarm.sim.campaign import cores
 from swarm.sim.plan import Options
 from swarm.sim.run import Run
-from swarm_fixture import Board, Swarm
+from swarm_fixture import SERIES, Board, Swarm
 
 SEEDS = range(1, 61)  # `make adversary` tries many more
 BOUND = 250  # seeds in which the lack of a defence must show
@@ -143,6 +146,74 @@ def test_a_frame_holds_nothing_of_the_key_but_its_tag():
             board.true_us += 1000
         said.append(frame)
     assert len({frame[:-8] for frame in said}) == 1 and len({frame[-8:] for frame in said}) == 3
+
+
+IN_ROUNDS = Swarm(range(1, 11), 2, period_ms=10_000, round_ms=30_000)
+LIE_SEED = 20261129
+
+
+def in_a_round(gathers):
+    """A board in the first round of its swarm, to which two members' sessions are live."""
+    board = Board(IN_ROUNDS, 3, 40, gather=gathers)
+    for member in (2, 4):
+        board.prove(member, 5, 100, heard=IN_ROUNDS.members)
+    board.complete()
+    board.hear(IN_ROUNDS.frame(2, 5, 101, heard=IN_ROUNDS.members, ready=(2, 4), offset_us=1000, series=SERIES, mark=0))
+    while board.node.rounds.number < 0:
+        board.true_us += 1000
+        board.poll()
+    return board
+
+
+def test_a_lie_takes_nobody_out_of_a_round():
+    board = in_a_round(False)
+    clock, rounds = board.node.first_sample, board.node.rounds
+    chance = random.Random(LIE_SEED)
+    present = set()
+    for sequence in range(102, 202):
+        said = set(chance.sample(IN_ROUNDS.members, chance.randrange(11)))
+        mark = clock.mark + chance.choice((0, 0, 3, 1000))
+        board.hear(
+            IN_ROUNDS.frame(2, 5, sequence, heard=IN_ROUNDS.members, ready=(2, 4), series=SERIES, mark=mark,
+                            offset_us=clock._instant_us - board.now[1], present=said)
+        )  # fmt: skip
+        assert rounds.number == 0 and board.counter("received") == sequence - 98
+        assert present <= board.swarm.ids(rounds.present), f"seed {LIE_SEED}, frame {sequence}"
+        present = board.swarm.ids(rounds.present)
+    assert present == set(IN_ROUNDS.members)
+
+
+def held_true(node):
+    """What a node knows besides reports."""
+    clock, rounds = node.first_sample, node.rounds
+    parts = (node.knowledge, node.machine, clock, rounds, node.trickle)
+    return [
+        bytes(value) if isinstance(value, bytearray) else value
+        for part in parts
+        for value in vars(part).values()
+        if isinstance(value, (int, bytearray))
+    ] + [bytes(node.sessions.live), node.sample_due]
+
+
+@pytest.mark.parametrize("gathers", (False, True))
+def test_a_lie_in_a_report_is_about_reports_alone(gathers):
+    board = in_a_round(gathers)
+    node = board.node
+    chance = random.Random(LIE_SEED)
+    for sequence in range(102, 502):
+        member = chance.choice(IN_ROUNDS.members)
+        number = chance.choice((0, 1, 2, 5, MAX_NUMBER))
+        parts = [
+            fixture.question(number, chance.choice(IN_ROUNDS.members), chance.choice(IN_ROUNDS.members), 1, number),
+            fixture.beat(IN_ROUNDS, number, *chance.sample(IN_ROUNDS.members, chance.randrange(11))),
+            fixture.record(chance.choice(IN_ROUNDS.members), number, b"21.5", 5, series=chance.choice((0, SERIES))),
+        ]
+        text = fixture.text(*parts, gathered=number, beats=1, asks=True)
+        node.tick(*board.now)
+        before, counted = held_true(node), board.counter("received")
+        board.hear(fixture.sealed(IN_ROUNDS, member, sequence, text))
+        assert board.counter("received") - counted == (member in (2, 4)), "a report proves no session"
+        assert held_true(node) == before, f"seed {LIE_SEED}, report {sequence}"
 
 
 # What the model admits is no success, and only that
