@@ -52,10 +52,8 @@ def test_a_beat_is_missed_between_two_that_one_session_sampled():
 def test_a_series_with_a_reboot():
     require("unix")
     # A host that is busy stops a board for more than 200 ms at times, and a beat in that time would be missed.
-    arguments = "--nodes 3 --period 1000 --beats 6 --reboot 2@2600 --json".split()
-    done = subprocess.run(
-        [SWARM, "demo", *arguments, "--seed", str(SEED)], capture_output=True, text=True, timeout=RUN_S
-    )
+    arguments = ["--nodes", 3, "--period", 1000, "--beats", 6, "--reboot", "2@2600", "--seed", SEED, "--json"]
+    done = subprocess.run([SWARM, "demo", *map(str, arguments)], capture_output=True, text=True, timeout=RUN_S)
     assert done.returncode == 0, done.stderr
     beats = json.loads(done.stdout)["beats"]
     assert [beat["n"] for beat in beats] == list(range(6))
