@@ -2,6 +2,7 @@
 
 import csv
 import json
+import random
 import signal
 import sqlite3
 import subprocess
@@ -102,6 +103,71 @@ def test_beats_are_dated_the_less_exactly_the_further_they_are_from_what_was_tol
 def test_a_former_series_is_not_dated_by_this_one():
     held = collected(answer(record(1, series=8), record(2)))
     assert [bool(one.utc) for one in held.samples] == [False, True]
+
+
+def of_the_next(*records):
+    """What the board answers once all boards have restarted: they are in series 10, of the same period."""
+    told = answer(*records)
+    return {**told, "series": {"id": 10, "period_ms": 1000, "beat": 3}, "clock_s": BEGAN_S + 5000}
+
+
+def test_a_series_that_has_ended_is_dated_by_what_the_file_has_of_it():
+    held = collected(answer(record(8), record(10)))
+    held = collected(of_the_next(record(8), record(10), record(110), record(0)), held=held)
+    assert {one.n: (one.utc, one.within_s) for one in held.samples} == {
+        0: ("2027-01-15T08:00:00.000Z", 0.002),
+        8: ("2027-01-15T08:00:08.000Z", 0.0012),
+        10: ("2027-01-15T08:00:10.000Z", 0.001),
+        110: ("2027-01-15T08:01:50.000Z", 0.011),
+    }
+    before = [Sample(**vars(one)) for one in held.samples]
+    assert collected(of_the_next(), held=held).samples == before, "and no more with each look"
+
+
+def test_one_beat_tells_no_period_of_a_series_that_has_ended():
+    held = collected(answer(record(10)))
+    held = collected(of_the_next(record(110), record(1, series=7), record(2, series=7)), held=held)
+    assert [bool(one.utc) for one in held.samples] == [True, False, False, False]
+
+
+def test_a_series_that_has_ended_may_have_had_another_period():
+    """That is known by its own beats alone, then: to (1.2 + 1 + 1 ms) / 2, and the drift."""
+    held = collected(answer(record(8), record(10)))
+    slower = of_the_next(record(30))
+    slower["series"]["period_ms"] = 1500
+    (late,) = [one for one in collected(slower, held=held).samples if one.n == 30]
+    assert (late.utc, late.within_s) == ("2027-01-15T08:00:30.000Z", 0.037)
+
+
+def test_a_move_after_what_the_file_has_of_a_series_that_has_ended_makes_it_less_exact():
+    moved = {"node": 2, "session": 3, "series": 9, "n": 12, "moved_us": 40_000}
+    held = collected(answer(record(8), record(10)))
+    held = collected(of_the_next(record(12), moved, record(13)), held=held)
+    assert [one.within_s for one in held.samples] == [0.0012, 0.001, 0.0012, 0.0413]
+
+
+def test_what_a_series_that_has_ended_is_dated_is_true(seed=SEED):
+    """Readings that are off by what they say, and clocks by what they may be."""
+    chance = random.Random(seed)
+    for _ in range(200):
+        period_s = chance.choice([0.1, 1.0, 60.0, 3600.0])
+        real_s = period_s * (1 + chance.uniform(-1e-4, 1e-4))
+        readings = []
+        for n in sorted(chance.sample(range(1000), chance.randint(1, 4))):
+            within_s = 10 ** chance.uniform(-4, -1)
+            at_s = BEGAN_S + n * (real_s - period_s) + chance.uniform(-within_s, within_s)
+            readings.append(Reading(9, period_s, n, at_s, within_s))
+        table = []
+        for told in readings:
+            beats = [n for n in range(told.n - 20, told.n + 1) if n >= 0]
+            table += [Sample(1, 3, 0, "1", False, series=9, n=n) for n in beats if n not in {one.n for one in table}]
+            dating.date(table, [], [told])
+        added = [Sample(1, 3, 0, "1", False, series=9, n=n) for n in chance.sample(range(1001, 2000), 5)]
+        other_s = chance.choice([period_s, period_s * 1.01, period_s / 2])
+        dating.date(table + added, [], [Reading(10, other_s, 5, BEGAN_S + 1e7, 0.001)])
+        for one in added:
+            off_s = abs(samples.seconds(one.utc) - (BEGAN_S + one.n * real_s))
+            assert off_s <= one.within_s + 0.001, (seed, readings, other_s, one)
 
 
 def test_what_was_sampled_before_a_move_was_off_by_that():

@@ -56,6 +56,7 @@ columns:
   series, n          of samples in series: a number that tells a series from others, and that of the beat, from 0
   utc, within_s      the agreed instant or the beat by this computer's clock, and to how many seconds that is known, by
                      what nodes told while they ran; each collect makes it as exact as it can, and less so of long ago
+                     (what is new of a series that has ended is dated where the file has two of its beats)
   late_us            lateness: microseconds from that instant, as this node has it, to the sample, by its clock;
                      what two nodes' differ by is not the swarm's skew, which `swarm monitor` measures
   value              a number or text as it is, a list as JSON; empty when the sensor failed, and for a dict
