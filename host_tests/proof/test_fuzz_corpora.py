@@ -32,7 +32,7 @@ def test_no_input_raises_or_leaves_memory_behind(runtime):
     assert said["frames"] > 100, "frames with a right tag"
 
 
-@pytest.mark.long  # ten fuzzers to start
+@pytest.mark.long  # eleven fuzzers to start
 @needs_atheris
 def test_nothing_is_found_in_a_short_time():
     with ThreadPoolExecutor(2) as pool:
@@ -41,6 +41,7 @@ def test_nothing_is_found_in_a_short_time():
 
 
 # For each target some defects: what is changed in which file.
+_UDP = "lib/faction/links/udp.py"
 _VECTORS = "tools/swarm/runtimes/vectors/replay.py"
 DEFECTS = {
     "frame": (
@@ -74,6 +75,14 @@ DEFECTS = {
         ),
         ("lib/faction/links/espnow.py", "            self._begin_anew(now)\n", "            pass\n"),
         ("lib/faction/links/espnow.py", "self.send_errors += 1", "pass"),
+    ),
+    "udp": (
+        (_UDP, "if 0 < length < got:", "if 0 < length:"),
+        (_UDP, "                self._begin_anew()\n", "                pass\n"),
+        (_UDP, "except OSError:\n            return 0", "except KeyError:\n            return 0"),
+        (_UDP, "            self.send_errors += 1\n", "            pass\n"),
+        (_UDP, "            self._to = None\n", ""),
+        (_UDP, "now, self._look_ms) >= 0:", "now, self._look_ms) > 1 << 28:"),
     ),
     "config": (
         ("firmware/config.py", "if not isinstance(given, dict):", "if False:"),

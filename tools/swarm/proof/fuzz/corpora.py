@@ -25,7 +25,7 @@ from swarm import paths, runtimes
 FOLDER = paths.ROOT / "host_tests" / "fuzz"
 TARGET_FOLDER = FOLDER / "targets"
 CORPUS = FOLDER / "corpus"
-ON_BOARDS = ("frame", "report", "cobs", "uart", "espnow", "config")  # also replayed on MicroPython
+ON_BOARDS = ("frame", "report", "cobs", "uart", "espnow", "udp", "config")  # also replayed on MicroPython
 OF_TOOLS = ("toml", "trace", "vectors", "serial")
 TARGETS = ON_BOARDS + OF_TOOLS
 HANGS_S = 20  # an input that takes longer fails
