@@ -37,9 +37,10 @@ CONFIGURATIONS: tuple[Bounds | RoundBounds, ...] = (
     RoundBounds(nodes=2, flight=2, mortal=(1, 2), tells=False),
     RoundBounds(nodes=2, flight=2, mortal=(1,), cut=(1,), apart=4),
     RoundBounds(nodes=2, mortal=(1, 2), cut=(1,), apart=9),
-    RoundBounds(nodes=3, marks=1, flight=0, mortal=(3,)),
-    RoundBounds(nodes=3, marks=1, flight=0, cut=(3,), apart=5, steps=20),
-    RoundBounds(nodes=3, flight=1, mortal=(3,), steps=16),
+    RoundBounds(nodes=3, marks=1, flight=0),
+    RoundBounds(nodes=3, marks=1, flight=0, mortal=(3,), steps=19),
+    RoundBounds(nodes=3, marks=1, flight=0, cut=(3,), apart=5, steps=18),
+    RoundBounds(nodes=3, mortal=(3,), steps=18),
 )
 PROGRESS_S = 10  # from one report to the next
 

@@ -1,1 +1,1 @@
-"""Rounds, model-checked: every state of who is there, who is lost and who is back, however many rounds there are."""
+"""Rounds, model-checked: every state of who is there, who is lost and who is back."""
