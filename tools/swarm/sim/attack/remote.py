@@ -104,5 +104,14 @@ class RemoteTruth(Truth):
         spoke = self._spoke.get(rounds.number, {})
         since_us = self._kernel.now - 2 * rounds.marks * board.node.first_sample.mark_us
         for place, number in enumerate(self._plan.ids):
-            if rounds.is_present(place) and number != board.number and spoke.get(number, since_us - 1) < since_us:
+            if not rounds.is_present(place) or number == board.number or spoke.get(number, since_us - 1) >= since_us:
+                continue
+            if number not in spoke or spoke[number] < since_us - self._late_us(board):
                 self.fail(PRESENT, board, f"{number} has not spoken in round {rounds.number}")
+
+    def _late_us(self, board: Board) -> int:
+        """By how much a board's clock is behind the first one's: who delays all that it hears makes its rounds as
+        late."""
+        clocks = [other.node.first_sample for other in self._known if other.on and other.node]
+        clock = board.node.first_sample
+        return max(other.mark - clock.mark for other in clocks) * clock.mark_us
