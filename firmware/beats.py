@@ -60,6 +60,8 @@ class Beats(Samples):
             clock.sampled -= 1  # the node is about to count it
             self._app.note("sample()", RuntimeError("it still runs at a later beat, which is missed"))
             return
+        if late:
+            self._tell_move()  # which has brought this beat: the one before it is the one sampled last
         self._n = n
         self._series = clock.series
         self._kept = False
@@ -102,9 +104,7 @@ class Beats(Samples):
         clock = self._clock
         if not clock.known:
             return self._wait_ms()
-        if clock.moves != self._moves:
-            self._moves = clock.moves
-            self._tell_move()
+        self._tell_move()
         if clock.mark:
             for name in self._app.links:
                 self._app.links[name].believed_us = 0  # a report that came late would make the clock creep
@@ -120,15 +120,19 @@ class Beats(Samples):
         return self._wait_ms()
 
     def _tell_move(self):
-        """Keep that the clock was moved, with the beat before."""
+        """Keep that the clock was moved, if it was, with the beat before."""
+        clock = self._clock
+        if clock.moves == self._moves:
+            return
+        self._moves = clock.moves
         self.put(
             json.dumps(
                 {
                     "node": self._app.config["node"],
                     "session": self._app.node.session,
-                    "series": self._series if self.count else self._clock.series,
-                    "n": self._n if self.count else self._clock.beat,
-                    "moved_us": self._clock.moved_us,
+                    "series": self._series if self.count else clock.series,
+                    "n": self._n if self.count else clock.beat,
+                    "moved_us": clock.moved_us,
                 }
             )
         )

@@ -80,10 +80,10 @@ class Board:
         done(function())
         return False
 
-    def beat(self, n=None):
+    def beat(self, n=None, late=False):
         """Sample a beat."""
         self.clock.n = self.clock.n + 1 if n is None else n
-        self.app.take_sample(12, False)
+        self.app.take_sample(12, late)
 
     def tick(self, ms=0):
         """Let time pass, then look."""
@@ -321,6 +321,27 @@ def test_a_move_of_the_clock_is_kept_with_the_beat_before(board):
     board.tick()
     board.tick()
     assert board.lines()[1:] == [{"node": 3, "session": 5, "series": 7, "n": 6, "moved_us": -12_345}]
+
+
+def test_a_move_over_a_beat_is_kept_before_the_late_sample_of_that(board):
+    """What was sampled before a move was off by that, and this sample was not."""
+    board = board(period_ms=60_000)
+    board.beat(6)
+    board.clock.moves, board.clock.moved_us = 1, 800_000
+    board.beat(7, late=True)
+    board.tick()
+    told = [(line["n"], line.get("moved_us"), line.get("late")) for line in board.lines()]
+    assert told == [(6, None, False), (6, 800_000, None), (7, None, True)]
+
+
+def test_a_sample_in_time_waits_for_no_word_of_a_move(board, capsys):
+    board = board(period_ms=60_000)
+    board.beat(6)
+    board.clock.moves, board.clock.moved_us = 1, 8000
+    capsys.readouterr()
+    board.app.sensor.sample = lambda: print("sampled")
+    board.beat(7)
+    assert capsys.readouterr().out.startswith("sampled")
 
 
 def test_the_status_in_words(board):

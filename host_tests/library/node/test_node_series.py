@@ -346,6 +346,51 @@ def test_who_has_passed_a_beat_already_takes_nobody_over_it():
     assert clock(board).beat == 1 and len(board.samples) == 2
 
 
+@pytest.mark.parametrize("left_us", (-900_000, -1, 0, 1, 900_000))
+def test_a_sample_is_late_where_a_leap_has_taken_the_node_over_its_beat_and_not_elsewhere(left_us):
+    """left_us: from then to the beat, by the clock as it is moved."""
+    board = begun()
+    pass_s(board, 2)
+    board.true_us = board.t0 + 1000 * P - 1_000_000 - left_us
+    board.poll()
+    for member in (2, 4):
+        say(board, member, 1_000_000)
+    over = [(-left_us, True)] if left_us <= 0 else []
+    assert [sample[1:] for sample in board.samples[1:]] == over
+    pass_s(board, 1 if left_us > 0 else 60)
+    (_, late_us, late) = board.samples[-1]
+    assert len(board.samples) == 2 + len(over) and late is False and 0 <= late_us < 250_000
+    assert clock(board).missed == 0
+
+
+@pytest.mark.parametrize("sampled", (False, True))
+def test_who_gives_way_samples_the_next_beat_in_time(sampled):
+    """Before the beat, which then comes later, and after it, when it is the others' next one, and sampled already."""
+    board = begun()
+    pass_s(board, 62 if sampled else 55)
+    for time in range(16):
+        say(board, (2, 4, 5)[time % 3], -7_000_000, marks=-sampled)
+    assert clock(board).moved_us == -7_000_000
+    pass_s(board, 66 if sampled else 16)
+    assert [late for _, _, late in board.samples[1:]] == [False] * (1 + sampled)
+    assert all(0 <= late_us < 250_000 for _, late_us, _ in board.samples[1:])
+    assert clock(board).beat == 1 + sampled and clock(board).missed == 0
+
+
+def test_what_is_followed_at_once_makes_no_sample_late():
+    board = begun()
+    pass_s(board, 2)
+    for _ in range(20):
+        say(board, 4, -100)  # the aim is a mean by then
+    board.true_us = board.t0 + 1000 * P - 300_000
+    board.poll()
+    for before_us in (30_000, 20_000, 11_000):  # nearer than that a board hears nobody
+        board.true_us = board.t0 + 1000 * P - before_us
+        say(board, 2, 1500)
+    pass_s(board, 1, 1)
+    assert [late for _, _, late in board.samples] == [False, False]
+
+
 def test_beats_over_which_a_leap_takes_a_node_are_missed():
     board = begun()
     pass_s(board, 2)
