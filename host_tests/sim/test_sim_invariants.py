@@ -310,3 +310,12 @@ def test_the_real_node_breaks_none(wishes):
     for seed in (1, 2, 3):
         result = Run(options(wishes), seed).run()
         assert not result.words, f"seed {seed}: {result.words}"
+
+
+@pytest.mark.parametrize("seed", (6391, 6167), ids=("the gateway's", "a member's"))
+def test_an_id_that_two_boards_have_is_accused_of_no_record(seed):
+    """Both print what they gather, and both have a record of a beat."""
+    told = {**GATEWAY, "period_ms": 20_000, "hours": 0.01, "nodes": (2, 10), "topology": "any", "faults": ("mixed",)}
+    run = Run(Options(**told, loss=0.1, quorum=0), seed)
+    assert run.plan.double and (run.plan.double[0] == 0) == (seed == 6391)
+    assert not run.run().words

@@ -62,6 +62,8 @@ class Records:
         self._read_us: dict[int, int] = dict.fromkeys(plan.ids, 0)  # what each had by then has been read
         self._next_us = plan.gathers_from_us
         self._backlog = plan.gathers_from_us > 0
+        # Of an id that two boards have there are two records of a beat, and two that gather each print all.
+        self._doubled = plan.ids[plan.double[0]] if plan.double else None
 
     def sampled(self, board: Board, late_us: int) -> None:
         """A board is about to acknowledge a sample."""
@@ -158,9 +160,9 @@ class Records:
                 self.found.backlog_us = self._kernel.now - self._plan.gathers_from_us
 
     def _told_of(self, board: Board, key: tuple, late_us: int, value: bytes) -> None:
-        if self._late_us.get(key) != late_us or value != str(_VALUE).encode():
+        if key[0] != self._doubled and (self._late_us.get(key) != late_us or value != str(_VALUE).encode()):
             self.checks.fail(UNTRUE, board, f"{key[0]} has measured no {value!r} at beat {key[2]}")
-        if key in self._told:
+        if key in self._told and self._doubled not in (key[0], board.number):
             self.found.twice += 1
             self.checks.fail(TWICE, board, f"record of beat {key[2]} of {key[0]}")
         self._told.add(key)
