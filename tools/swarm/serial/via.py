@@ -24,7 +24,6 @@ _FACTS, _OLDEST = 0, 1  # kinds of questions
 _ATTEMPTS = 3  # at an answer without a line of the node's in the middle of it
 _TOLD = {"piece": [int, int, str], "end": [int, int], "silent": [int]}  # lines of a fetch
 _FETCH = "import faction\nfaction.app.gateway.fetch({}, {}, {})"
-
 _INTERRUPT = b"\x03"
 
 Places = dict[int, tuple[int, int]]  # by member: what it has kept was read up to there
