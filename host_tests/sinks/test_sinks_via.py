@@ -3,10 +3,7 @@
 import csv
 import json
 import shlex
-import signal
-import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -14,7 +11,7 @@ from broker import free_port, reader, require_broker, running
 
 from asyncio_application import ON_ASYNCIO
 from requirements import require
-from rig_fixture import KEYS, SWARM, Table, carried, lay_boards
+from rig_fixture import KEYS, Following, Table, carried, lay_boards
 
 SEED = 41
 MEMBERS = [1, 2, 3]
@@ -34,7 +31,7 @@ def table(tmp_path_factory):
         yield made
 
 
-class Follows:
+class Follows(Following):
     """`swarm collect --follow` through a board, whose command keeps what it gets in a file; ended with Ctrl-C."""
 
     def __init__(self, table, through, out, got, *options):
@@ -42,27 +39,7 @@ class Follows:
         program.write_text("import sys\nfor line in sys.stdin:\n    open(sys.argv[1], 'a').write(line)\n")
         command = shlex.join([sys.executable, str(program), str(got)])
         self.got_file = got
-        self.said = []
-        self._process = subprocess.Popen(
-            [
-                SWARM,
-                "collect",
-                "--via",
-                table.ports[through],
-                "--follow",
-                "--out",
-                str(out),
-                "--exec",
-                command,
-                *options,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        self._reader = threading.Thread(target=lambda: self.said.extend(self._process.stdout), daemon=True)
-        self._reader.start()
+        super().__init__("--via", table.ports[through], "--out", out, "--exec", command, *options)
 
     def got(self):
         """What the command has, by what tells samples apart; each was given once."""
@@ -76,22 +53,13 @@ class Follows:
         end = time.monotonic() + WAIT_S
         while not done():
             assert time.monotonic() < end, (f"seed {SEED}: {what}", self.said)
-            assert self._process.poll() is None, self.said
+            assert self.process.poll() is None, self.said
             time.sleep(0.1)
 
     def end(self):
         """Ctrl-C; its exit status."""
-        self._process.send_signal(signal.SIGINT)
-        status = self._process.wait(60)
-        self._reader.join()
-        return status
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.kill()
-        self._process.wait()
+        self.interrupt()
+        return self.status()
 
 
 def key(one):

@@ -3,18 +3,15 @@
 import csv
 import json
 import random
-import signal
 import sqlite3
-import subprocess
 import sys
-import threading
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
 from requirements import require
-from rig_fixture import Table, lay_boards
+from rig_fixture import Following, Table, lay_boards
 from swarm import cli
 from swarm.serial import application, targets
 from swarm.serial.port import open_port
@@ -298,21 +295,12 @@ def test_a_sample_that_is_known_no_more_on_the_board_has_all_read(table):
 def test_it_follows_boards_that_go_away_and_come_back(table, tmp_path):
     out = tmp_path / "a.csv"
     ports = ["--port", table.ports[1], "--port", table.ports[2]]
-    process = subprocess.Popen(
-        [SWARM, "collect", "--follow", *ports, "--out", str(out)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    said = []
-    reader = threading.Thread(target=lambda: said.extend(process.stdout), daemon=True)
-    reader.start()
+    with Following(*ports, "--out", out) as following:
+        said = following.said
 
-    def come(text):
-        table.wait(lambda: any(text in line for line in said), what=f"{text!r} in {said}")
+        def come(text):
+            table.wait(lambda: any(text in line for line in said), what=f"{text!r} in {said}")
 
-    try:
         come("node 2, beat ")
         table.power(2, False)
         come(f"swarm collect: {table.ports[2]}: no MicroPython prompt answers")
@@ -320,9 +308,8 @@ def test_it_follows_boards_that_go_away_and_come_back(table, tmp_path):
         come(f"{table.ports[2]}: answers again")
         said.clear()
         come("node 2, beat ")
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, said
+        following.interrupt()
+        assert following.status() == 0, said
     found = rows(out)
     keys = [(row["node"], row["session"], row["series"], row["n"]) for row in found]
     assert len(set(keys)) == len(keys) and {row["session"] for row in found if row["node"] == "2"} == {"1", "2"}

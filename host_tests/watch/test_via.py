@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from requirements import require
-from rig_fixture import SWARM, Table, beats, carried, lay_boards, rows, swarm
+from rig_fixture import SWARM, Table, beats, carried, check_as_wired, lay_boards, rows, swarm
 from swarm import cli
 from swarm.serial import via
 from swarm.serial.port import BoardError
@@ -70,14 +70,7 @@ def test_what_comes_over_the_air_is_what_the_boards_have_and_the_second_time_wha
         line = next(line for line in second.stdout.splitlines() if line.startswith(f"node {node}:"))
         fresh = sum(key[0] == node for key in after.keys() - before.keys())
         assert fresh > 0 and line == f"node {node}: {counted(fresh)}, {fresh} new", (new, second.stdout)
-    wired = tmp_path / "wired.csv"
-    ports = [part for node in (1, 2, 3) for part in ("--port", table.ports[node])]
-    assert swarm(table, "collect", *ports, "--out", wired).returncode == 0
-    held = rows(wired)
-    assert after == {key: held[key] for key in after}
-    for node in ("1", "2", "3"):
-        taken = sorted(int(key[3]) for key in after if key[0] == node)
-        assert taken == list(range(taken[0], taken[-1] + 1)), "none is left out"
+    check_as_wired(table, tmp_path, after)
 
 
 def test_the_status_of_every_member_is_a_list_with_an_object_each(table):

@@ -10,7 +10,7 @@ import serial
 
 from asyncio_application import ON_ASYNCIO
 from requirements import require
-from rig_fixture import SWARM, Table, beats, carried, lay_boards, rows, swarm
+from rig_fixture import SWARM, Table, beats, carried, check_as_wired, lay_boards, rows, swarm
 from swarm.serial import application, targets
 from swarm.serial.targets import Target
 from terminal import Terminal
@@ -92,14 +92,7 @@ def test_what_comes_is_what_the_boards_have_and_the_second_time_what_is_new(tabl
     for node in {"1", "2", "3"} - {str(through)}:
         fresh = sum(key[0] == node for key in after.keys() - before.keys())
         assert fresh > 0 and f"node {node}: {fresh} sample{'s' * (fresh > 1)}, {fresh} new\n" in second.stdout
-    wired = tmp_path / "wired.csv"
-    ports = [part for node in (1, 2, 3) for part in ("--port", table.ports[node])]
-    assert swarm(table, "collect", *ports, "--out", wired).returncode == 0
-    held = rows(wired)
-    assert after == {key: held[key] for key in after}
-    for node in ("1", "2", "3"):
-        taken = sorted(int(key[3]) for key in after if key[0] == node)
-        assert taken == list(range(taken[0], taken[-1] + 1)), "none is left out"
+    check_as_wired(table, tmp_path, after)
 
 
 @pytest.mark.parametrize("through", (1, 2))

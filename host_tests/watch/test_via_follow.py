@@ -3,16 +3,13 @@
 import csv
 import json
 import random
-import signal
-import subprocess
-import threading
 from types import SimpleNamespace
 
 import pytest
 
 from asyncio_application import ON_ASYNCIO
 from requirements import require
-from rig_fixture import KEYS, SWARM, Table, execute, lay_boards, records
+from rig_fixture import KEYS, Following, Table, execute, lay_boards, records
 from swarm.following.air import Air
 from swarm.following.gaps import Gaps
 from swarm.serial.port import BoardError
@@ -24,27 +21,12 @@ VALUES = (*KEYS, "late_us", "value", "late")
 LINE = '{"node": %d, "session": 3, "series": 9, "n": %d, "late_us": 5, "value": %s, "late": false}'
 
 
-class Follower:
-    """A `swarm collect --follow` that runs while the boards go on."""
+class Follower(Following):
+    """Into a file, beside boards that the table carries."""
 
     def __init__(self, table, out, *options):
-        self.table, self.out, self.said = table, out, []
-        self.process = subprocess.Popen(
-            [SWARM, "collect", "--follow", "--out", str(out), *map(str, options)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        self._reader = threading.Thread(target=lambda: self.said.extend(self.process.stdout), daemon=True)
-        self._reader.start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
+        self.table, self.out = table, out
+        super().__init__("--out", out, *options)
 
     def wait(self, text):
         """Until it has said that."""
@@ -71,10 +53,9 @@ class Follower:
 
     def end(self):
         """Ctrl-C; its exit status."""
-        self.process.send_signal(signal.SIGINT)
+        self.interrupt()
         self.table.wait(lambda: self.process.poll() is not None, what="the end")
-        self._reader.join()
-        return self.process.returncode
+        return self.status()
 
 
 def said(table, *nodes):

@@ -13,8 +13,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from swarm.proof.model.rounds.search import RoundBounds, RoundsFound, RoundsSearch
-from swarm.proof.model.search import Bounds, Found, Search
+from swarm.proof.model.rounds.search import RoundBounds, RoundsSearch
+from swarm.proof.model.search import Bounds, Search
+from swarm.proof.model.walk import Found
 
 CONFIGURATIONS: tuple[Bounds | RoundBounds, ...] = (
     # Two nodes: everything in flight, then more frames, more reboots, deadlines.
@@ -68,16 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def explain(found: Found | RoundsFound) -> str:
+def explain(found: Found) -> str:
     """A violation, and the shortest way to it."""
     return "\n".join((f"broken: {found.violation}", *found.trace))
 
 
-def _progress() -> Callable[[Found | RoundsFound], None]:
+def _progress() -> Callable[[Found], None]:
     """What tells on stderr, now and then, how far a search is."""
     began = last = time.monotonic()
 
-    def report(found: Found | RoundsFound) -> None:
+    def report(found: Found) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= PROGRESS_S:

@@ -24,7 +24,7 @@ from swarm.proof.model.end import STRANDED, Ends
 from swarm.proof.model.memory import COMPLETES, EXPIRES, HEARS, REBOOTS, SPEAKS, Memory, Step
 from swarm.proof.model.properties import Violation
 from swarm.proof.model.state import ids
-from swarm.proof.model.walk import Walk
+from swarm.proof.model.walk import Found, Walk
 
 _SETTLING = 3  # rounds after which the members of a settled swarm know each other
 
@@ -60,31 +60,6 @@ class Bounds:
         if self.settled is not None:
             parts.append(f"from a settled swarm with {ids(sum(1 << i - 1 for i in self.settled))} ready")
         return ", ".join(parts)
-
-
-@dataclass
-class Found:
-    """What a search has found. depth: steps from the start to the state that is furthest from it; ends: combinations
-    of members' states in which the faults ended; rounds: the most that any of them took; node_states and frames: of
-    single members; violation: None, or the first, with the shortest trace to it."""
-
-    bounds: Bounds
-    states: int = 0
-    transitions: int = 0
-    depth: int = 0
-    ends: int = 0
-    rounds: int = 0
-    node_states: int = 0
-    frames: int = 0
-    violation: Violation | None = None
-    trace: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return (
-            f"{self.bounds}: {self.states} states, {self.transitions} transitions, depth {self.depth}, "
-            f"{int(self.violation is not None)} violations, liveness checked from {self.ends} states, "
-            f"which took {self.rounds} rounds at most"
-        )
 
 
 class Search:

@@ -5,10 +5,39 @@ from __future__ import annotations
 import gc
 from array import array
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from swarm.proof.model.properties import Violation
 
 State = TypeVar("State", bound=Hashable)
 _REPORT = 1 << 14  # states from one report to the next
+
+
+@dataclass
+class Found:
+    """What a search has found. bounds: of it, as printed; depth: steps from the start to the state that is furthest
+    from it; ends: combinations of members' states in which the faults ended; rounds: the most that any of them took to
+    agree, 0 where that is not counted; node_states and frames: of single members; violation: None, or the first, with
+    the shortest trace to it."""
+
+    bounds: object
+    states: int = 0
+    transitions: int = 0
+    depth: int = 0
+    ends: int = 0
+    rounds: int = 0
+    node_states: int = 0
+    frames: int = 0
+    violation: Violation | None = None
+    trace: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        took = f", which took {self.rounds} rounds at most" if self.rounds else ""
+        return (
+            f"{self.bounds}: {self.states} states, {self.transitions} transitions, depth {self.depth}, "
+            f"{int(self.violation is not None)} violations, liveness checked from {self.ends} states{took}"
+        )
 
 
 class Walk(Generic[State]):

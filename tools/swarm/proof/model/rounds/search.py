@@ -32,7 +32,7 @@ from swarm.proof.model.rounds.cases import (
 from swarm.proof.model.rounds.end import Ends
 from swarm.proof.model.rounds.member import Member
 from swarm.proof.model.state import ids
-from swarm.proof.model.walk import Walk
+from swarm.proof.model.walk import Found, Walk
 
 _OLD = 1  # rounds: a frame that is older than that is as good as one of that age
 
@@ -70,27 +70,6 @@ class RoundBounds:
         return ", ".join(parts)
 
 
-@dataclass
-class RoundsFound:
-    """What a search has found; as of search.Found. ends: states of the swarm in which the faults ended."""
-
-    bounds: RoundBounds
-    states: int = 0
-    transitions: int = 0
-    depth: int = 0
-    ends: int = 0
-    node_states: int = 0
-    frames: int = 0
-    violation: Violation | None = None
-    trace: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return (
-            f"{self.bounds}: {self.states} states, {self.transitions} transitions, depth {self.depth}, "
-            f"{int(self.violation is not None)} violations, liveness checked from {self.ends} states"
-        )
-
-
 class Swarm(NamedTuple):
     """A state of the swarm: the numbers of its members' states, by how many rounds each is ahead of the last, the place
     of who is cut off, or -1, and the frames that are held, as (number, rounds ahead of the last)."""
@@ -106,11 +85,11 @@ class RoundsSearch:
     and then with what has been found so far."""
 
     def __init__(
-        self, bounds: RoundBounds, report: Callable[[RoundsFound], None] = lambda found: None, **classes: Any
+        self, bounds: RoundBounds, report: Callable[[Found], None] = lambda found: None, **classes: Any
     ) -> None:
         self._bounds = bounds
         self._report = report
-        self._found = RoundsFound(bounds)
+        self._found = Found(bounds)
         self._cases = Cases(
             [Member(place, bounds.nodes, bounds.marks, bounds.tells, **classes) for place in range(bounds.nodes)]
         )
@@ -119,7 +98,7 @@ class RoundsSearch:
         self._ends = Ends(self._cases)
         self._walk: Walk[Swarm] = Walk()
 
-    def run(self) -> RoundsFound:
+    def run(self) -> Found:
         """Search until everything within the bounds has been met, or until the first violation."""
         found, walk = self._found, self._walk
         at = -1
