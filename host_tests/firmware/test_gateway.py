@@ -38,11 +38,9 @@ def test_the_gateway_prints_each_record_of_the_others_once_and_as_they_have_kept
     gathered = [record for record in records(swarm.run.nodes[1].output) if record["node"] != 1]
     keys = [(record["node"], record["series"], record["n"]) for record in gathered]
     assert len(keys) == len(set(keys))
-    for node in LATER:
-        said = records(swarm.run.nodes[node].output)
-        for record in gathered:
-            if record["node"] == node:
-                assert record in said
+    for record in gathered:
+        said = swarm.run.nodes[record["node"]].output
+        swarm.wait(lambda record=record, said=said: record in records(said), what=record)
 
 
 def fetched(printed):

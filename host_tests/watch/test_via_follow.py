@@ -62,8 +62,7 @@ def said(table, *nodes):
     """What boards have sampled, by what tells samples apart, as the file would have it."""
     found = {}
     for node in nodes:
-        lines = [line[max(line.find("{"), 0) :] for line in table.run.nodes[node].output]  # behind a prompt's signs
-        for one in records(lines):
+        for one in records(table.run.nodes[node].output):
             if one["node"] == node:
                 row = [one[name] if name != "late" else int(one[name]) for name in VALUES]
                 found[tuple(map(str, row[:4]))] = tuple(map(str, row))
