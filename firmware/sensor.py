@@ -12,9 +12,11 @@ This one reads the temperature of the chip itself, and is warm once the readings
 import sys
 from time import ticks_add, ticks_diff, ticks_ms
 
-INTERVAL_MS = 20
-STEADY_READINGS = 5
-STEADY_CELSIUS = 1.0
+from micropython import const
+
+_INTERVAL_MS = const(20)
+_STEADY_READINGS = const(5)
+_STEADY_CELSIUS = const(1)
 
 if sys.platform == "esp32":
     import esp32
@@ -44,11 +46,11 @@ def warm_up():
     global _next
     if ticks_diff(ticks_ms(), _next) < 0:
         return False
-    _next = ticks_add(ticks_ms(), INTERVAL_MS)
+    _next = ticks_add(ticks_ms(), _INTERVAL_MS)
     _readings.append(read_celsius())
-    if len(_readings) > STEADY_READINGS:
+    if len(_readings) > _STEADY_READINGS:
         del _readings[0]
-    return len(_readings) == STEADY_READINGS and max(_readings) - min(_readings) <= STEADY_CELSIUS
+    return len(_readings) == _STEADY_READINGS and max(_readings) - min(_readings) <= _STEADY_CELSIUS
 
 
 def sample():

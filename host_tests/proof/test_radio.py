@@ -27,7 +27,7 @@ def test_nothing_of_a_member_is_lost_for_a_second_and_memory_is_flat(form, versi
     "good, bad, words",
     (
         ("            self._begin_anew(now)\n", "            pass\n", "nothing of a member was heard"),
-        ("if len(self._senders) < self._most_senders:", "if True:", "the heap grew"),
+        ("if len(senders) < self._most_senders:", "if True:", "the heap grew"),
         (
             "        except ValueError:\n",
             "        except ValueError as error:\n            self.error = error\n",

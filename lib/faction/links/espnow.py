@@ -60,7 +60,6 @@ class EspNowLink:
         self._radio.active(True)
         self._radio.add_peer(BROADCAST)
         self._packet = [bytearray(6), None, 0, 0]  # type: list
-        self._senders = self._radio.peers_table  # type: ignore[attr-defined]
         self._most_senders = members + _STRANGERS
         self._callback = None
         self._begun_ms = self._heard_ms = ticks_add(ticks_ms(), -_DEAF_MS)
@@ -157,7 +156,8 @@ class EspNowLink:
         ever new addresses would take all memory. Where an entry finds none the table is left open (modespnow.c,
         _lookup_add_peer), and can be emptied. The packet is in the buffer by then.
         """
-        if len(self._senders) < self._most_senders:
+        senders = self._radio.peers_table  # type: ignore[attr-defined]
+        if len(senders) < self._most_senders:
             return self._radio.recvinto(self._packet, 0)
         heap_lock()
         try:
@@ -168,7 +168,7 @@ class EspNowLink:
             heap_unlock()
         self._packet[3] = ticks_ms()
         try:
-            self._senders.clear()
+            senders.clear()
         except TypeError:
             pass  # a known sender's, whose time took the memory: the next stranger's
         return len(buffer)
