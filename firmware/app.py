@@ -4,6 +4,7 @@ It says each change on the serial line. An error of the sensor or of a link is s
 by the LED; the node goes on.
 """
 
+import select
 import sys
 from time import ticks_diff, ticks_ms
 
@@ -20,8 +21,8 @@ _NAMED = const(20)  # missing members named on the serial line, which is slow; t
 _ERRORS = const(3)  # last errors kept for the status
 _STOLEN_MS = const(10_000)  # no call takes that long: the watchdog ends it before
 _HANGS_MS = const(500)  # a call of the sensor that an interrupt ends after so long did hang
+_READ_MS = const(250)  # within which a port that is read takes something
 _INTERRUPTS = const(3)  # of its calls, one after the other: it raises them itself
-_UNTOLD = "sensor: its error cannot be told: not called before a restart"
 
 
 class App:
@@ -49,28 +50,40 @@ class App:
         self.beside = None  # the user's application on asyncio: faction.aio's Swarm, while it runs
         self.sensor = sensor
         self._signs = signs.Signs()
-        self._warm = self._warming = False
-        self._told_ready = False
-        self._told_timeouts = 0
+        self._warm = False
+        self._told = False
+        self._timed_out = 0
         self._interrupts = 0
+        self.unsaid = 0  # lines since somebody has read
+        self._port = select.poll()
+        self._port.register(sys.stdout, select.POLLOUT)
 
     def say(self, text):
-        """Print one line, with the board's clock and the node's id.
+        """Print one line, with the board's clock and the node's id."""
+        self.put("faction: %s node %d %s" % (ticks_ms(), self.config["node"], text))
+
+    def put(self, text):
+        """Print a line, unless it had to wait for a reader: then it is counted, and that is said before the next.
 
         In one string: each piece waits up to 500 ms for a USB port that is open and not read.
         """
-        print("faction: %s node %d %s" % (ticks_ms(), self.config["node"], text))
+        for _ in self._port.ipoll(0 if self.unsaid else _READ_MS):
+            if self.unsaid:
+                text = "\nfaction: %d lines not read\n%s" % (self.unsaid, text)
+                self.unsaid = 0
+            print(text)
+            return
+        self.unsaid += 1
 
     # What the runner calls. Each may be interrupted at any point, and is then called again.
 
     def warm_up(self):
         """Whether the sensor is ready."""
-        if not self._warm and not self._warming and self.sensor:
-            self._warming = self.call("warm_up()", self.sensor.warm_up, self._warmed)
+        if self._warm is False and self.sensor and self.call("warm_up()", self.sensor.warm_up, self._warmed):
+            self._warm = None  # it is a coroutine, and has begun
         return self._warm
 
     def _warmed(self, value):
-        self._warming = False
         self._warm = bool(value)
 
     def changed(self):
@@ -81,15 +94,15 @@ class App:
         if node.conflict:
             self.say("stopped: a second board carries this id: give one of them another, then restart both")
             return
-        if node.ready() and not self._told_ready:
+        if node.ready() and not self._told:
             self.say("ready")
-            self._told_ready = True
+            self._told = True
         timeouts = node.counters[_TIMEOUTS]
-        if timeouts != self._told_timeouts:
+        if timeouts != self._timed_out:
             ids = faction.tell("absent")  # only a time-out needs the names
             more = " ..." if len(ids) > _NAMED else ""
-            self.say("TimedOut, missing %s" % " ".join(str(i) for i in ids[:_NAMED]) + more)
-            self._told_timeouts = timeouts
+            self.say("TimedOut, missing %s" % " ".join(map(str, ids[:_NAMED])) + more)
+            self._timed_out = timeouts
         if state == _BOOTSTRAPPED:
             self.say("Bootstrapped")
 
@@ -101,16 +114,17 @@ class App:
         self.look(_STOLEN_MS)
         if self.samples:
             wait_ms = min(wait_ms, self.samples.tick(now))
-        if self.presence and not self.series.near:
+        near = self.series and self.series.near
+        if self.presence and not near:
             self.presence.tick()
-        if self.gateway and not self.series.near:
+        if self.gateway and not near:
             wait_ms = min(wait_ms, self.gateway.tick(now))
         for name in self.links:
             error = self.links[name].error
             if error is not None and error is not self._link_error:
                 self._link_error = error
                 self.note(name, error)
-        if self.beside and not (self.series and self.series.near) and self.beside.tick():
+        if self.beside and not near and self.beside.tick():
             return 0
         return wait_ms
 
@@ -173,7 +187,7 @@ class App:
             except BaseException:  # no memory is left, or its text is the user's code as well
                 self.sensor = None
                 sys.modules.pop("sensor", None)
-                self.errors.append(_UNTOLD)
+                self.errors.append("sensor: its error cannot be told: not called before a restart")
             done(None)
         finally:
             signs.watch(0)

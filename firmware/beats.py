@@ -94,7 +94,7 @@ class Beats(Samples):
 
     def put(self, text):
         """Say a line, and have it written."""
-        print(text)
+        self._app.put(text)
         self._size += len(text)
         self._add(text)
 

@@ -50,6 +50,7 @@ def facts(app, failure):
         "counters": counters,
         "links": {name: _told(name, link) for name, link in app.links.items()},
         "errors": list(app.errors),
+        "unsaid": app.unsaid,
         "application": faction.application,
         "version": faction.__version__,
         "runs_from": faction.__file__,

@@ -121,7 +121,7 @@ class Samples:
         """Write and say the sample, and be let go."""
         if self._text:
             self._save()
-            print(self._text)
+            self._app.put(self._text)
             self._text = self._app.samples = self._app.take_sample = None
             faction.let_go(("samples",))
 

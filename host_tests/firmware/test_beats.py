@@ -72,6 +72,7 @@ class Board:
             beside=None,
             gateway=None,
             call=self.call,
+            put=print,
             note=lambda where, error: self.notes.append(f"{where}: {error}"),
         )
         self.kept = beats.Beats(self.app, kb, period_ms)
@@ -420,6 +421,27 @@ def test_a_tick_between_beats_takes_no_memory():
     folders = [FIRMWARE, paths.LIB, paths.SHIMS / "wasm"]
     hot = "kept.tick(0)\nkept.near"
     assert allocation.per_call("wasm", TICKS, hot, calls=50, paths=folders) == 0
+
+
+HELD_BACK = """
+import sys
+
+sys.modules["signs"] = None
+from app import App
+
+class Full:
+    def ipoll(self, ms):
+        return ()
+
+app = object.__new__(App)
+app.unsaid = 1
+app._port = Full()
+"""
+
+
+def test_a_record_that_is_held_back_takes_no_memory():
+    folders = [FIRMWARE, paths.LIB, paths.SHIMS / "wasm"]
+    assert allocation.per_call("wasm", HELD_BACK, 'app.put("{}")', calls=50, paths=folders) == 0
 
 
 def test_the_readme_tells_how_long_a_flash_lasts():

@@ -71,6 +71,7 @@ class Board:
             node=SimpleNamespace(reports=self.reports, machine=SimpleNamespace(index=lambda member: member, peer_id=9)),
             series=SimpleNamespace(is_calm=lambda: True, unwritten=lambda: self.unwritten, write=self.write),
             note=lambda where, error: self.notes.append(f"{where}: {error}"),
+            put=print,
         )
         self.module = gateway
         self.gateway = gateway.Gateway(self.app, always)

@@ -24,7 +24,7 @@ ROWS, COLUMNS = 24, 80
 KEYS = {
     *("swarm", "node", "open", "session", "state", "heard", "ready", "missing", "required", "generation", "restarts"),
     *("timeouts", "conflict", "deadline_in_ms", "sample", "instant_in_us", "counters", "links", "errors"),
-    *("digest", "application", "version", "runs_from", "series", "presence", "gathers"),
+    *("digest", "application", "version", "runs_from", "series", "presence", "gathers", "unsaid"),
 }
 SCATTERED = [101 + 3221 * i for i in range(20)]
 
@@ -78,6 +78,7 @@ def application(members=(1, 2, 3, 4, 5), heard=(), ready=(), **attributes):
         "gateway": None,
         "sensor": None,
         "errors": [],
+        "unsaid": 0,
         "look": lambda ms: None,
     }
     facts["links"] = {"espnow": Link(sent=5, received=0)}

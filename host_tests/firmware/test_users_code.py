@@ -150,7 +150,8 @@ def app(chip, monkeypatch):
     monkeypatch.setattr(module, "ticks_ms", lambda: app.now)
     app = module.App.__new__(module.App)
     app.config, app.beside, app.errors, app.links = {"node": 1}, None, [], {}
-    app.now = app._interrupts = 0
+    app.now = app._interrupts = app.unsaid = 0
+    app._port = SimpleNamespace(ipoll=lambda ms: (1,))  # MicroPython's select.poll()
     app.sensor, app._signs, app.done, app.made = SimpleNamespace(), SimpleNamespace(), [], kept.made
     return app
 
@@ -231,7 +232,7 @@ def test_a_sample_waits_for_what_is_on_a_line_and_for_no_network(
     samples = importlib.import_module("samples")
     monkeypatch.chdir(tmp_path)
     app = SimpleNamespace(links={link: SimpleNamespace(free=lambda: free)}, sensor=None, runner=SimpleNamespace())
-    app.node = SimpleNamespace(first_sample=None)
+    app.node, app.put = SimpleNamespace(first_sample=None), print
     kept = samples.Samples(app, 8)
     kept.put("{}")
     kept.tick(samples.ticks_ms())

@@ -70,7 +70,7 @@ class Gateway:
         if record:
             if record[1]:
                 member_id, series, n, session, late_us, value = record
-                print(_RECORD % (member_id, session, series, n, late_us, value.decode()))
+                self._app.put(_RECORD % (member_id, session, series, n, late_us, value.decode()))
             else:
                 self._answer = record
         return _NEVER_MS if self._asked is None and not record else 0

@@ -9,11 +9,13 @@ while the prompt waits. The prompt is as much of MicroPython's as tools need: a 
 import builtins
 import io
 import os
+import select
 import signal
 import sys
 import time
 import traceback
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 CTRL_A, CTRL_B, CTRL_C, CTRL_D, CTRL_E = b"\x01", b"\x02", b"\x03", b"\x04", b"\x05"
@@ -32,6 +34,14 @@ def _utime() -> types.ModuleType:
     return module
 
 
+class _Poll:
+    """select.poll() as MicroPython has it."""
+
+    def __init__(self, poll: Callable = select.poll) -> None:
+        poller = poll()
+        self.register, self.poll, self.ipoll = poller.register, poller.poll, poller.poll
+
+
 def _install(start: Path) -> None:
     """Make the device's modules importable and give this board its own `time`."""
     from shims.cpython import install
@@ -45,6 +55,7 @@ def _install(start: Path) -> None:
         if not hasattr(board_time, name):  # what other modules of the standard library want of it
             setattr(board_time, name, getattr(host_time, name))
     sys.modules["time"] = board_time
+    select.__dict__["poll"] = _Poll
     sys.__dict__["print_exception"] = lambda error, file=None: traceback.print_exception(error, file=file)
     builtins.__dict__["execfile"] = lambda name, names: exec(compile(Path(name).read_text(), name, "exec"), names)
 

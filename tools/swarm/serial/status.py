@@ -30,7 +30,7 @@ else:
 # several in a tuple.
 _TOLD = {
     **dict.fromkeys(("swarm", "state", "digest", "version", "runs_from"), str),
-    **dict.fromkeys(("node", "session", "required", "generation", "restarts", "timeouts"), int),
+    **dict.fromkeys(("node", "session", "required", "generation", "restarts", "timeouts", "unsaid"), int),
     **dict.fromkeys(("heard", "ready", "missing"), [int]),
     **dict.fromkeys(("conflict", "open"), bool),
     "instant_in_us": (int, None),
