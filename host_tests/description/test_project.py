@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from swarm.cli import main
 from swarm.description import project
 from swarm.description.project import Member, ProjectError
 from swarm.device import config as device_config
@@ -474,3 +475,19 @@ def test_boards_that_look_alike_are_not_taken_for_each_other(monkeypatch):
     says = "member 1: serial: '0001': the boards at /dev/a and /dev/b and /dev/c have it alike: list each by its port"
     with pytest.raises(ProjectError, match=says):
         project.port_of(Member(1, "RPI_PICO", serial="0001"))
+
+
+def test_a_port_with_two_names_is_one(tmp_path, capsys, monkeypatch):
+    """A device, and a link to it as those in /dev/serial; a serial number, which only a command looks for."""
+    (tmp_path / "device").touch()
+    (tmp_path / "link").symlink_to("device")
+    one, other = (f'port = "{tmp_path / name}"\n' for name in ("device", "link"))
+    second = MEMBER.replace("1", "2")
+    (line,) = mistakes(tmp_path, 'name = "s"\n' + MEMBER + one + second + other)
+    assert f'/link": member 1 has it too, as {tmp_path / "device"}: each board is one member' in line
+    (tmp_path / "swarm.toml").write_text('name = "s"\n' + MEMBER + one + second + 'serial = "0001"\n')
+    monkeypatch.setattr(project.list_ports, "comports", lambda: [_Port(str(tmp_path / "link"), "0001")])
+    assert main(["deploy", "1", "--swarm", str(tmp_path / "swarm.toml")]) == 1
+    told = capsys.readouterr().err
+    assert f"member 2: serial '0001': member 1 is at {tmp_path / 'device'} too: each board is one member" in told
+    assert told.endswith("; no board was touched\n")

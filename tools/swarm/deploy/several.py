@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -75,6 +76,22 @@ def refuse_second(described: Project, member: Member, port: str) -> None:
             f"of that id: for the listed one leave --port away; to have this one take its place, switch the listed one "
             f"off, then `swarm replace {member.id} --port {port}`"
         )
+
+
+def refuse_shared(described: Project) -> None:
+    """Raise DeployError when two members are listed at one device, one by its serial number: that board would become
+    one member and then the other."""
+    owners: dict[str, Member] = {}
+    for member in described.members:
+        with contextlib.suppress(ProjectError):
+            device = os.path.realpath(port_of(member))
+            owner = owners.setdefault(device, member)
+            if owner is not member:
+                at = f"serial {member.serial!r}" if member.serial else f"port {member.port!r}"
+                raise DeployError(
+                    f"member {member.id}: {at}: member {owner.id} is at {device} too: each board is one member, so "
+                    "correct or remove one"
+                )
 
 
 def deploy(

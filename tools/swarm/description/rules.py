@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import json
+import os
 import re
 from typing import Any
 
@@ -224,17 +225,20 @@ def _check_links(index: int, member: dict[str, Any], mistakes: Mistakes) -> None
 
 
 def _check_ports(members: list[dict[str, Any]], mistakes: Mistakes) -> None:
-    """Two members cannot be the board at one port."""
-    owners: dict[tuple[str, str], object] = {}
+    """Two members cannot be the board at one port, whatever names that has."""
+    owners: dict[tuple[str, str], tuple[object, str]] = {}
     for index, member in enumerate(members):
         for key in ("port", "serial"):
             value = member.get(key)
             if not isinstance(value, str):
                 continue
-            if (key, value) in owners:
-                remedy = f"member {owners[key, value]} has it too: each board is one member, so correct or remove one"
+            at = key, os.path.realpath(value) if key == "port" and "\0" not in value else value
+            if at in owners:
+                owner, named = owners[at]
+                also = "" if named == value else f", as {named}"
+                remedy = f"member {owner} has it too{also}: each board is one member, so correct or remove one"
                 mistakes.add(key, value, remedy, index, member.get("id"))
-            owners[key, value] = member.get("id")
+            owners[at] = member.get("id"), value
 
 
 def links_of(board: str, links: list[str] | None) -> list[str]:

@@ -87,11 +87,13 @@ def _run(options: argparse.Namespace) -> int:
         members = described.members if options.all else [described.member(node) for node in dict.fromkeys(options.node)]
     except ProjectError as error:
         return fail("deploy", error, 2)
-    if options.port:
-        try:
+    try:
+        if options.port:
             several.refuse_second(described, members[0], options.port)
-        except DeployError as error:
-            return fail("deploy", f"{error}; no board was touched", 1)
+        else:
+            several.refuse_shared(described)
+    except DeployError as error:
+        return fail("deploy", f"{error}; no board was touched", 1)
     return deploy(described, members, options.port, options.source, options.trial_s)
 
 
