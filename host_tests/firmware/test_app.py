@@ -289,6 +289,8 @@ def test_a_start_after_a_soft_reset_that_takes_longer_than_the_watchdog_waits(tm
         with (homes[1] / "store.py").open("a") as file:
             file.write("\n\nimport time\n\ntime.sleep(3.3)\n")
         table.start(1)
+        table.wait_line(1, "faction: starting")
+        assert not any("started session" in line for line in table.run.nodes[1].output), "a tool hears that it lives"
         table.wait_line(1, "started session 1")
         with serial.Serial(table.ports[1], timeout=5) as port:
             port.write(b"\r\x03\x04")
