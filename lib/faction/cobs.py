@@ -12,16 +12,21 @@ def encode(frame, length, wire, copy):
     copy: "Ns", where N is the room in wire but for two bytes: one call copies more than it has to, and is faster.
     """
     pack_into(copy, wire, 1, frame)
+    code = 0
     length += 1
-    wire[length] = code = 0
-    at = wire.find(b"\0", 1)
-    while at < length:
+    wire[length] = 1  # where a row of zeros ends
+    at = wire.find(b"\0", 1, length)
+    while at > 0:
         wire[code] = at - code
         code = at
         at += 1
-        if wire[at]:  # zeros often come in rows
-            at = wire.find(b"\0", at)
+        while not wire[at]:  # zeros often come in rows
+            wire[code] = 1
+            code = at
+            at += 1
+        at = wire.find(b"\0", at, length)
     wire[code] = length - code
+    wire[length] = 0
     return length + 1
 
 

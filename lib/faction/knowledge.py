@@ -159,8 +159,8 @@ class Knowledge:
             command = _READY_OBSERVED
             at -= self._width
         at *= 8
-        while bits and self.machine.state < _BOOTSTRAPPED:
-            if bits & 1 and at != self.me:
+        while bits:
+            if bits & 1 and at != self.me and self.machine.state < _BOOTSTRAPPED:
                 self.machine.process(command, self.machine.ids[at])
             bits >>= 1
             at += 1
