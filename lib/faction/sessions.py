@@ -82,7 +82,7 @@ class Sessions:
                 self.since_us = self.heard[at + _STAMP]
         if not self.heard[at + _SEQUENCE]:
             self._trickle.meet(len(self._knowledge.machine.ids))
-        live = self.is_live(self._frame.sender)
+        live = self.live[self._frame.sender >> 3] >> (self._frame.sender & 7) & 1
         if not live and self._frame.has_echo(buffer, self._knowledge.machine.peer_id, self._session):
             live = _JUST_PROVED
         if not live and (newer or self._frame.sequence - self.heard[at + _SEQUENCE]) <= 0:
