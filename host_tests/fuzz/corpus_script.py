@@ -1,9 +1,10 @@
 """Replays corpora on any runtime: no input may raise, and none may leave memory behind.
 
-Arguments: the corpora, whose names are their targets', then "--", a folder for files, and the folders of the shims of
-boards and of CPython. Each input is run, on MicroPython in each of three rounds, on wasm, which is slow, in the second
-and the third every third one: memory grows if after each of them more is allocated than after the one before. It ends
-early when several have failed. Prints a JSON line with what was seen.
+Arguments: which part of each corpus is taken (4: every fourth input), the corpora, whose names are their targets', then
+"--", a folder for files, and the folders of the shims of boards and of CPython. Each input is run, on MicroPython in
+each of three rounds, on wasm, which is slow, in the second and the third every third one: memory grows if after each of
+them more is allocated than after the one before. It ends early when several have failed. Prints a JSON line with what
+was seen.
 """
 
 import gc
@@ -28,8 +29,8 @@ def load(path):
         return [(name, run, eval(line)) for line in file]
 
 
-files = sys.argv[1 : sys.argv.index("--")]
-entries = [entry for path in files for entry in load(path)]
+files = sys.argv[2 : sys.argv.index("--")]
+entries = [entry for path in files for entry in load(path)[:: int(sys.argv[1])]]
 script = list(entries)
 ends = [len(script)]  # of the rounds
 if hasattr(gc, "mem_alloc"):

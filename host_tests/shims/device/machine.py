@@ -58,7 +58,9 @@ class Timer:
 
     _hardware = {}
     _begun = 0  # since power came; none of them is ever given back (v1.28.0, machine_timer_enable, micropython#19162)
-    _running = []  # holds running timers, so that one without a reference goes on, as on the device
+    # Holds running timers, so that one without a reference goes on, as on the device; made anew at each change, so that
+    # a wake-up goes through it as it is.
+    _running = ()
 
     def __new__(cls, id=-1, **kwargs):
         if id >= _HARDWARE_TIMERS:
@@ -98,17 +100,14 @@ class Timer:
         self._callback = callback
         self._period_us = period_us
         self._due_us = _chip.local_us() + period_us
-        Timer._running.append(self)
+        Timer._running += (self,)
 
     def deinit(self):
         """Stop; allowed on a stopped timer."""
-        if self in Timer._running:
-            Timer._running.remove(self)
+        Timer._running = tuple(timer for timer in Timer._running if timer is not self)
 
     def _poll(self, now_us):
         late_us = now_us - self._due_us
-        if late_us < 0:
-            return
         if self._mode == Timer.ONE_SHOT:
             self.deinit()
         else:
@@ -120,8 +119,9 @@ class Timer:
 
 def _poll_timers():
     now_us = _chip.local_us()
-    for timer in list(Timer._running):
-        timer._poll(now_us)
+    for timer in Timer._running:
+        if timer._due_us <= now_us:
+            timer._poll(now_us)
 
 
 _chip.at_each_wakeup(_poll_timers)

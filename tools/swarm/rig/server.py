@@ -34,7 +34,7 @@ from pathlib import Path
 from swarm.rig.personality import Clock, true_us
 from swarm.rig.virtual_board import VirtualBoard
 
-_IDLE_S = 0.01
+_IDLE_S = 0.02
 _EVENTS_MAX = 1 << 22  # bytes of events held for a reader that is slow; more are lost
 
 

@@ -106,8 +106,9 @@ def _libfuzzer(program, options):
     return done.stdout.decode("utf-8", "backslashreplace")[-4000:]
 
 
-def replay(runtime, targets=None, code=()):
-    """Replay the corpora on a runtime; targets: by default all, and on MicroPython those of boards.
+def replay(runtime, targets=None, code=(), every=1):
+    """Replay the corpora on a runtime, of each every n-th input; targets: by default all, and on MicroPython those of
+    boards.
 
     Returns {"inputs", "exceptions", "grown", "frames", "first"}: grown are bytes of memory that one round of all inputs
     has kept after another, frames those with a right tag, first what failed first, in words.
@@ -120,7 +121,7 @@ def replay(runtime, targets=None, code=()):
     shown = [*files, *sorted(device.glob("*.py"))] if runtime == "wasm" else []
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         work = "/" if runtime == "wasm" else folder
-        arguments = [*files, "--", work, device, paths.SHIMS / "cpython"]
+        arguments = [every, *files, "--", work, device, paths.SHIMS / "cpython"]
         said = runtimes.run(
             runtime, FOLDER / "corpus_script.py", arguments, paths=folders, files=shown, heap=8 << 20, timeout=120
         )
