@@ -103,6 +103,10 @@ def test_a_false_gatherer_keeps_nobody_from_sampling():
         assert all(board.sampled_at is not None for board in run._expected())
 
 
+def test_a_sample_may_follow_an_aim_that_goes_back_after_a_move_to_later():
+    assert not campaign.attack(5945).words  # delayed frames move a node by 21 ms, and the first on time its aim by 5
+
+
 def test_a_seed_is_an_attack_again():
     assert campaign.attack(7) == campaign.attack(7)
     assert campaign.attack(7).tried != campaign.attack(9).tried

@@ -196,10 +196,10 @@ class Invariants:
         known.sampled = True
 
     def _moved_us(self, known: _Known, clock) -> int:
-        """By how much a beat may have become earlier, and with that past, since the last one was sampled."""
+        """By how much a beat may be earlier, and with that past, than it ever was since the last one was sampled."""
         if not self._plan.options.period_ms:
             return 0
-        before_us, known.began_us = known.began_us, beats.begun_us(clock) + clock._aim_us
+        before_us, known.began_us = known.began_us, beats.aimed_us(clock)
         moved_us = (before_us - known.began_us) % PERIOD if known.sampled else beats.AIM_US
         return moved_us if moved_us < PERIOD // 2 else 0
 
@@ -214,6 +214,11 @@ class Invariants:
             elif state == BOOTSTRAPPED:
                 self._concluded(board, known)
             known.state = state
+        if known.sampled and self._plan.options.period_ms:
+            # Who gives way makes its beats later, and the first lead that it then hears moves its aim back.
+            began_us = beats.aimed_us(node.first_sample)
+            if (began_us - known.began_us) % PERIOD < PERIOD // 2:
+                known.began_us = began_us
         bitmaps = int.from_bytes(node.knowledge.bitmaps, "little")
         if bitmaps != known.bitmaps:
             if node.knowledge.generation == known.generation and known.bitmaps & ~bitmaps:

@@ -32,6 +32,11 @@ def begun_us(clock) -> int:
     return (clock._instant_us - getattr(clock, "mark", 0) * getattr(clock, "mark_us", 0)) % PERIOD
 
 
+def aimed_us(clock) -> int:
+    """The same by its samples, which a node aims at what it hears."""
+    return begun_us(clock) + clock._aim_us
+
+
 def kept_apart(plan: Plan) -> list[tuple[int, int]]:
     """What keeps a swarm apart, from and until: what came before the series began, and what befalls it."""
     apart = [(0, plan.settled_us + _HEALS_US)] if plan.faults else []
