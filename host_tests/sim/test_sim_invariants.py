@@ -240,8 +240,8 @@ class Taciturn(Reports):
     def put(self, n, session, late_us, value):
         pass
 
-    def answer(self, first, second, value):
-        super().answer(first - len(value), second, b"")
+    def answer(self, kind, place, value):
+        super().answer(kind, place - len(value), b"")
 
 
 class Garbler(Reports):

@@ -21,6 +21,11 @@ def record(member, beat, value, *, series=SERIES, session=THEIRS, late_us=-31):
     return struct.pack("<BHHIIi", 17 + len(value), member, series, beat, session, late_us) + value
 
 
+def answer(member, number, asker, piece, kind, place):
+    """An answer as a report has it."""
+    return struct.pack("<BHHIHHI", 17 + len(piece), member, 0, number, kind, asker, place) + piece
+
+
 def question(number, member, asker, kind, place):
     """A question as a report has it."""
     return struct.pack("<IHHHI", number, member, asker, kind, place)
@@ -162,9 +167,10 @@ def relays(swarm, rng):
     asked = question(7, node.me, node.gateway, 1, place)
     node.hear(text(asked, both, beats=1, asks=True))
     piece = rng.randbytes(rng.randint(1, 40))
-    node.answer(1, place, place + len(piece), 9, piece)
-    answer = record(node.me, 7, piece, series=0, session=place + len(piece), late_us=9)
-    node.says(text(asked, both, answer, beats=1, asks=True))
+    kind = rng.randrange(2, 1 << 16)
+    node.answer(1, place, kind, place + len(piece), piece)
+    mine = answer(node.me, 7, node.gateway, piece, kind, place + len(piece))
+    node.says(text(asked, both, mine, beats=1, asks=True))
     later = question(8, node.far, node.gateway, 1, 0)  # which nobody has heard an answer to, and ends the one before
     node.hear(text(later, both, beats=1, asks=True))
     node.says(text(later, both, beats=1, asks=True))
@@ -188,9 +194,11 @@ def gathers(swarm, rng):
     node.ask(node.far, 2, 300)
     asked = question(1, node.far, node.me, 2, 300)
     node.says(text(asked, known, beats=1, asks=True))
-    answer = record(node.far, 1, value[:9], series=0, session=309, late_us=0)
-    node.hear(text(asked, known, answer, beats=1, asks=True), node.other)
-    node.take(node.far, 0, 1, 309, 0, value[:9])
+    node.hear(text(asked, known, answer(node.far, 1, node.other, value[:8], 2, 308), beats=1, asks=True), node.other)
+    node.take()
+    mine = answer(node.far, 1, node.me, value[:9], 2, 309)
+    node.hear(text(asked, known, mine, beats=1, asks=True), node.other)
+    node.take(node.far, 0, 1, 2 | node.me << 16, 309, value[:9])
     node.take()
     return node.vector(f"{len(swarm.members)} members: gathers and asks")
 
@@ -237,7 +245,7 @@ def useless(node):
     yield text(record(stranger(node.swarm), 0, b"21.53"))
     yield text(record(node.far, 0, bytes(room(node.swarm) + 1)))
     yield text(record(node.far, 0, b"21.53", series=SERIES + 1))
-    yield text(record(node.far, 5, b"a piece", series=0))
+    yield text(answer(node.far, 5, node.gateway, b"a piece", 2, 7))
 
 
 def passes_on_nothing(swarm, rng):
@@ -275,7 +283,9 @@ def takes_nothing(swarm, rng):
     node.ask(node.far, 2, 300)
     asked = question(1, node.far, node.me, 2, 300)
     node.says(text(asked, *known, beats=len(known), asks=True))
-    node.hear(text(asked, *known, record(node.far, 2, b"1", series=0), beats=len(known), asks=True))  # to another
+    node.hear(
+        text(asked, *known, answer(node.far, 2, node.me, b"1", 2, 301), beats=len(known), asks=True)
+    )  # to another
     node.take()
     return node.vector(f"{len(swarm.members)} members: takes nothing that it may not")
 

@@ -34,6 +34,7 @@ _BEAT = pack("<HI", _SERIES, 0)
 _MINE = _record(_ME, _SERIES, 0, b"21.5")
 _THEIRS = _record(_OTHER, _SERIES, 0, b"[1, 2, 3]")
 _ASKED = pack("<IHHHI", 2, _ME, _OTHER, 1, 4096)
+_ANSWER = pack("<BHHIHHI", 24, _OTHER, 0, 1, 1, _ME, 7) + b"a piece"
 _HEARS = _step(128, _FIRST + b"\x00" + _THEIRS)
 _IS_ASKED = _step(128, _FIRST + b"\x80" + _ASKED)
 SEEDS = (
@@ -42,7 +43,7 @@ SEEDS = (
     b"\x00" + _HEARS + b"\x05" + _step(128, _FIRST + b"\x01" + _BEAT + b"\x02") + b"\x05\x05",
     b"\x04" + b"\x05" + _HEARS + _step(80, b"") + _HEARS + b"\x05" + _step(88, b"\x0a\x00\x00\x02") + b"\x05\x05",
     b"\x04" + _step(88, b"\x0a\x00\x00\x02")
-    + _step(128, _FIRST + b"\x00" + _record(_OTHER, 0, 1, b"a piece")) + _step(80, b"") + b"\x05",
+    + _step(128, _FIRST + b"\x00" + _ANSWER) + _step(80, b"") + b"\x05",
     b"\x00" + _IS_ASKED + _step(72, b"its answer") + b"\x05\x05" + _IS_ASKED,
     b"\x00" + _step(160, _FIRST + b"\x00" + _THEIRS) + _step(192, _FIRST + b"\x00" + _THEIRS) + b"\x05",
     b"\x01" + _step(224, _FIRST + b"\x02" + 2 * (_BEAT + b"\x01") + _MINE) + b"\x3f\x3f\x3f",
@@ -153,7 +154,7 @@ class Reporter(Subject):
         elif kind < 80:
             if reports.asked.wanted:
                 kind, place = reports.asked.get()
-                self._put(lambda: reports.answer(place & MAX, kind, piece))
+                self._put(lambda: reports.answer(kind, place & MAX, piece))
         elif kind < 88:
             record = reports.next()
             assert record is None or self.node.machine.index(record[0]) >= 0

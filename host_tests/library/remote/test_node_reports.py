@@ -5,7 +5,7 @@ import struct
 import pytest
 
 import swarm_fixture as fixture
-from swarm_fixture import PERIOD, SERIES, VALUE, Board, Swarm, record
+from swarm_fixture import PERIOD, SERIES, VALUE, Board, Swarm, answer, record
 
 P, R = 10_000, 30_000
 SWARM = Swarm(range(1, 11), 2, period_ms=P, round_ms=R)
@@ -332,7 +332,7 @@ def test_a_gatherer_answers_as_any_other_and_takes_its_answer_for_no_record(gath
     gatherer.say(question(5, A, asker=OTHER), asks=True, sender=OTHER)
     gatherer.reports.answer(4, 200, b"kept")
     gatherer.say(record(OTHER, 0), sender=OTHER)
-    assert record(A, 5, b"kept", 4, 200, series=0) in gatherer.records(1)
+    assert answer(A, 5, OTHER, b"kept", 4, 200) in gatherer.records(1)
     assert [gatherer.reports.next()[0] for _ in range(2)] == [FAR, OTHER]
     assert gatherer.reports.next() is None
     gatherer.say(question(6, OTHER, asker=OTHER), asks=True, sender=OTHER)
@@ -346,15 +346,37 @@ def test_a_question_is_asked_until_it_is_answered(gatherer):
     gatherer.reports.ask(FAR, 1, 77)
     asked = [said["question"] for said in gatherer.pass_s(2)]
     assert len(asked) > 4 and set(asked) == {(1, FAR, A, 1, 77)}
-    gatherer.say(record(FAR, 1, b"text", 3, 99, series=0), sender=OTHER)
-    assert gatherer.reports.next() == (FAR, 0, 1, 3, 99, b"text")
+    gatherer.say(answer(FAR, 1, A, b"text", 3, 99), sender=OTHER)
+    assert gatherer.reports.next() == (FAR, 0, 1, 3 | A << 16, 99, b"text")
     assert len(gatherer.pass_s(2)) <= 1
+
+
+def test_an_answer_to_another_under_the_same_number_is_none(gatherer):
+    gatherer.reports.ask(FAR, 1, 77)
+    gatherer.say(answer(FAR, 1, GATHERER), sender=OTHER)
+    assert gatherer.reports.next() is None and gatherer.reports.asked.waits
+    gatherer.say(question(2, FAR, asker=OTHER), asks=True, sender=OTHER)
+    gatherer.say(answer(FAR, 2, OTHER), sender=OTHER)
+    assert gatherer.reports.next() is None and gatherer.reports.asked.waits
+    assert gatherer.pass_s(1.5)[-1]["question"] == (3, FAR, A, 1, 77)
+
+
+def test_the_answer_to_another_under_the_same_number_gives_way(member):
+    member.say(question(5, FAR), asks=True)
+    to_one, to_the_other = answer(FAR, 5, GATHERER), answer(FAR, 5, OTHER)
+    member.say(record(A, 0), to_one, sender=OTHER)  # which stays, and so the answer is not the oldest that is held
+    assert to_one in member.records(1)
+    member.say(question(5, FAR, asker=OTHER), asks=True, sender=OTHER)
+    member.say(to_the_other, sender=OTHER)
+    member.say(to_one)
+    said = member.records(2)
+    assert to_the_other in said and to_one not in said
 
 
 def test_an_answer_to_an_earlier_question_is_none(gatherer):
     gatherer.reports.ask(FAR, 1, 77)
     gatherer.reports.ask(FAR, 1, 78)
-    gatherer.say(record(FAR, 1, series=0), sender=OTHER)
+    gatherer.say(answer(FAR, 1, A), sender=OTHER)
     assert gatherer.reports.next() is None
 
 
@@ -364,7 +386,7 @@ def test_who_is_asked_answers(member):
     assert member.reports.asked.wanted and member.reports.asked.get() == (1, 30)
     assert not member.reports.asked.wanted
     member.reports.answer(4, 200, b"kept")
-    assert record(A, 5, b"kept", 4, 200, series=0) in member.records(1)
+    assert answer(A, 5, GATHERER, b"kept", 4, 200) in member.records(1)
     member.say(question(6, OTHER), asks=True)
     assert not member.records(1)
 
@@ -374,7 +396,7 @@ def test_another_passes_a_question_on_only_if_nobody_answers(member):
     assert not member.pass_s(0.15)
     assert member.pass_s(0.6)[0]["question"][0] == 5
     member.say(question(6, FAR), asks=True)
-    member.say(record(FAR, 6, series=0), sender=OTHER)
+    member.say(answer(FAR, 6, GATHERER), sender=OTHER)
     assert all(said["records"] for said in member.pass_s(0.6))
 
 
@@ -389,17 +411,17 @@ def test_who_has_heard_the_answer_repeats_no_question():
     talker = Talker(True)
     talker.pass_s(1)
     talker.say(question(5, FAR), asks=True, gathered=1)
-    talker.say(record(FAR, 5, series=0), sender=OTHER)
+    talker.say(answer(FAR, 5, GATHERER), sender=OTHER)
     assert not talker.pass_s(1)
 
 
 def test_an_answer_is_passed_on_until_another_question_comes(member):
     member.say(question(5, FAR), asks=True)
-    answer = record(FAR, 5, series=0)
-    member.say(answer, sender=OTHER)
-    assert answer in member.records(1)
+    told = answer(FAR, 5, GATHERER)
+    member.say(told, sender=OTHER)
+    assert told in member.records(1)
     member.say(question(6, GATHERER), asks=True)
-    assert answer not in member.records(2)
+    assert told not in member.records(2)
 
 
 def test_a_gatherer_gives_way_to_anothers_question_and_asks_again(gatherer):
@@ -416,7 +438,7 @@ def test_of_two_that_ask_each_other_one_answers_and_asks_again(gatherer):
     assert gatherer.reports.asked.wanted
     gatherer.reports.answer(4, 200, b"kept")
     said = gatherer.pass_s(0.9)
-    assert record(A, 1, b"kept", 4, 200, series=0) in said[0]["records"]
+    assert answer(A, 1, OTHER, b"kept", 4, 200) in said[0]["records"]
     assert {one["question"] for one in said} == {(1, A, OTHER, 1, 0)}
     assert gatherer.pass_s(1)[-1]["question"] == (2, OTHER, A, 1, 77)
 

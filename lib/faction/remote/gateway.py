@@ -151,30 +151,19 @@ class Gateway:
             self._answer = None
             asked = self._asked = ticks_ms()  # first, or a tick that comes between them could end the one before
             self._question = member_id, kind, place
-            while not (self._answer and self._fits(member_id, kind, place)):
+            # An earlier life of this board may have asked another under the same number.
+            while not (self._answer and self._answer[0] == member_id):
                 if ticks_diff(ticks_ms(), asked) > _SILENT_MS:
                     yield json.dumps(("silent", member_id))
                     return
                 yield ""
             _, _, _, kind, place, piece = self._answer
+            kind &= 0xFFFF
             if piece:
                 yield json.dumps(("piece", kind, place, "".join(chr(byte) for byte in piece)))
         self._asked = None
         self._question = ()
         yield json.dumps(("end", kind, place))
-
-    def _fits(self, member_id, kind, place):
-        """Whether what has come is the answer to that question. Another gatherer's may have had the same number; then
-        this one is asked again."""
-        answerer, _, _, of, end, piece = self._answer
-        begin = end - len(piece)
-        # Of a file that is there no more the oldest one is told, from its beginning.
-        fits = begin == place if of == kind else not begin and _FACTS not in (of, kind)
-        if fits and answerer == member_id:
-            return True
-        self._answer = None
-        self._question = member_id, kind, place
-        return False
 
 
 def _of(name):

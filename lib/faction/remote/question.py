@@ -22,8 +22,8 @@ class Question:
     """The latest question that a node knows of: that with the highest number, of equal ones that of the asker with the
     higher id.
 
-    me: the node's id. Attributes to read: number (of the latest question, 0: there was none), wanted (this node is to
-    answer it), waits (this node has asked, and has no answer yet).
+    me: the node's id. Attributes to read: number and asker (of the latest question, 0: there was none), wanted (this
+    node is to answer it), waits (this node has asked, and has no answer yet).
     """
 
     def __init__(self, me):
@@ -31,7 +31,7 @@ class Question:
         self.number = 0
         self.wanted = self.waits = False
         self._bytes = bytearray(LENGTH)
-        self._asker = 0
+        self.asker = 0
         self._own = bytearray(LENGTH)  # what this node asks, or has asked last
         self._passes = False  # others are to be told of it
         self._since_ms = 0  # it was heard then
@@ -48,7 +48,7 @@ class Question:
         """Have this node's own be the latest."""
         if self.number < _LAST:
             self.number += 1
-        self._asker = self._me
+        self.asker = self._me
         pack_into("14s", self._bytes, 0, self._own)
         pack_into("<I", self._bytes, 0, self.number)
         self.wanted = self._passes = False
@@ -68,16 +68,16 @@ class Question:
         known, 1: its asker does not know the latest, 3: the latest is now this node's own, 0: none of these."""
         asked = number(text, at)
         asker = text[at + 6] | text[at + 7] << 8
-        if asked < self.number or asked == self.number and asker <= self._asker:
-            return 1 if sender == asker and (asked < self.number or asker < self._asker) else 0
+        if asked < self.number or asked == self.number and asker <= self.asker:
+            return 1 if sender == asker and (asked < self.number or asker < self.asker) else 0
         self.number = asked
         if self.waits:
             if asker == self._me:  # it was asked in an earlier life
                 self._say()
                 return 0
-            if self._asker == self._me:
+            if self.asker == self._me:
                 self._yielded_ms = now
-        self._asker = asker
+        self.asker = asker
         self._since_ms = now
         self._patience_ms = _PATIENCE_MS if sender == asker else 0
         self._note(text, at)
@@ -92,6 +92,10 @@ class Question:
         for i in range(LENGTH):
             self._bytes[i] = text[at + i]
 
+    def is_of(self, asked, asker):
+        """Whether the latest is of that number and asker: two may ask under one number."""
+        return asked == self.number and asker == self.asker
+
     def answered(self):
         """An answer to the latest one has been heard: nobody has to be told of it any more."""
         self._passes = False
@@ -100,7 +104,7 @@ class Question:
         """Whether this node's own question is to be told. One that gave way to another's is asked again in a while."""
         if not self.waits:
             return False
-        if self._asker != self._me:
+        if self.asker != self._me:
             if ticks_diff(now, self._yielded_ms) < _POLITE_MS:
                 return False
             self._say()

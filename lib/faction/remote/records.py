@@ -2,7 +2,8 @@
 have been gathered.
 
 A record as in a frame: its length (a byte), its member's id, the number of its series, its beat, the session of its
-member, microseconds from the beat to the sample (little-endian, 2, 2, 4, 4 and 4 bytes), and the JSON of its value.
+member, microseconds from the beat to the sample (little-endian, 2, 2, 4, 4 and 4 bytes), and the JSON of its value. An
+answer has series 0, the question's number, kind and asker (2 bytes each), place, and a piece.
 """
 
 from array import array
@@ -77,7 +78,7 @@ class Records:
             i = _IDENTITY
             while i and self._ring[(self._at + 1 + i) & _MASK] == text[at + i]:
                 i -= 1
-            if not i:
+            if not i and self._byte(1) < _DEAD:
                 return (self._at + 1) & _MASK
             more = self._go(False)
         return -1
@@ -117,8 +118,8 @@ class Records:
         return at
 
     def bury(self, asked):
-        """There is no more use for those that have been gathered or are too old for that, nor for answers to what was
-        asked before."""
+        """There is no more use for those that have been gathered or are too old for that, nor for answers to another
+        question than that."""
         more = self._go(True)
         while more:
             if not self._byte(1) & HERE and self._is_useless(asked):
@@ -132,7 +133,7 @@ class Records:
 
     def _is_useless(self, asked):
         if not self._short(4):  # an answer
-            return self._number(6) < asked
+            return not (asked is None or asked.is_of(self._number(6), self._short(12)))
         if self._short(4) != self.series:
             return True
         slot = self.beat(self._number(6), False)
@@ -185,7 +186,7 @@ class Records:
             self.series = series
             for i in range(self.beats):
                 self._numbers[i] = -1
-            self.bury(0)
+            self.bury(None)
 
     def beat(self, n, make):
         """Where it is kept whose records of that beat have been gathered; make: if need be, in the place of the

@@ -33,7 +33,7 @@ class Reports:
     whose records of a beat it has; that set only grows, and spreads like the records.
 
     A gatherer may also ask one member after the other for what it has kept: the latest question spreads, and its answer
-    comes back like a record, of series 0 and with the question's number for a beat.
+    comes back like a record, of series 0 and with the question's number and asker in the place of beat and session.
 
     Attribute to read: asked (the latest question).
     """
@@ -92,8 +92,8 @@ class Reports:
 
     def next(self):
         """The next record or answer that has come to this node, as a tuple: member's id, series, beat, session, late_us
-        and the value's JSON, or member's id, 0, the question's number, two numbers, and bytes; None: there is none.
-        Takes memory."""
+        and the value's JSON, or member's id, 0, the question's number, the kind and above 16 bits this node's id, the
+        place, and bytes; None: there is none. Takes memory."""
         record = self._records.take() if self._records.keeps else None
         self._full = False
         return record and unpack_from("<HHIIi", record, 1) + (bytes(record[ENTRY:]),)
@@ -109,9 +109,9 @@ class Reports:
         self._owes = True
         self.trickle.start(self._now, _AT_ONCE)
 
-    def answer(self, first, second, value):
-        """Answer the question: two numbers, 0 ... 2^30 - 1, and bytes, of which a frame holds room()."""
-        self._put(0, self.asked.number, first, second, value)
+    def answer(self, kind, place, value):
+        """Answer the question: kind and place of what follows, as in ask(), and bytes, of which a frame has room()."""
+        self._put(0, self.asked.number, kind | self.asked.asker << 16, place, value)
         self.trickle.start(self._now, _AT_ONCE)
 
     def is_active(self):
@@ -169,7 +169,7 @@ class Reports:
             at += BEAT + self._width
             beats -= 1
         if differs & 2:
-            self._records.bury(self.asked.number)
+            self._records.bury(self.asked)
         while not beats and at + ENTRY <= end and ENTRY <= self._text[at] <= end - at:
             differs |= self._take_record(at)
             at += self._text[at]
@@ -182,7 +182,7 @@ class Reports:
     def _take_question(self, at):
         differs = self.asked.take(self._text, at, self._envelope.sender, self._now)
         if differs > 1:
-            self._records.bury(self.asked.number)
+            self._records.bury(self.asked)
         return differs & 1
 
     def _take_gathered(self, gathered):
@@ -210,12 +210,13 @@ class Reports:
         return self._hold(at, slot, member) if slot >= -1 else 0
 
     def _take_answer(self, at):
-        if number(self._text, at + 5) == self.asked.number:
-            self.asked.answered()
+        asked = self.asked
+        if asked.is_of(number(self._text, at + 5), self._text[at + 11] | self._text[at + 12] << 8):
+            asked.answered()
             if not self._records.keeps:
                 self._hold(at, -1, 0)
-            elif self.asked.waits:
-                self.asked.waits = not self._records.keep(self._text, at, HERE)
+            elif asked.waits and asked.asker == self._machine.peer_id:
+                asked.waits = not self._records.keep(self._text, at, HERE)
 
     def _hold(self, at, slot, member):
         """Hold a record of that member, of the beat kept at slot, if it is not held. 2: it is gathered now."""

@@ -93,7 +93,7 @@ class Records:
         if reports.asked.wanted:
             _, place = reports.asked.get()
             piece = bytes(self._flash[board.number][place : place + reports.room()])
-            reports.answer(place + len(piece), 0, piece)
+            reports.answer(0, place + len(piece), piece)
         if board.number == self._plan.ids[0]:
             self._gateway(board)
 
@@ -112,7 +112,7 @@ class Records:
             if series:
                 self._told_of(board, (member_id, series, beat, session), late_us, value)
             elif self._asked and member_id == self._asked[0]:
-                self._answered(reports, member_id, session, value)
+                self._answered(board, member_id, late_us, value)
         if not self._asked and now >= self._next_us and board.node.rounds.number >= 0:
             self._asked = [number for number in self._plan.ids if number != board.number]
             self._began(reports)
@@ -131,9 +131,12 @@ class Records:
         else:
             reports.cease()
 
-    def _answered(self, reports, member_id: int, place: int, piece: bytes) -> None:
+    def _answered(self, board: Board, member_id: int, place: int, piece: bytes) -> None:
+        reports = board.node.reports
         if place != self._places[member_id] + len(piece):
-            return self._ask(reports)  # what another asked, under the same number
+            if self._doubled != board.number:  # else its double has asked
+                self.checks.fail(UNTRUE, board, f"what {member_id} answers is no answer to what it was asked")
+            return self._ask(reports)
         self._places[member_id] = place
         self._pieces[member_id] += piece
         *lines, rest = self._pieces[member_id].split(b"\n")

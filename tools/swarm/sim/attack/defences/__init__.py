@@ -62,5 +62,6 @@ DEFENCES = {
     "gathered-round": Defence(altered(reports=remote.FarGathered), (GATHERER,)),
     "quiet-before-beats": Defence(altered(reports=remote.LoudBeforeBeats), (GATHERER,)),
     "own-timer": Defence(remote.OneTimer, (GATHERER,)),
+    "asker": Defence(altered(reports=remote.AnyAsker), (GATHERER,)),
     "own-bits": Defence(altered(knowledge=generations.ForgetsItself), (LOOPER,)),
 }

@@ -9,6 +9,7 @@ from swarm.device.library import COUNTERS, Envelope, Records, RemoteNode, Report
 _FORGED, _REPLAYED, _UNPROVED = map(COUNTERS.index, ("forged", "replayed", "unproved"))
 _KEPT = 3  # numbers that sessions.heard has of each member
 _AROUND = 24  # bytes of a report besides its text
+_ASKER = 11  # where an answer has it
 _BEFORE_ALL = -2  # what Records.beat() says of a beat before all that it keeps
 
 
@@ -63,6 +64,19 @@ class OldBeats(Records):
         """In the place of the earliest, though that is later."""
         slot = super().beat(n, make)
         return self._make(min(range(self.beats), key=self._numbers.__getitem__), n) if slot == _BEFORE_ALL else slot
+
+
+class AnyAsker(Reports):
+    """Takes an answer to another's question for one to its own."""
+
+    def _take_answer(self, at):
+        asked, me = self.asked, self._machine.peer_id
+        asker = asked.asker
+        if self._records.keeps:
+            asked.asker = me
+            pack_into("<H", self._text, at + _ASKER, me)
+        super()._take_answer(at)
+        asked.asker = asker
 
 
 class FarGathered(Reports):
