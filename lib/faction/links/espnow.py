@@ -144,9 +144,13 @@ class EspNowLink:
         self.received += 1
         self._heard_ms = now
         self._silence_ms = _SILENCE_MS
-        # It came before the end of the millisecond that the radio noted, however late it is read.
-        waited_ms = min(max(ticks_diff(now, self._packet[3] & _MS_MASK) - 1, 0), _WAITED_MS)
-        self.sent_us = ticks_add(ticks_us(), -(_AIR_US + 8 * length + 1000 * waited_ms))
+        # It came before the end of the millisecond that the radio noted, however late it is read. An ESP32 reckons
+        # ticks_ms from what ticks_us shows, so that the thousandths since a millisecond began are known from both.
+        waited_us = 1000 * min(ticks_diff(now, self._packet[3] & _MS_MASK) - 1, _WAITED_MS)
+        now_us = ticks_us()
+        since_us = now_us - 1000 * (now & 1023) & 1023  # type: ignore[operator]
+        waited_us = waited_us + since_us if waited_us >= 0 else 0
+        self.sent_us = ticks_add(now_us, -(_AIR_US + 8 * length + waited_us))
         return length
 
     def _take(self, buffer):

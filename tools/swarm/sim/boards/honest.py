@@ -253,10 +253,9 @@ class HonestBoard(Board):
             began_us = came_us - airtime_us
             seen_us = self._first_read(began_us + link.BYTE_US)
             return began_us + (seen_us - began_us) % link.BYTE_US if seen_us < came_us else seen_us - airtime_us
-        # The radio notes when it came, and the link how many whole grains of the clock it has waited since.
+        # The radio notes in which grain of the clock it came: at the end of that at the latest, and not after now.
         local_us = self.clock.local_us(self.kernel.now)
-        waited = max(local_us // self._stamp_us - came_us // self._stamp_us - 1, 0)
-        return local_us - waited * self._stamp_us - airtime_us
+        return min(local_us, (came_us // self._stamp_us + 1) * self._stamp_us) - airtime_us
 
     def _first_read(self, since_us: int) -> int:
         """When the line was first read at or after that time: at an idle tick or by the work."""
