@@ -216,16 +216,35 @@ def test_a_question_that_no_member_can_be_asked_is_refused(board, question):
         assert next(board.gateway.lines(*fits)) == ""
 
 
-def test_what_another_member_answers_is_no_answer(board, monkeypatch, capsys):
-    """An earlier life of the board may have asked it under the same number."""
+@pytest.mark.parametrize(
+    ("kind", "place", "answers"),
+    (
+        (0, 0, ((4, 0, 3, b"{2}"), (3, 9, 3, b"{3}"), (3, 0, 7, b"{4}"), (3, 0, 3, b"yes"))),
+        (1, 0, ((3, 0, 3, b"{2}"), (3, 9, 7, b"{3}"), (4, 9, 3, b"{4}"), (3, 9, 3, b"yes"))),
+        (9, 4, ((3, 9, 3, b"{2}"), (3, 8, 7, b"{3}"), (4, 9, 7, b"{4}"), (3, 0, 7, b"{5}"), (3, 9, 7, b"yes"))),
+        (9, 4, ((3, 9, 3, b"{2}"), (3, 8, 3, b"yes"))),
+    ),
+    ids=("status", "oldest", "file", "file that has gone"),
+)
+def test_what_an_earlier_life_asked_under_one_number_is_no_answer(board, monkeypatch, capsys, kind, place, answers):
     board = board()
     board.app.node.first_sample = SimpleNamespace(remaining_us=lambda now: 1_000_000)
-    left = [(4, 0, 1, 9 | 1 << 16, 3, b"{2}"), (3, 0, 1, 9 | 1 << 16, 3, b"yes"), (3, 0, 2, 9 | 1 << 16, 3, b"")]
-    board.reports.ask = lambda *question: board.reports.came.extend(left[:-1] if question[1] == 1 else left[-1:])
+    left = [(member, 0, 1, of | 1 << 16, *rest) for member, of, *rest in answers]
+    asked = []
+
+    def ask(*question):
+        asked.append(question)
+        end = left[0] if left else (3, 0, 1, *question[1:], b"")
+        board.reports.came.append(end)
+        del left[:1]
+
+    board.reports.ask = ask
     monkeypatch.setattr(board.module, "sleep_ms", lambda _: board.tick(2))
-    board.gateway.fetch(3, 1, 0)
+    board.gateway.fetch(3, kind, place)
+    _, of, end, _ = answers[-1]
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert told == [["piece", 9, 3, "yes"], ["end", 9, 3]]
+    assert told == [["piece", of, end, "yes"], ["end", of, end]]
+    assert asked == [(3, kind, place)] * len(answers) + [(3, of, end)]
 
 
 def test_records_that_come_are_printed_as_a_board_prints_its_own(board, capsys):

@@ -151,8 +151,7 @@ class Gateway:
             self._answer = None
             asked = self._asked = ticks_ms()  # first, or a tick that comes between them could end the one before
             self._question = member_id, kind, place
-            # An earlier life of this board may have asked another under the same number.
-            while not (self._answer and self._answer[0] == member_id):
+            while not (self._answer and self._fits(member_id, kind, place)):
                 if ticks_diff(ticks_ms(), asked) > _SILENT_MS:
                     yield json.dumps(("silent", member_id))
                     return
@@ -164,6 +163,20 @@ class Gateway:
         self._asked = None
         self._question = ()
         yield json.dumps(("end", kind, place))
+
+    def _fits(self, member_id, kind, place):
+        """Whether what has come is the answer to that question. One of this board's earlier life may have had the same
+        number; then this one is asked again."""
+        answerer, _, _, of, end, piece = self._answer
+        of &= 0xFFFF
+        begin = end - len(piece)
+        # Of a file that is there no more the oldest one is told, from its beginning.
+        fits = begin == place if of == kind else not begin and _FACTS not in (of, kind)
+        if fits and answerer == member_id:
+            return True
+        self._answer = None
+        self._question = member_id, kind, place
+        return False
 
 
 def _of(name):
