@@ -121,7 +121,7 @@ SERIES = (
         "6 x 6 grid, 1 hour",
         Options(nodes=(36, 36), topology="grid", hours=1, **_MINUTE),
         4,
-        (("spread p99", 12), *_SPREAD),
+        (("spread p99", 10), *_SPREAD),
     ),
     Figure(
         "5 nodes on a bus, boards rp2040, a day",
