@@ -72,7 +72,7 @@ class Gateway:
                 member_id, series, n, session, late_us, value = record
                 self._app.put(_RECORD % (member_id, session, series, n, late_us, value.decode()))
             else:
-                self._answer = record
+                self._answer = record[0], record[3] & 0xFFFF, record[4], record[5]
         return _NEVER_MS if self._asked is None and not record else 0
 
     # Of this board
@@ -156,8 +156,7 @@ class Gateway:
                     yield json.dumps(("silent", member_id))
                     return
                 yield ""
-            _, _, _, kind, place, piece = self._answer
-            kind &= 0xFFFF
+            _, kind, place, piece = self._answer
             if piece:
                 yield json.dumps(("piece", kind, place, "".join(chr(byte) for byte in piece)))
         self._asked = None
@@ -167,8 +166,7 @@ class Gateway:
     def _fits(self, member_id, kind, place):
         """Whether what has come is the answer to that question. One of this board's earlier life may have had the same
         number; then this one is asked again."""
-        answerer, _, _, of, end, piece = self._answer
-        of &= 0xFFFF
+        answerer, of, end, piece = self._answer
         begin = end - len(piece)
         # Of a file that is there no more the oldest one is told, from its beginning.
         fits = begin == place if of == kind else not begin and _FACTS not in (of, kind)

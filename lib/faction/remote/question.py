@@ -92,10 +92,6 @@ class Question:
         for i in range(LENGTH):
             self._bytes[i] = text[at + i]
 
-    def is_of(self, asked, asker):
-        """Whether the latest is of that number and asker: two may ask under one number."""
-        return asked == self.number and asker == self.asker
-
     def answered(self):
         """An answer to the latest one has been heard: nobody has to be told of it any more."""
         self._passes = False

@@ -133,7 +133,7 @@ class Records:
 
     def _is_useless(self, asked):
         if not self._short(4):  # an answer
-            return not (asked is None or asked.is_of(self._number(6), self._short(12)))
+            return asked is not None and (self._number(6) != asked.number or self._short(12) != asked.asker)
         if self._short(4) != self.series:
             return True
         slot = self.beat(self._number(6), False)

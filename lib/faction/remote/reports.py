@@ -211,11 +211,12 @@ class Reports:
 
     def _take_answer(self, at):
         asked = self.asked
-        if asked.is_of(number(self._text, at + 5), self._text[at + 11] | self._text[at + 12] << 8):
+        asker = self._text[at + 11] | self._text[at + 12] << 8
+        if asker == asked.asker and number(self._text, at + 5) == asked.number:  # two may ask under one number
             asked.answered()
             if not self._records.keeps:
                 self._hold(at, -1, 0)
-            elif asked.waits and asked.asker == self._machine.peer_id:
+            elif asked.waits and asker == self._machine.peer_id:
                 asked.waits = not self._records.keep(self._text, at, HERE)
 
     def _hold(self, at, slot, member):
