@@ -26,10 +26,10 @@ import time
 async def main(swarm):
     print("application: begins")
     while True:
-        time.sleep_ms(700)
+        time.sleep_ms(1300)
         print("slow", end="")
         await swarm.wait()
-        until = time.ticks_add(time.ticks_ms(), 700)
+        until = time.ticks_add(time.ticks_ms(), 100)
         while time.ticks_diff(until, time.ticks_ms()) > 0:
             pass
 """
