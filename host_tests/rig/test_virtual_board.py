@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -166,6 +167,34 @@ def test_a_program_that_ends_as_ctrl_c_comes_leaves_a_prompt(lay, runtime, monke
         os.close(port)
         board.close()
     assert boots == ["power"]
+
+
+def test_what_it_said_before_its_power_went_is_of_that_life(lay):
+    """Even what nobody had read then."""
+    require("unix")
+    home = lay("print('said')\nopen('done', 'w').close()\n")[1]
+    seen = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as medium:
+        medium.bind(("127.0.0.1", 0))
+        board = virtual_board.VirtualBoard(
+            1,
+            home,
+            medium.getsockname()[1],
+            SEED,
+            on_line=lambda _, __, line: seen.append(line),
+            on_boot=lambda *_: seen.append("boot"),
+        )
+        for _ in range(2):
+            board.power_on()
+            end = time.monotonic() + WAIT_S
+            while not (home / "done").exists():
+                assert time.monotonic() < end, seen
+                time.sleep(0.01)
+            assert select.select([board.descriptors()[0]], [], [], WAIT_S)[0]
+            (home / "done").unlink()
+            board.power_off()
+        board.close()
+    assert [one for one in seen if one in ("boot", "said")] == ["boot", "said", "boot", "said"]
 
 
 def test_ctrl_c_during_a_callback_costs_that_callback_at_most(counter):

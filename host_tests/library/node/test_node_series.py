@@ -71,6 +71,12 @@ def test_a_sample_at_every_beat(us):
     assert (clock(board).sampled, clock(board).beat, clock(board).due(), clock(board).missed) == (10, 9, 10, 0)
 
 
+@pytest.mark.parametrize("session", (43_079, 7168, 54_817))
+def test_the_number_of_a_series_has_two_bytes_and_is_not_0(session):
+    """In these sessions of the member the Trickle seed, of which it is made, is at the ends of what it may be."""
+    assert 1 <= clock(Board(SWARM, A, session))._number <= 65_535
+
+
 @pytest.mark.parametrize("period_ms, mark_us, shift", ((256_000, 256_000_000, 0), (3_600_000, 225_000_000, 4)))
 def test_a_long_period_has_marks_that_are_no_beats(period_ms, mark_us, shift):
     board = begun(Swarm(range(1, 7), 2, period_ms=period_ms))

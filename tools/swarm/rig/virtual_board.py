@@ -135,7 +135,10 @@ class VirtualBoard:
         if process is not None:
             process.kill()
             process.wait()
+            # What it has said has been said; in the next life it would be taken for that one's.
+            self._from_process()
             termios.tcflush(self._inner_end, termios.TCIOFLUSH)
+            self._from_process()
             self._line = b""
 
     def close(self) -> None:
