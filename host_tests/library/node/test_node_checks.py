@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from faction import names
 from faction.description import default_lead_ms
+from faction.names import COUNTERS
 from faction.node import MAX_NUMBER, Node
 from swarm_fixture import Board, Swarm, memory
 
@@ -70,10 +71,12 @@ def test_another_swarm_shows_its_digest():
 
 def test_counters_hold_at_their_last_value():
     board = board_of()
-    board.node.counters[1] = MAX_NUMBER - 1
+    for name in ("malformed", "sent"):
+        board.node.counters[COUNTERS.index(name)] = MAX_NUMBER - 1
     for _ in range(3):
         board.hear(b"")
-    assert board.counter("malformed") == MAX_NUMBER
+        board.speak()
+    assert board.counter("malformed") == board.counter("sent") == MAX_NUMBER
 
 
 @given(st.binary(max_size=255))
