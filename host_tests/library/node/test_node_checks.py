@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from faction import names
 from faction.description import default_lead_ms
-from faction.names import COUNTERS
 from faction.node import MAX_NUMBER, Node
 from swarm_fixture import Board, Swarm, memory
 
@@ -72,7 +71,7 @@ def test_another_swarm_shows_its_digest():
 def test_counters_hold_at_their_last_value():
     board = board_of()
     for name in ("malformed", "sent"):
-        board.node.counters[COUNTERS.index(name)] = MAX_NUMBER - 1
+        board.node.counters[names.COUNTERS.index(name)] = MAX_NUMBER - 1
     for _ in range(3):
         board.hear(b"")
         board.speak()
