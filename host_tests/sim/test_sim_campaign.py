@@ -1,6 +1,8 @@
 """Campaigns: the same seed gives the same run, the figures stay within their bars, and the command line says so."""
 
 import json
+import multiprocessing
+import signal
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -38,6 +40,16 @@ def test_processes_and_traces_change_nothing():
     one = campaign.run(options, range(1, 9), 1)
     assert one == campaign.run(options, range(1, 9), 2)
     assert one[0] == Run(options, 1, trace=report.Timeline()).run()
+
+
+def test_other_processes_end_whatever_a_signal_does_in_this_one():
+    """A verb's handler, which they would inherit, left one waiting for ever."""
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with multiprocessing.Pool(1, campaign.begin) as pool:
+            assert pool.apply(signal.getsignal, (signal.SIGTERM,)) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_shared_tags_are_the_real_ones(monkeypatch):

@@ -24,6 +24,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def begin() -> None:
+    """What each of several processes does first: a Ctrl-C is for the one that has begun them, and ends the others by a
+    signal, of which they may have inherited a handler."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _one(job: tuple[Options, int]) -> Result:
     return Run(*job).run()
 
@@ -34,8 +41,7 @@ def results(work: Iterable[tuple[Options, int]], jobs: int) -> Iterator[Result]:
     if jobs <= 1 or len(work) <= 1:
         yield from map(_one, work)
         return
-    # A Ctrl-C is for this process, which ends the others.
-    with multiprocessing.Pool(min(jobs, len(work)), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    with multiprocessing.Pool(min(jobs, len(work)), begin) as pool:
         yield from pool.imap(_one, work)  # one by one: runs of large swarms take seconds, and come together
 
 

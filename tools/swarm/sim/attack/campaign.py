@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from swarm.device.library import Node
 from swarm.sim.attack.defences import DEFENCES
 from swarm.sim.attack.run import KINDS, AttackRun, kind_of
+from swarm.sim.campaign import begin
 
 SEEDS = 20_000
 
@@ -50,7 +51,7 @@ def attacks(seeds: Iterable[int], jobs: int, without: str | None = None) -> Iter
     if jobs <= 1 or len(work) <= 1:
         yield from map(_one, work)
         return
-    with multiprocessing.Pool(min(jobs, len(work))) as pool:
+    with multiprocessing.Pool(min(jobs, len(work)), begin) as pool:
         yield from pool.imap(_one, work, chunksize=min(50, max(1, len(work) // (8 * jobs))))
 
 
