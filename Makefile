@@ -35,7 +35,7 @@ picture: $(TOOLS) ## take the README's picture of `swarm monitor` anew, of virtu
 
 # Most tests wait for boards most of the time, so that more of them than there are processors run at once. Those of a file
 # share their boards, and stay together.
-WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 4 )))
+WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 2 )))
 
 test: $(TESTS) $(WASM) lint debian ## lint, then run every test on CPython and both MicroPython runtimes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
