@@ -2,6 +2,7 @@
 
 import pytest
 
+import swarm_fixture as fixture
 from faction.frame import MAX_MEMBERS_IN_ROUNDS
 from faction.remote import rounds as module
 from faction.series import SwarmClock
@@ -169,16 +170,26 @@ def test_most_members():
 # Trickle
 
 
-def test_a_set_that_differs_is_neither_counted_nor_a_reason_to_reset():
+def test_a_set_that_differs_undoes_what_was_counted_and_is_no_reason_to_reset():
     board = begun()
     say(board, OTHERS)
     trickle = board.node.trickle
     board.tell()
     pass_s(board, 5)
-    for who, heard in ((SWARM.members, 1), (OTHERS, 0), ({5}, 0), (SWARM.members, 1)):
-        interval_ms, trickle.heard = trickle.interval_ms, 0
+    for who, heard in ((SWARM.members, 4), (OTHERS, -1), ({5}, -1), (SWARM.members, 4)):
+        interval_ms, trickle.heard = trickle.interval_ms, 3
         say(board, who, ready=(2, A, 4))
         assert (trickle.heard, trickle.interval_ms) == (heard, interval_ms), who
+
+
+def test_a_report_is_no_word_about_this_round():
+    board = begun(gather=True)
+    pass_s(board, 1)
+    known = present(board), board.node.trickle.heard
+    received = board.node.counters[0]
+    board.hear(fixture.sealed(SWARM, 4, 102, fixture.text()))
+    assert board.node.counters[0] == received + 1, "it is read"
+    assert (present(board), board.node.trickle.heard) == known
 
 
 def test_what_was_heard_of_the_last_round_silences_nobody():

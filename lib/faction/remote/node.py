@@ -56,11 +56,10 @@ class RemoteNode(Node):
         if self.frame.is_report:  # type: ignore[attr-defined] # it is not about readiness
             self.reports.hear(self._now, sent_us)
             return
-        heard = self.trickle.heard
         Node._hear(self, buffer, sent_us)
-        # Who knows of others in this round than this node does not silence it.
+        # Who knows of others in this round than this node knows not what this node would say.
         if self._counts(_KEPT * self.frame.sender) and self.rounds.take(buffer, self._now_us):
-            self.trickle.heard = min(self.trickle.heard, heard)
+            self.trickle.heard = -1
 
     def _counts(self, at):
         """Whether the frame that has been heard counts; at: what is kept of its sender."""
