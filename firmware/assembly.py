@@ -24,7 +24,8 @@ _FOLDER = __file__.rpartition("assembly.")[0]  # of this version: faction.json, 
 
 
 def make():
-    """The application that faction.json, faction.key, board.py and sensor.py describe, in a new session.
+    """The application that faction.json, faction.key, board.py and sensor.py describe, in a new session, and what to
+    say of it once it runs.
 
     Raises ValueError or OSError, which say what to do, when that is not possible.
     """
@@ -53,10 +54,9 @@ def make():
         if config["watchdog_ms"]:
             signs.watch(config["watchdog_ms"])
         trust = "open" if is_open else "locked"
-        app.say("swarm %s %s started session %d" % (kept["swarm"], trust, session))
+        return app, "swarm %s %s started session %d" % (kept["swarm"], trust, session)
     finally:
         faction.let_go(("assembly", "config", "store", "raised", "faction.description"))
-    return faction.app
 
 
 def keep_samples(app, kb, period_ms):

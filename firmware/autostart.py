@@ -68,10 +68,11 @@ def start():
         stop()
         import assembly
 
-        app = assembly.make()
+        app, started = assembly.make()
         if beside:
             beside.adopt(app)
         app.runner.start()
+        app.say(started)  # late, since who reads it may interrupt
         signs.beat(app.runner.tick)  # from now on everything happens in callbacks
     except BaseException as error:
         stop()
