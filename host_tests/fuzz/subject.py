@@ -13,7 +13,8 @@ from faction.node import Node
 
 SIZES = (2, 1, 9, 20)  # members of the node's swarm
 SESSION = 5  # of the node, so that a member can prove its own by an echo
-_HEARD = (0, 1, 2, 3, 4, 5, 6, 15)  # the counters by verdict: each frame that is heard counts in one of them
+_RECEIVED = (0,)  # of the counters
+_OLD = (7, 8)  # replayed and stale, of a session that is known to be live: else such a frame counts as received, too
 _TAG = 8
 _ROOM = 300  # more than any frame
 _LOOK_US = 20
@@ -70,6 +71,8 @@ class Clock:
 
 class Subject:
     """A node that hears whatever a target gives it. choice: a byte, which decides its swarm and its settings."""
+
+    refused = (1, 2, 3, 4, 5, 6, 15)  # the counters of frames of which nothing is used
 
     def __init__(self, choice, clock):
         members = SIZES[choice & 3]
@@ -129,19 +132,20 @@ class Subject:
         node = self.node
         sealed = self._is_sealed(buffer, length)
         sealed_frames += sealed
-        heard = self._heard() + (not node.conflict)
+        heard = self._heard()
         node.tick(self.clock.ms, self.clock.us)  # what time changes is no frame's doing
         self._watch.save()
         before = allocated()
         node.receive(buffer, length, self.clock.ms, self.clock.us, sent_us)
         taken = allocated() - before
         assert not taken, f"a frame takes {taken} bytes of memory"
-        assert self._heard() == heard, "a frame counts once"
+        received, refused, old = [now - heard[i] for i, now in enumerate(self._heard())]
+        assert received + refused + (old and not received) == (not node.conflict or received), "a frame counts once"
         changed = self._watch.changed()
         assert sealed or changed < 0, f"a frame without a right tag changes {self._watch.names[changed]}"
 
     def _heard(self):
-        return sum([self.node.counters[i] for i in _HEARD])
+        return [sum([self.node.counters[i] for i in which]) for which in (_RECEIVED, self.refused, _OLD)]
 
     def live(self, ms, ready):
         """Let time pass, and the node say what it has to, which must be a frame; ready: complete its participation."""

@@ -116,10 +116,6 @@ class Reporter(Subject):
         if 160 <= kind < 192 or kind >= 224:
             self._told[self._counted - 1 - kind % 8] ^= 1 << piece[0] % 8
 
-    def _heard(self):
-        counters = self.node.counters  # of a report that is dropped the reason alone counts
-        return sum([counters[i] for i in range(11)]) + counters[15]
-
     def give(self, piece, kind):
         """Have the node hear that: it then holds no more than was said, of members, and what it has heard it drops."""
         before = self._held()
