@@ -16,7 +16,7 @@ WASM := build/wasm/ready
 STUBS := build/stubs/ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint size fuzz model mutation soak series adversary figures proof firmware debian clean
+.PHONY: help setup demo test long lint size fuzz model mutation soak series adversary figures proof firmware debian clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -35,10 +35,15 @@ picture: $(TOOLS) ## take the README's picture of `swarm monitor` anew, of virtu
 
 # Most tests wait for boards most of the time, so that more of them than there are processors run at once. Those of a file
 # share their boards, and stay together.
-WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 2 )))
+WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 4 )))
+
+TESTED := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(TESTS) $(WASM) lint debian ## lint, then run every test on CPython and both MicroPython runtimes
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
+	$(TESTED) --cov
+
+long: $(TESTS) $(WASM) debian ## run the tests that take long, which `make test` leaves out
+	$(TESTED) -m long
 
 lint: $(TESTS) $(STUBS) ## ruff, and type checks of the device code against MicroPython's stubs
 	$(BIN)/ruff check .
@@ -77,7 +82,7 @@ mutation: $(MUTATION) ## change what decides in 2,500 small ways, of which the t
 proof: $(MUTATION) $(WASM) ## every long form, and the tests that take minutes; takes two hours, and tells how long each took
 	@for form in figures adversary model fuzz soak series mutation long; do \
 		start=$$(date +%s); \
-		if [ $$form = long ]; then $(BIN)/python -m pytest -m long; else $(MAKE) --no-print-directory $$form; fi || exit 1; \
+		$(MAKE) --no-print-directory $$form || exit 1; \
 		echo "proof: $$form took $$(( $$(date +%s) - start )) s"; \
 	done
 

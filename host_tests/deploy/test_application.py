@@ -190,6 +190,7 @@ BROKEN = {
         "no module named 'bme280' (application.py, line 6)",
     ),
 }
+SHORT = ("exits", "lacks a driver")  # the others are long tests
 AT_ONCE = {
     "raises": ("async def main(swarm):\n    open('nothing')\n", "its application fails: application: OSError: "),
     "has a wrong name in it": ("nothing\n\n\nasync def main(swarm):\n    pass\n", "application: NameError: "),
@@ -201,7 +202,10 @@ AT_ONCE = {
 }
 
 
-@pytest.mark.parametrize("source, error", AT_ONCE.values(), ids=AT_ONCE)
+@pytest.mark.parametrize(
+    "source, error",
+    [pytest.param(*AT_ONCE[name], id=name, marks=[] if name in SHORT else pytest.mark.long) for name in AT_ONCE],
+)
 def test_one_that_fails_in_its_trial_gives_way_to_the_one_before(box, running, source, error):
     write(box, source)
     try:

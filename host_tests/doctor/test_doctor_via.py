@@ -149,6 +149,7 @@ def test_members_that_were_described_otherwise_are_told_by_their_digest(box):
     assert re.fullmatch(told, one), one
 
 
+@pytest.mark.long
 def test_through_a_board_that_an_application_has_the_prompt_of(box):
     own = box.file.parent / "application.py"
     try:

@@ -87,7 +87,8 @@ def test_eight_boards_and_a_second_deploy_that_sends_nothing():
     with walkthrough.place() as (folder, environment):
         text = walkthrough.walk(walkthrough.steps(8), folder, environment)
         again = walkthrough.execute("swarm deploy --all", folder, environment)
-    assert "8 boards were looked at, nothing is wrong" in text and "samples.csv: 8 samples, 8 new" in text
+    assert "8 boards were looked at, nothing is wrong" in text
+    assert int(re.search(r"samples\.csv: (\d+) samples, \1 new", text)[1]) >= 8, text
     assert sum("up to date, nothing uploaded, not restarted" in line for line in again) == 8, again
 
 

@@ -90,6 +90,7 @@ def test_a_gateway_tells_and_keeps_as_any_other(swarm):
     assert fetched(execute(swarm, 1, "faction.app.gateway.fetch(2)"))[1] == "end", "who has just gathered as well"
 
 
+@pytest.mark.long
 def test_a_member_that_is_not_there_is_silent_and_the_others_say_that_it_is_lost(swarm):
     swarm.power(4, False)
     assert fetched(execute(swarm, 1, "faction.app.gateway.fetch(4)")) == ("", "silent")

@@ -356,6 +356,7 @@ def states_of(kind, swarm, folder):
     return list(found.values())
 
 
+@pytest.mark.long
 def test_what_a_cut_deploy_leaves_starts_by_itself_and_is_completed_by_the_next(box, swarm, tmp_path):
     with bare_deploys():
         plan = [(kind, *point) for kind in ("first", "third", "by hand") for point in states_of(kind, swarm, tmp_path)]

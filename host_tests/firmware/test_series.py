@@ -274,14 +274,15 @@ BATCH = 4  # of those that make 4 KB
 SAMPLE_CUTS = 20  # two batches, in each of which the file is full and takes the place of the one before
 
 
-def test_a_power_cut_at_any_change_of_a_file_loses_a_batch_at_most(tmp_path):
+@pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.long)])
+def test_a_power_cut_at_any_change_of_a_file_loses_a_batch_at_most(tmp_path, every):
     """Each board is a swarm of its own, cut at another operation; the last goes on, and shows what they are."""
     require("unix")
-    nodes = range(1, SAMPLE_CUTS + 2)
+    nodes = [*range(1, SAMPLE_CUTS + 1, every), SAMPLE_CUTS + 1]
     homes = {node: lay(tmp_path, [node], LONG_SENSOR, 100, samples_kb=8)[node] for node in nodes}
     for node, home in homes.items():
         shutil.copy(SCRIPT, home / "boot.py")
-        at, share = 4 + (node - 1), (1, 0.5)[node % 2]  # the first four are the session's
+        at, share = 4 + (node - 1), (1, 0.5)[node // every % 2]  # the first four are the session's
         (home / "power.cut").write_text(f"{at if node < nodes[-1] else -1} {share}")
     with Table(homes, SEED) as table:
         table.start(*nodes)

@@ -277,7 +277,13 @@ RULES = (
 )
 
 
-@pytest.mark.parametrize("node_class, bounds, broken", RULES, ids=[rule[0].__name__ for rule in RULES])
+LONG = ("Undoubting", "Agreeable")  # are found late
+
+
+@pytest.mark.parametrize(
+    "node_class, bounds, broken",
+    [pytest.param(*rule, id=rule[0].__name__, marks=[pytest.mark.long] * (rule[0].__name__ in LONG)) for rule in RULES],
+)
 def test_a_rule_that_is_taken_out_is_missed(node_class, bounds, broken):
     found = Search(bounds, node_class).run()
     assert found.violation, found
@@ -333,7 +339,7 @@ def test_the_real_nodes_break_nothing(bounds, states, ends, depth):
     found = Search(bounds).run()
     assert not found.violation, check.explain(found)
     assert (found.states >= states, found.ends >= ends, found.depth >= depth) == (True, True, True), found
-    assert 1 <= found.rounds <= 5, found
+    assert 1 <= found.rounds <= 6, found
 
 
 def test_what_is_left_out_of_a_state_does_not_matter():

@@ -39,6 +39,7 @@ def vectors_of(file):
         return [json.loads(line) for line in lines]
 
 
+@pytest.mark.long
 def test_every_vector_that_fits(microbit_there, capsys):
     files = sorted(FOLDER.glob("*.jsonl*"))
     everything = [vector for file in files for vector in vectors_of(file)]

@@ -26,7 +26,7 @@ from swarm_fixture import SERIES, Board, Swarm
 
 SEEDS = range(1, 61)  # `make adversary` tries many more
 BOUND = 250  # seeds in which the lack of a defence must show
-TELLING = (22, 23, 122, 123, 878, 6301)  # seeds in which that of many does, tried before the others
+TELLING = (22, 23, 49, 122, 123, 131, 878, 6301)  # seeds in which that of many does, tried before the others
 CRASHES = ("length", "offset-range", "by-member")  # what they prevent is an exception, or growth
 TABLES = {"cannot": (OUTSIDER,), "insider cannot": (LIAR,), "wrong cannot": (BABBLER, LOOPER, GATHERER)}
 TEXT = (ROOT / "PROTOCOL.md").read_text()

@@ -132,7 +132,7 @@ def test_a_campaign_is_shown_as_a_page(capsys):
     assert "boards             rp2040" in shown and "3 concluded" in shown and "p50 / p99 / max" in shown
 
 
-GATEWAY = ("sim", "--nodes", "3", "--loss", "0.1", "--period-ms", "10000", "--hours", "0.2", "--gateway")
+GATEWAY = ("sim", "--nodes", "3", "--loss", "0.1", "--period-ms", "10000", "--hours", "0.12", "--gateway")
 
 
 def test_a_gateway_has_all_records_and_the_cost_is_told(capsys):
@@ -140,9 +140,9 @@ def test_a_gateway_has_all_records_and_the_cost_is_told(capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["options"]["round_ms"] == 30_000, "where none is asked for"
     records = told["records"]
-    assert records["sent"] == records["gathered"] > 2 * 2 * 50 and records["twice"] == records["lost"] == 0
+    assert records["sent"] == records["gathered"] > 2 * 2 * 30 and records["twice"] == records["lost"] == 0
     assert 0 < records["frames_per_record"] < 3 and 0 < records["backlog_ms"]["max"] < 60_000
-    assert records["delay_ms"]["max"] > 300_000, "what was sampled before it came"
+    assert records["delay_ms"]["max"] > 150_000, "what was sampled before it came"
     assert main([*GATEWAY, "--seeds", "2", "--jobs", "1", "--faults", "gateway"]) == 0
     page = capsys.readouterr().out
     assert f"records            {records['sent']} of {records['sent']} gathered, 0 twice, 0 lost" in page

@@ -80,7 +80,9 @@ def has(found, counts):
     return all(sum(one[0] == str(node) for one in found) >= count for node, count in counts.items())
 
 
-@pytest.mark.parametrize("through", (3, 1), ids=("its prompt", "its application"))
+@pytest.mark.parametrize(
+    "through", (pytest.param(3, id="its prompt", marks=pytest.mark.long), pytest.param(1, id="its application"))
+)
 def test_a_command_is_given_each_sample_of_every_member_once_over_restarts_and_runs(table, tmp_path, through):
     out = tmp_path / "air.csv"
     with carried(table):

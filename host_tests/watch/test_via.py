@@ -112,6 +112,7 @@ def watched(table):
     return Terminal([SWARM, "monitor", "--via", table.ports[1], "--every", "0.3"], columns=140)
 
 
+@pytest.mark.long  # most of a minute, for two to be lost and one to be back
 def test_the_live_view_through_one_board(tmp_path):
     """Rows as they come; who is lost and back by that board's own word; quitting does not wait for who is silent."""
     with four(tmp_path) as table, carried(table), watched(table) as seen:

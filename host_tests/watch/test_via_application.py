@@ -78,7 +78,7 @@ def free(table, node):
     return told
 
 
-@pytest.mark.parametrize("through", (1, 2))
+@pytest.mark.parametrize("through", (1, pytest.param(2, marks=pytest.mark.long)))
 def test_what_comes_is_what_the_boards_have_and_the_second_time_what_is_new(table, tmp_path, through):
     out = tmp_path / "air.csv"
     first = swarm(table, "collect", "--via", table.ports[through], "--out", out)
@@ -95,7 +95,7 @@ def test_what_comes_is_what_the_boards_have_and_the_second_time_what_is_new(tabl
     check_as_wired(table, tmp_path, after)
 
 
-@pytest.mark.parametrize("through", (1, 2))
+@pytest.mark.parametrize("through", (1, pytest.param(2, marks=pytest.mark.long)))
 def test_the_status_of_every_member_and_one_that_is_silent(table, through):
     done = swarm(table, "status", "--via", table.ports[through], "--json")
     assert done.returncode == 1, f"member {OFF} is not there"

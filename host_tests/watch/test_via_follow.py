@@ -82,6 +82,7 @@ def table(tmp_path, request):
         yield made
 
 
+@pytest.mark.long
 def test_what_comes_is_all_that_the_boards_have_whoever_restarts(table, tmp_path):
     with Follower(table, tmp_path / "air.csv", "--via", table.ports[1]) as follower:
         follower.wait("node 2, beat ")
