@@ -1,5 +1,6 @@
 """The README's picture of the monitor is taken of boards that run, and asks nothing of anybody else's server."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -20,7 +21,7 @@ def test_a_picture_is_taken_of_boards_that_run(tmp_path):
     assert screenshot.main(["--output", str(file), "--seed", "7"]) == 0
     words = text_of(file.read_text(encoding="utf-8"))
     assert "swarm greenhouse: 6 of 6 nodes answer" in words and words.count("Bootstrapped") >= 6
-    assert "node 6 samples" in words and "q quit" in words
+    assert re.search(r"node \d samples", words) and "q quit" in words
 
 
 def test_the_picture_that_is_shown_needs_nothing_from_elsewhere():
