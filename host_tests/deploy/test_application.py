@@ -13,6 +13,7 @@ import serial
 
 from asyncio_application import ON_ASYNCIO
 from box import Box, describe
+from forms import cases
 from requirements import require
 from swarm import cli
 from swarm.deploy import own_code, payload
@@ -190,7 +191,7 @@ BROKEN = {
         "no module named 'bme280' (application.py, line 6)",
     ),
 }
-SHORT = ("exits", "lacks a driver")  # the others are long tests
+SHORT = {"exits", "lacks a driver"}  # the others are long
 AT_ONCE = {
     "raises": ("async def main(swarm):\n    open('nothing')\n", "its application fails: application: OSError: "),
     "has a wrong name in it": ("nothing\n\n\nasync def main(swarm):\n    pass\n", "application: NameError: "),
@@ -202,10 +203,7 @@ AT_ONCE = {
 }
 
 
-@pytest.mark.parametrize(
-    "source, error",
-    [pytest.param(*AT_ONCE[name], id=name, marks=[] if name in SHORT else pytest.mark.long) for name in AT_ONCE],
-)
+@pytest.mark.parametrize("source, error", cases(AT_ONCE, long=AT_ONCE.keys() - SHORT))
 def test_one_that_fails_in_its_trial_gives_way_to_the_one_before(box, running, source, error):
     write(box, source)
     try:

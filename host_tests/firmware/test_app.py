@@ -212,7 +212,7 @@ def test_a_timer_that_is_taken_from_the_node_is_told_and_taken_back(table, looke
         listen(table, 2.2)
     else:
         hurry(table, 1)
-        execute(table, 2, "from time import sleep_ms\nfor second in range(16): sleep_ms(1000), print(second)")
+        execute(table, 2, "import time\nfor second in range(16):\n time.sleep(1)\n print(second)")
         table.wait_line(2, "error: " + error)
     now = status(table, 2)
     assert now["errors"] == [error]
@@ -299,6 +299,31 @@ def test_a_start_after_a_soft_reset_that_takes_longer_than_the_watchdog_waits(tm
             table.wait_line(1, "started session 2")
         listen(table, 3.2)
         assert status(table, 1)["session"] == 2 and table.run.nodes[1].boots == 2, "power, and the soft reset"
+
+
+PRINT = """
+import builtins
+import sys
+
+_print = print
+
+def told(text):
+    _print(text)
+    if "started session" in text:
+        _print("assembly is there:", "assembly" in sys.modules)
+
+builtins.print = told
+"""
+
+
+def test_a_start_is_said_when_there_is_nothing_left_to_interrupt(tmp_path):
+    """What only a start needs has been let go by then: a Ctrl-C of who reads that line would end the start."""
+    require("unix")
+    homes = lay_boards(tmp_path, [1])
+    (homes[1] / "boot.py").write_text(PRINT)
+    with Table(homes, SEED) as table:
+        table.start(1)
+        table.wait_line(1, "assembly is there: False")
 
 
 @pytest.mark.long  # the watchdog waits as long as on a chip

@@ -6,6 +6,7 @@ import time
 import pytest
 import serial
 
+from forms import cases
 from requirements import require
 from rig_fixture import Table, lay_boards
 from swarm import runtimes
@@ -359,10 +360,7 @@ async def main(swarm):
 SHORT = {"returns", "exits", "hangs", "has a child that raises"}  # of each kind; the others are long
 
 
-@pytest.mark.parametrize(
-    "body, state, error",
-    [pytest.param(*end, id=name, marks=[] if name in SHORT else pytest.mark.long) for name, end in ENDS.items()],
-)
+@pytest.mark.parametrize("body, state, error", cases(ENDS, long=ENDS.keys() - SHORT))
 def test_whatever_an_application_does_the_node_goes_on_and_tells(tmp_path, body, state, error):
     require("unix")
     homes = lay_boards(tmp_path, [1], required=1)

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from forms import cases
 from swarm.device.library import BOOTSTRAPPED, PARTICIPATION_OBSERVED, Echoes, Knowledge, Node, Sessions, altered
 from swarm.proof.model import __main__ as check
 from swarm.proof.model.end import ROUNDS, STRANDED
@@ -280,10 +281,7 @@ RULES = (
 LONG = ("Undoubting", "Agreeable")  # are found late
 
 
-@pytest.mark.parametrize(
-    "node_class, bounds, broken",
-    [pytest.param(*rule, id=rule[0].__name__, marks=[pytest.mark.long] * (rule[0].__name__ in LONG)) for rule in RULES],
-)
+@pytest.mark.parametrize("node_class, bounds, broken", cases({rule[0].__name__: rule for rule in RULES}, LONG))
 def test_a_rule_that_is_taken_out_is_missed(node_class, bounds, broken):
     found = Search(bounds, node_class).run()
     assert found.violation, found
