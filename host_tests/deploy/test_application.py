@@ -13,8 +13,7 @@ import serial
 
 from asyncio_application import ON_ASYNCIO
 from box import Box, describe
-from forms import cases
-from requirements import require
+from requirements import cases, require
 from swarm import cli
 from swarm.deploy import own_code, payload
 from swarm.deploy.own_code import OwnFile, PayloadError

@@ -6,8 +6,7 @@ import time
 import pytest
 import serial
 
-from forms import cases
-from requirements import require
+from requirements import cases, require
 from rig_fixture import Table, lay_boards
 from swarm import runtimes
 from swarm.runtimes.measure import allocation

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from forms import cases
+from requirements import cases
 from swarm.device.library import BOOTSTRAPPED, PARTICIPATION_OBSERVED, Echoes, Knowledge, Node, Sessions, altered
 from swarm.proof.model import __main__ as check
 from swarm.proof.model.end import ROUNDS, STRANDED
