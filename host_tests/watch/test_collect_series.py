@@ -296,6 +296,16 @@ def test_a_sample_that_is_known_no_more_on_the_board_has_all_read(table):
         assert transport.eval("'_swarm_samples' in globals()") is False
 
 
+@pytest.mark.parametrize("before", (b"", b'{"node": 1, "n": 5, "value": 20.5}\r\n'))
+def test_how_far_it_is_is_told_whatever_line_of_the_nodes_own_comes_first(before):
+    seen = []
+    take = Fetch(told=lambda *told: seen.append(told))._meter(1)
+    said = before + b'["bytes", 40]\r\n["sample", 0, "{}"]\r\n'
+    for place in range(len(said)):
+        take(said[place : place + 1])
+    assert seen == [(1, len(said) - 21, 40), (1, len(said), 40)]
+
+
 def test_it_follows_boards_that_go_away_and_come_back(table, tmp_path):
     out = tmp_path / "a.csv"
     ports = ["--port", table.ports[1], "--port", table.ports[2]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from swarm.serial.prompt import run
 from swarm.watch import instants
 
 _ATTEMPTS = 3  # at reading a board's samples without the node's own lines in between
+_TOTAL = re.compile(rb'\["bytes", (\d+)\]')  # of what is to come, before it
 
 # One line a sample, numbered, since the node may print its own lines at any time. What is newer than the last one that
 # is known, if that is still there: its place may move between two looks, when a full file takes that of the one before
@@ -119,8 +121,8 @@ class Fetch:
         def take(data: bytes) -> None:
             nonlocal total
             came.extend(data)
-            if data == b"\n" and not total and came.startswith(b'["bytes", '):
-                total = int(came[10:].rstrip(b"]\r\n"))
+            if data == b"\n" and not total and (found := _TOTAL.search(came)):  # a line of the node's own may be first
+                total = int(found[1])
             if data == b"\n" and total and self._told:
                 self._told(node, len(came), total)
 
