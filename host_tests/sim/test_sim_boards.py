@@ -161,10 +161,15 @@ def test_a_frame_takes_what_comes_of_it(outcome, took_us):
 
 
 def test_a_frame_without_a_tag_takes_less_and_one_on_a_line_more():
-    board, node = made(ours=False)
-    hear(board, BOOT + TICK, BOOT + TICK)
-    board.kernel.run(100_000)
-    assert node.heard[1][0] - node.heard[0][0] == RP2040.hand_receive_us + RP2040.radio_us < NEWS / 3
+    took = []
+    for tagged in (False, True):
+        board, node = made(ours=False)
+        node.tagged = tagged
+        hear(board, BOOT + TICK, BOOT + TICK)
+        board.kernel.run(100_000)
+        took.append(node.heard[1][0] - node.heard[0][0])
+    assert took[0] == RP2040.hand_receive_us + RP2040.radio_us < NEWS / 3
+    assert took[1] == took[0] + RP2040.tag_us < NEWS
     board, node = made(link=Line)
     hear(board, BOOT + TICK, BOOT + TICK)
     board.kernel.run(100_000)
@@ -255,6 +260,15 @@ def test_every_protocol_concludes_on_every_board(board, topology, protocol):
     assert found == [Run(options, seed).run() for seed in range(1, 5)]
     stranded = sum(result.stranded > 0 for result in found)
     assert stranded < 4 if protocol == "published" else not stranded and not campaign.failures(found)
+
+
+def test_a_tag_takes_honest_boards_time_and_ideal_ones_none():
+    def waits(board, protocol):
+        options = Options(nodes=(5, 5), board=board, protocol=protocol)
+        return [Run(options, seed).run().converge_us for seed in range(1, 9)]
+
+    assert sum(waits("esp32", "tagged")) > sum(waits("esp32", "heartbeat")) + 8 * 2 * 500
+    assert waits("ideal", "tagged") == waits("ideal", "heartbeat")
 
 
 @pytest.mark.parametrize("board", PROFILES)

@@ -43,6 +43,7 @@ class Published:
 
     silent_after_conclusion = True
     period_ms = PERIOD_MS
+    tagged = False  # whether tags are made and checked, which costs boards their time
 
     def __init__(self, name, members, node_id, required, key, session, **_) -> None:
         self.machine = Faction(node_id, members, required)
@@ -147,4 +148,16 @@ class FastHeartbeat(Heartbeat):
     period_ms = PERIOD_MS // 2
 
 
-CLASSES = {"published": Published, "repeating": Repeating, "heartbeat": Heartbeat, "heartbeat50": FastHeartbeat}
+class TaggedHeartbeat(Heartbeat):
+    """A heartbeat that takes nothing from outsiders, but what they replay: it has a tag such as ours."""
+
+    tagged = True
+
+
+CLASSES = {
+    "published": Published,
+    "repeating": Repeating,
+    "heartbeat": Heartbeat,
+    "heartbeat50": FastHeartbeat,
+    "tagged": TaggedHeartbeat,
+}

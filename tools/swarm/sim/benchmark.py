@@ -7,6 +7,7 @@ from typing import Any
 from swarm.output.progress import progress
 from swarm.sim import campaign
 from swarm.sim.baselines import CLASSES
+from swarm.sim.boards.profiles import IDEAL
 from swarm.sim.plan import Options
 
 PROTOCOLS = ("faction", *CLASSES)
@@ -14,6 +15,11 @@ SIZES = (5, 20, 50, 200)
 LOSSES = (0.0, 0.1, 0.3)
 SEEDS = {5: 40, 20: 20, 50: 8, 200: 2}  # of each case, by size
 AFTER_MS = 10_000  # how long the settled swarm is listened to
+
+
+def protocols(board: str) -> tuple[str, ...]:
+    """Which are compared on those boards: a tag takes ideal ones no time."""
+    return tuple(name for name in PROTOCOLS if board != IDEAL or name != "tagged")
 
 
 def compare(
@@ -24,7 +30,7 @@ def compare(
     work = []
     for size in sizes:
         for loss in losses:
-            for protocol in PROTOCOLS:
+            for protocol in protocols(board):
                 options = Options(nodes=(size, size), loss=loss, board=board, protocol=protocol, after_ms=AFTER_MS)
                 runs = seeds or SEEDS.get(size, max(2, 400 // size))
                 cases.append((size, loss, protocol, runs, options))
@@ -87,14 +93,13 @@ def table(found: list[dict[str, Any]]) -> str:
 
 def markdown(found: list[dict[str, Any]]) -> str:
     """The comparison in short, as a Markdown table with a row for each size and loss."""
+    names = protocols(found[0]["board"])
     lines = [
-        "| nodes | loss | ours: stranded, wait ms, frames | "
-        + " | ".join(f"{name}: x" for name in PROTOCOLS[1:])
-        + " |",
-        "|---|---|---|" + "---|" * (len(PROTOCOLS) - 1),
+        "| nodes | loss | ours: stranded, wait ms, frames | " + " | ".join(f"{name}: x" for name in names[1:]) + " |",
+        "|---|---|---|" + "---|" * (len(names) - 1),
     ]
-    for at in range(0, len(found), len(PROTOCOLS)):
-        ours, *others = found[at : at + len(PROTOCOLS)]
+    for at in range(0, len(found), len(names)):
+        ours, *others = found[at : at + len(names)]
         wait = ours["converge_ms"]["p50"]
         shown = "-" if wait is None else f"{wait:.0f}"
         cells = [

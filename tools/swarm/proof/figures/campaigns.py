@@ -87,7 +87,11 @@ HONEST = tuple(
         ("rp2040", "wifi", ((5, 100), (20, 40))),
     )
     for count, seeds in sizes
-    for protocol, what in (("faction", "ours"), ("heartbeat", "heartbeats each 100 ms"))
+    for protocol, what in (
+        ("faction", "ours"),
+        ("heartbeat", "heartbeats each 100 ms"),
+        ("tagged", "heartbeats each 100 ms with a tag"),
+    )
 ) + (
     Figure("50 nodes powered on within 5 ms: ours, boards esp32", Options(**_FIFTY), 40, (("frames", 9),)),
     Figure("6 x 6 grid, 10 % loss: ours, boards esp32", Options(nodes=(36, 36), loss=0.1, topology="grid"), 40),

@@ -25,7 +25,8 @@ HONEST_WORDS = """\
 The same on boards that cost what real ones cost, which is what `swarm sim` simulates unless it is told otherwise: they
 hear and speak from a timer of 2 ms, work about 2 ms on a frame received and 1.3 ms on one built, hear nothing while
 they work, and wait for the radio to send, which reports one frame in ten up to 4 ms late; what of it was measured and
-what is assumed is said in `tools/swarm/sim/boards/profiles.py`. Heartbeats carry no tag, and are an eighth of the work.
+what is assumed is said in `tools/swarm/sim/boards/profiles.py`. Heartbeats carry no tag, and are an eighth of the work;
+those with a tag keep outsiders out as ours do, but for what is replayed, and take the time that it takes.
 In a WiFi network an access point keeps broadcasts for its next beacon, each 102 ms, as while any client saves power."""
 WORDS = """\
 Wait: milliseconds from the last readiness to the last conclusion, p50 / p99 / max. Frames: of a node, until the last

@@ -230,7 +230,7 @@ class HonestBoard(Board):
         """What the node's receive() has taken, by what has come of the frame."""
         profile = self._profile
         if not before:
-            return profile.hand_receive_us
+            return profile.hand_receive_us + profile.tag_us * self.node.tagged
         counters, bitmaps, live = before
         after, knows, _ = self._state()
         if after[_FORGED] > counters[_FORGED]:
@@ -283,7 +283,7 @@ class HonestBoard(Board):
                 echoes = node.frame.echo_count
                 yield profile.build_us + (profile.echoes_us + profile.echo_us * echoes if echoes else 0)
             else:
-                yield profile.hand_build_us
+                yield profile.hand_build_us + profile.tag_us * node.tagged
             for link in self.links:
                 if link.BYTE_US:
                     yield self._profile.encode_us * length + link.SPREAD_US * self._random.randrange(8)

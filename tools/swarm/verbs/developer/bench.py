@@ -25,7 +25,8 @@ examples:
 Protocols: faction is ours; published repeats PING, then READY, every 100 ms and is silent once it has concluded;
 repeating is the same but never silent; heartbeat sends its whole sets every 100 ms, heartbeat50 every 50 ms. The others
 have no first-sample agreement and sample when they conclude; they neither authenticate a frame nor notice an old one,
-and their boards are taken to work an eighth of the time on it that ours do. All run on the boards of --board.
+and their boards are taken to work an eighth of the time on it that ours do. tagged, on boards that are not ideal, is a
+heartbeat with a tag, made and checked in the time that ours takes. All run on the boards of --board.
 
 exit status: 0 measured, 1 it did not come to an end, 2 used wrongly
 """
