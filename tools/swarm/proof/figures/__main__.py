@@ -56,13 +56,22 @@ def main(argv: list[str] | None = None) -> int:
     growing = campaigns.GROWTH[:4] if arguments.quick else campaigns.GROWTH
     grown, summaries = maker.table(growing)
     maker.growth(growing, summaries)
-    maker.tuning()
+    tuned = maker.tuning()
     maker.lanes()
     compared = maker.bench(arguments.quick)
     maker.keep()
     honest = f"{words.HONEST_WORDS}\n\n{honest}"
     series = f"{words.SERIES_WORDS}\n\n{series}\n\n{words.REMOTE_WORDS}\n\n{remote}"
-    section = page.section(words.WORDS, table, honest, series, grown, compared, campaigns.LANES_COMMAND)
+    section = page.section(
+        words=words.WORDS,
+        campaigns=table,
+        honest=honest,
+        series=series,
+        grown=grown,
+        compared=compared,
+        tuned=tuned,
+        lanes=campaigns.LANES_COMMAND,
+    )
     (folder / "section.md").write_text(section, encoding="utf-8")
     if arguments.write:
         page.write(section, folder)

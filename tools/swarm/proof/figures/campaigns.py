@@ -185,7 +185,7 @@ REMOTE = (
         (("lost", 0), ("twice", 0)),
     ),
 )
-# One rule's parameter after another away from what the nodes use, at two sizes.
+# One rule's parameter after another away from what the nodes use.
 TUNING: tuple[tuple[str, dict[str, int]], ...] = (
     ("", {}),
     ("--imin-ms 10", {"imin_ms": 10}),
@@ -199,7 +199,11 @@ TUNING: tuple[tuple[str, dict[str, int]], ...] = (
     ("--echoes 2", {"echoes": 2}),
     ("--echoes 8", {"echoes": 8}),
 )
-TUNED = (Figure("20 nodes, 10 % loss", ideal(loss=0.1), 60), Figure("50 within 5 ms", ideal(**_FIFTY), 20))
+TUNED = (
+    Figure("20 nodes, 10 % loss", Options(loss=0.1), 60),
+    Figure("50 within 5 ms", Options(**_FIFTY), 20),
+    Figure("6 x 6 grid, 10 % loss", Options(loss=0.1, **_GRID), 20),
+)
 LANES = ideal(nodes=(5, 5), loss=0.1, faults=("reboot",)), 7  # a run to look at
 LANES_COMMAND = f"swarm sim --nodes 5 --loss 0.1 --board {IDEAL} --faults reboot --seed 7 --plot run.svg"
 _NAMES = (

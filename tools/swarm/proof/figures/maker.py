@@ -73,32 +73,34 @@ class Maker:
         ]
         self.draw("growth", plot.curves("Random multi-hop swarms, 10 % loss", panels))
 
-    def tuning(self) -> None:
-        """Print what Trickle's intervals and redundancy and the number of echoes do, and draw it for Imin."""
+    def tuning(self) -> str:
+        """A table of what Trickle's intervals, redundancy and the number of echoes do: printed, and drawn for Imin."""
         waits: dict[str, list] = {}
         frames: dict[str, list] = {}
-        for figure in campaigns.TUNED:
-            seeds = self._seeds(figure)
-            print(f"\nTuning: `{command(figure.options, seeds)}` with\n")
-            print("| option | wait p50 / p99 / max, ms | frames a node | bytes a node |\n|---|---|---|---|", flush=True)
-            for words, changes in campaigns.TUNING:
+        lines = [
+            "| option | " + " | ".join(f"{figure.name}: wait, frames" for figure in campaigns.TUNED) + " |",
+            "|---|" + "---|" * len(campaigns.TUNED),
+        ]
+        print("", *lines, sep="\n", flush=True)
+        for words, changes in campaigns.TUNING:
+            cells = [f"`{words}`" if words else "as it is"]
+            for figure in campaigns.TUNED:
                 options = replace(figure.options, **changes)
-                _, summary = self._campaign(f"{figure.name} {words}", options, seeds)
+                _, summary = self._campaign(f"{figure.name} {words}", options, self._seeds(figure))
                 sent = summary["frames_per_node"]["mean"]
-                print(
-                    f"| {words or '(as it is)'} | {three(summary['converge_ms'])} | {sent} "
-                    f"| {summary['bytes_per_node']['mean']} |",
-                    flush=True,
-                )
+                cells.append(f"{three(summary['converge_ms'])}, {sent}")
                 imin_ms = float(changes.get("imin_ms", 0 if changes else _imin_ms()))
                 if imin_ms and summary["converge_ms"]["p99"] is not None:
                     waits.setdefault(figure.name, []).append((imin_ms, summary["converge_ms"]["p99"]))
                     frames.setdefault(figure.name, []).append((imin_ms, sent))
+            lines.append("| " + " | ".join(cells) + " |")
+            print(lines[-1], flush=True)
         panels = [
             ("shortest interval, ms", "ms to the last conclusion, p99", waits),
             ("shortest interval, ms", "frames a node until then, mean", frames),
         ]
         self.draw("tuning", plot.curves("Trickle's shortest interval", panels))
+        return "\n".join(lines)
 
     def lanes(self) -> None:
         """Draw one run."""

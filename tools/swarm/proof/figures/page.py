@@ -41,7 +41,11 @@ and each 50 ms. Medians; frames of a node; `x` is theirs over ours.
 `swarm bench --board ideal` prints this in full, with bytes, skew and a settled swarm's frames a minute; without
 `--board` the same of ESP32 boards.
 
-How the shortest interval of the Trickle timer was chosen: a shorter one gains nothing, a longer one costs time.
+The frontier between wait and frames, on boards esp32: each row has one value of the Trickle timer or the number of
+echoes away from what nodes use. Wait in ms, p50 / p99 / max, and frames of a node in the mean, until the last
+conclusion.
+
+{tuned}
 
 ![Wait and frames over Trickle's shortest interval](tools/figures/tuning.svg)
 
@@ -57,11 +61,10 @@ class PageError(Exception):
     """FIGURES.md cannot be written; the message says why."""
 
 
-def section(words: str, campaigns: str, honest: str, series: str, grown: str, compared: str, lanes: str) -> str:
-    """What stands between the marks. words explain the tables' columns, lanes is the command of the run's plot."""
-    return _SECTION.format(
-        words=words, campaigns=campaigns, honest=honest, series=series, grown=grown, compared=compared, lanes=lanes
-    )
+def section(**parts: str) -> str:
+    """What stands between the marks. words explain the tables' columns, lanes is the command of the run's plot; the
+    others are tables: campaigns, honest, series, grown, compared, tuned."""
+    return _SECTION.format(**parts)
 
 
 def split(text: str) -> tuple[str, str, str]:
