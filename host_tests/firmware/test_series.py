@@ -74,7 +74,9 @@ def test_each_board_samples_each_beat_once(table):
     wait_beats(table, 3, 3)
     taken = said(table, 1)  # nobody restarts it
     numbers = [record["n"] for record in taken]
-    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert numbers == sorted(set(numbers))
+    gaps = numbers[-1] + 1 - numbers[0] - len(numbers)
+    assert gaps <= status(table, 1)["series"]["missed"], "none is left out, but what a busy host made it miss"
     assert [record["value"] for record in taken] == list(range(1, 1 + len(taken)))
     assert sorted(taken[0]) == sorted(("node", "session", "series", "n", "late_us", "value", "late"))
     for node in MEMBERS:

@@ -373,7 +373,9 @@ def test_whatever_an_application_does_the_node_goes_on_and_tells(tmp_path, body,
         with open_port(table.ports[1]) as transport:
             application.stop(transport, table.ports[1])
         with raw_repl(table.ports[1]) as transport:
-            assert read_status(transport, table.ports[1])["session"] == 1
+            session = read_status(transport, table.ports[1])["session"]
+        # One that hangs is ended by an interrupt, or, where a busy host leaves its board no time for it, by a restart.
+        assert session == 1 or session == 2 and body in (ENDS["hangs"][0], ENDS["waits without asyncio"][0])
 
 
 def wait_for(table, node, done):

@@ -45,6 +45,7 @@ _DRIFT_MAX_US = const(20_000_000)  # and for more than of that time nobody is gi
 _PERSISTENT = const(64)  # frames of one member that say what drift cannot explain, and nobody else does,
 _PAIR = const(4)  # or where there is nobody else
 _MEAN_OF = const(16)  # frames, in which the others' clocks are heard in the mean
+_BACKED_US = const(5_000_000)  # after a leap that two have told of nobody gives way, nor has credit
 _ALONE = const(16)  # frames that are all later than this node's clock: it is the one that is wrong
 
 
@@ -248,9 +249,10 @@ class SwarmClock(FirstSample):
         """By how much to let T0 become earlier, once it has been, for a frame whose T0 is lead_us earlier; 0: not."""
         sender = self._frame.sender
         if lead_us < -self._tolerance_us:
-            # Later than this node's. If that is all that is heard, it is this node that is wrong.
+            # Later than this node's. If that is all that is heard, it is this node that is wrong, unless two have just
+            # taken it here: they agree now, and so are heard less than those who do not.
             self._alone += 1
-            return lead_us if self._alone >= _ALONE else 0
+            return lead_us if self._alone >= _ALONE and ticks_diff(now_us, self._taken_us) >= 0 else 0
         if lead_us <= _EARLIER_US or lead_us <= ticks_diff(now_us, self._taken_us) // _DRIFT:
             self._alone = 0
             if sender == self._witness:
@@ -262,12 +264,12 @@ class SwarmClock(FirstSample):
         step_us = min(lead_us, self._witness_us)
         same = self._witness >= 0 and lead_us - self._witness_us <= self._tolerance_us >= self._witness_us - lead_us
         self._told = self._told + 1 if same else 1
-        believed = same and sender != self._witness or self._told >= (_PERSISTENT if self._trickle.near > 1 else _PAIR)
+        two = same and sender != self._witness
         self._witness = sender
         self._witness_us = lead_us
-        if not believed:
+        if not two and self._told < (_PERSISTENT if self._trickle.near > 1 else _PAIR):
             return 0
-        self._taken_us = now_us
+        self._taken_us = ticks_add(now_us, _BACKED_US) if two and lead_us > self._tolerance_us else now_us
         return step_us if same else lead_us
 
     def _aim(self):

@@ -197,6 +197,48 @@ def test_who_is_alone_gives_way_and_samples_no_beat_twice():
     assert len(board.samples) == 3 and clock(board).beat == 2
 
 
+def test_who_was_taken_along_by_two_does_not_give_way_for_5_s():
+    """Between two parts of a swarm the one that agrees falls silent, and the other is heard all the time."""
+    board = begun()
+    pass_s(board, 2)
+    for member in (2, 4):
+        say(board, member, 800_000)
+    for _ in range(19):
+        pass_s(board, 0.25)
+        assert moved(board, say, 5, -800_000) == 0
+    assert moved(board, say, 5, 1000) == 0, "nor has it credit"
+    for _ in range(16):
+        assert moved(board, say, 5, -800_000) == 0
+    pass_s(board, 0.25)
+    assert moved(board, say, 5, -800_000) == -800_000
+
+
+def test_who_was_taken_along_by_one_that_did_not_cease_gives_way_as_ever():
+    board = begun()
+    pass_s(board, 2)
+    for _ in range(64):
+        say(board, 2, 800_000)
+    assert clock(board).moved_us == 800_000
+    assert [moved(board, say, 4, -800_000) for _ in range(16)] == [0] * 15 + [-800_000]
+
+
+def test_who_had_run_ahead_over_beats_is_in_step_again_from_the_first_that_it_has_not_sampled():
+    board = begun()
+    pass_s(board, 62)
+    ahead_ms = 3 * P + 1000
+    board.ms, board.us = board.ms + ahead_ms, board.us + 1000 * ahead_ms
+    board.poll()
+    assert clock(board).beat == 4 and clock(board).missed == 2
+    taken = len(board.samples)
+    for time in range(16):
+        say(board, (2, 4, 5)[time % 3], -1000 * ahead_ms, marks=-3)
+    assert clock(board).moved_us == -1000 * ahead_ms
+    pass_s(board, 4 * P // 1000)
+    assert clock(board).beat == 5 and clock(board).missed == 2
+    ((true_us, late_us, late),) = board.samples[taken:]
+    assert abs(true_us - board.t0 - 5000 * P) < 250_000 and 0 <= late_us < 250_000 and not late
+
+
 def test_where_an_access_point_keeps_frames_nobody_is_alone_for_that():
     board = begun(imin_ms=128)
     pass_s(board, 2)
