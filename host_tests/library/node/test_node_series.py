@@ -213,6 +213,20 @@ def test_who_was_taken_along_by_two_does_not_give_way_for_5_s():
     assert moved(board, say, 5, -800_000) == -800_000
 
 
+def test_who_is_taken_along_again_and_again_gives_way_as_ever():
+    """As by a clock that runs away, and by one that follows it."""
+    board = begun()
+    pass_s(board, 2)
+    for _ in range(3):
+        for member in (2, 4):
+            say(board, member, 12_000)
+        pass_s(board, 1)
+    assert clock(board).moves == 3
+    assert [moved(board, say, 5, -36_000) for _ in range(16)] == [0] * 15 + [-36_000]
+    assert [moved(board, say, member, 36_000) for member in (2, 4)] == [0, 36_000]
+    assert not any(moved(board, say, 5, -36_000) for _ in range(20)), "two tell it anew, after it has given way"
+
+
 def test_who_was_taken_along_by_one_that_did_not_cease_gives_way_as_ever():
     board = begun()
     pass_s(board, 2)

@@ -186,18 +186,12 @@ REMOTE = (
     ),
 )
 # One rule's parameter after another away from what the nodes use.
-TUNING: tuple[tuple[str, dict[str, int]], ...] = (
-    ("", {}),
-    ("--imin-ms 10", {"imin_ms": 10}),
-    ("--imin-ms 16", {"imin_ms": 16}),
-    ("--imin-ms 32", {"imin_ms": 32}),
-    ("--imin-ms 48", {"imin_ms": 48}),
-    ("--imax-ms 512", {"imax_ms": 512}),
-    ("--imax-ms 8192", {"imax_ms": 8192}),
-    ("--redundancy 2", {"redundancy": 2}),
-    ("--redundancy 3", {"redundancy": 3}),
-    ("--echoes 2", {"echoes": 2}),
-    ("--echoes 8", {"echoes": 8}),
+TUNING: tuple[dict[str, int], ...] = (
+    {},
+    *({"imin_ms": ms} for ms in (10, 16, 32, 48)),
+    *({"imax_ms": ms} for ms in (512, 8192)),
+    *({"redundancy": k} for k in (2, 3)),
+    *({"echoes": most} for most in (2, 8)),
 )
 TUNED = (
     Figure("20 nodes, 10 % loss", Options(loss=0.1), 60),

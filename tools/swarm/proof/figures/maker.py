@@ -82,7 +82,8 @@ class Maker:
             "|---|" + "---|" * len(campaigns.TUNED),
         ]
         print("", *lines, sep="\n", flush=True)
-        for words, changes in campaigns.TUNING:
+        for changes in campaigns.TUNING:
+            words = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
             cells = [f"`{words}`" if words else "as it is"]
             for figure in campaigns.TUNED:
                 options = replace(figure.options, **changes)
