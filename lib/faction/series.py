@@ -44,7 +44,7 @@ _DRIFT_MAX_US = const(20_000_000)  # and for more than of that time nobody is gi
 _PERSISTENT = const(64)  # frames of one member that say what drift cannot explain, and nobody else does,
 _PAIR = const(4)  # or where there is nobody else
 _MEAN_OF = const(16)  # frames, in which the others' clocks are heard in the mean
-_STAYS_US = const(5_000_000)  # for so long nobody gives way, nor has credit, whom two have taken along
+_STAYS_US = const(5_000_000)  # for so long nobody gives way, nor has credit, who was taken along
 _ALONE = const(16)  # frames that are all later than this node's clock: it is the one that is wrong
 
 
@@ -243,8 +243,8 @@ class SwarmClock(FirstSample):
     def _step_us(self, lead_us, now_us):
         """By how much to let T0 become earlier, once it has been, for a frame whose T0 is lead_us earlier; 0: not."""
         if lead_us < -self._tolerance_us:
-            # If all is later than its own, it is this node that is wrong, unless two have just taken it along: they
-            # agree now, and so are heard less than those who do not.
+            # If all is later than its own, it is this node that is wrong, unless it was just taken along: who did that
+            # agrees now, and so is heard less than those who do not.
             self._alone += 1
             if self._alone < _ALONE or ticks_diff(now_us, self._taken_us) < 0:
                 return 0
@@ -262,13 +262,13 @@ class SwarmClock(FirstSample):
         step_us = min(lead_us, self._witness_us)
         same = self._witness >= 0 and lead_us - self._witness_us <= self._tolerance_us >= self._witness_us - lead_us
         self._told = self._told + 1 if same else 1
-        two = same and sender != self._witness
+        sure = same and sender != self._witness or self._told >= _PERSISTENT
         self._witness, self._witness_us = sender, lead_us
-        if not two and self._told < (_PERSISTENT if self._trickle.near > 1 else _PAIR):
+        if not sure and (self._trickle.near > 1 or self._told < _PAIR):
             return 0
         # A clock that runs away takes others along again and again: of that none is to stay.
-        two = two and lead_us > self._tolerance_us and ticks_diff(now_us, self._taken_us) >= _STAYS_US
-        self._taken_us = ticks_add(now_us, _STAYS_US) if two else now_us
+        sure = sure and lead_us > self._tolerance_us and ticks_diff(now_us, self._taken_us) >= _STAYS_US
+        self._taken_us = ticks_add(now_us, _STAYS_US) if sure else now_us
         return step_us if same else lead_us
 
     def _aim(self):
