@@ -232,8 +232,10 @@ _VARYING = tuple(
         (r"seed \d+", "seed N"),
         (r"/dev/(pts/|ttys)\d+", "PORT"),
         (r"session \d+", "session N"),
-        (r"-?\d+(\.\d+)?, [-+]?\d+(\.\d+)? [mu]?s( late)?(, beat \d+)?(, next in [\d.]+ [mu]?s)?", "VALUE"),
-        (r"beat \d+ next", "beat N next"),
+        # A busy host has its boards miss a beat, or be moved.
+        (r"(?<=, beat )\d+(, next in [\d.]+ [mu]?s)?(, \d+ missed)?(, moved \d+ times)?", "N"),
+        (r"-?\d+(\.\d+)?, [-+]?\d+(\.\d+)? [mu]?s( late)?(, beat N)?", "VALUE"),
+        (r"beat \d+ next, \d+ missed", "beat N next"),
         (r"\d+ samples?, \d+ new", "N samples"),
         (r"(?<=VALUE) +\d+$", " REBOOTS"),
         (r"skew (at most )?[\d.]+ \w+( to [\d.]+ \w+)?", "skew N"),
