@@ -2,7 +2,8 @@
 
 A swarm that has a period shares more than one instant. Marks follow the first sample's instant, T0, at equal distances
 short enough for ticks_us to tell the next one apart, and a frame tells the number of the next mark and when it is. A
-beat, at which a sample is taken, is each mark, or each second, fourth, ... where the period is longer.
+beat, at which a sample is taken, is each mark, or each second, fourth, ... where the period is longer. Loaded only
+where a period is configured.
 """
 
 from time import ticks_add, ticks_diff
@@ -44,7 +45,6 @@ _DRIFT_MAX_US = const(20_000_000)  # and for more than of that time nobody is gi
 _PERSISTENT = const(64)  # frames of one member that say what drift cannot explain, and nobody else does,
 _PAIR = const(4)  # or where there is nobody else
 _MEAN_OF = const(16)  # frames, in which the others' clocks are heard in the mean
-_STAYS_US = const(5_000_000)  # for so long nobody gives way, nor has credit, who was taken along
 _ALONE = const(16)  # frames that are all later than this node's clock: it is the one that is wrong
 
 
@@ -119,7 +119,8 @@ class SwarmClock(FirstSample):
         self._catch_up(now_us)
         if ticks_diff(now_us, self._taken_us) > _DRIFT_MAX_US:
             self._taken_us = ticks_add(now_us, -_DRIFT_MAX_US)
-        self._may_speak = self._may_speak or ticks_diff(now_us, self._spoke_us) > _PAUSE_US
+        if not self._may_speak:
+            self._may_speak = ticks_diff(now_us, self._spoke_us) > _PAUSE_US
         if self.passed or not self._may_speak or not self.mark or self.remaining_us(now_us) > _AHEAD_US:
             return False
         self._may_speak = False
@@ -175,8 +176,10 @@ class SwarmClock(FirstSample):
 
     def wait_us(self, now_us):
         """Microseconds until advance() has something to do."""
-        speaks = self._may_speak and self.mark and not self.passed
-        return self.remaining_us(now_us) - (_AHEAD_US if speaks else 0)
+        remaining_us = self.remaining_us(now_us)
+        if self._may_speak and self.mark and not self.passed:
+            remaining_us -= _AHEAD_US
+        return remaining_us
 
     def due(self):
         """Number of the beat whose sample is due, or will be next."""
@@ -223,7 +226,8 @@ class SwarmClock(FirstSample):
         near = -self._tolerance_us <= self._lead_us <= self._tolerance_us
         if near:
             self.series = min(self.series, self._frame.series)  # of two that began at once
-            self._heard = min(self._heard + 1, _MEAN_OF)
+            if self._heard < _MEAN_OF:
+                self._heard += 1
             self._mean -= (self._lead_us * _MEAN_OF + self._mean) // self._heard
             self._aim()
         step_us = self._step_us(self._lead_us, now_us) if self.mark else max(self._lead_us, 0)
@@ -242,33 +246,28 @@ class SwarmClock(FirstSample):
 
     def _step_us(self, lead_us, now_us):
         """By how much to let T0 become earlier, once it has been, for a frame whose T0 is lead_us earlier; 0: not."""
+        sender = self._frame.sender
         if lead_us < -self._tolerance_us:
-            # If all is later than its own, it is this node that is wrong, unless it was just taken along: who did that
-            # agrees now, and so is heard less than those who do not.
+            # Later than this node's. If that is all that is heard, it is this node that is wrong.
             self._alone += 1
-            if self._alone < _ALONE or ticks_diff(now_us, self._taken_us) < 0:
-                return 0
-            self._taken_us = ticks_add(now_us, -_STAYS_US)
-            return lead_us
+            return lead_us if self._alone >= _ALONE else 0
         if lead_us <= _EARLIER_US or lead_us <= ticks_diff(now_us, self._taken_us) // _DRIFT:
             self._alone = 0
-            if self._frame.sender == self._witness:
+            if sender == self._witness:
                 self._witness = -1
             if lead_us > _EARLIER_US:
                 self._taken_us = ticks_add(self._taken_us, lead_us * _DRIFT)
             return max(lead_us, 0)
         # Drift does not explain that: it takes two to say so, or one that does not cease to; of two the later is taken.
-        sender = self._frame.sender
         step_us = min(lead_us, self._witness_us)
         same = self._witness >= 0 and lead_us - self._witness_us <= self._tolerance_us >= self._witness_us - lead_us
         self._told = self._told + 1 if same else 1
-        sure = same and sender != self._witness or self._told >= _PERSISTENT
-        self._witness, self._witness_us = sender, lead_us
-        if not sure and (self._trickle.near > 1 or self._told < _PAIR):
+        believed = same and sender != self._witness or self._told >= (_PERSISTENT if self._trickle.near > 1 else _PAIR)
+        self._witness = sender
+        self._witness_us = lead_us
+        if not believed:
             return 0
-        # A clock that runs away takes others along again and again: of that none is to stay.
-        sure = sure and lead_us > self._tolerance_us and ticks_diff(now_us, self._taken_us) >= _STAYS_US
-        self._taken_us = ticks_add(now_us, _STAYS_US) if sure else now_us
+        self._taken_us = now_us
         return step_us if same else lead_us
 
     def _aim(self):

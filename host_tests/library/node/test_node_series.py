@@ -30,16 +30,6 @@ def begun(swarm=SWARM, us=0, lead_ms=500, **options):
     return board
 
 
-def begun_in_a_pair():
-    """A board that hears one member, since its swarm's first sample."""
-    board = Board(SWARM, A, SESSION)
-    board.sequence = {2: 100}
-    board.prove(2, 5, 100, **ALL)
-    board.complete()
-    pass_s(board, 2)
-    return board
-
-
 def clock(board):
     return board.node.first_sample
 
@@ -173,7 +163,11 @@ def test_one_that_says_so_alone_is_not_believed_before_the_64th_time():
 
 
 def test_in_a_pair_there_is_nobody_else_to_say_so():
-    board = begun_in_a_pair()
+    board = Board(SWARM, A, SESSION)
+    board.sequence = {2: 100}
+    board.prove(2, 5, 100, **ALL)
+    board.complete()
+    pass_s(board, 2)
     assert [moved(board, say, 2, 800_000) for _ in range(4)] == [0, 0, 0, 800_000]
 
 
@@ -201,53 +195,6 @@ def test_who_is_alone_gives_way_and_samples_no_beat_twice():
     assert len(board.samples) == 2
     pass_s(board, 6)
     assert len(board.samples) == 3 and clock(board).beat == 2
-
-
-@pytest.mark.parametrize("told", ((2, 4), (2,) * 64), ids=("by two", "by one that did not cease"))
-def test_who_was_taken_along_does_not_give_way_for_5_s(told):
-    """Between two parts of a swarm the one that agrees falls silent, and the other is heard all the time."""
-    board = begun()
-    pass_s(board, 2)
-    for member in told:
-        say(board, member, 800_000)
-    assert clock(board).moved_us == 800_000
-    for _ in range(19):
-        pass_s(board, 0.25)
-        assert moved(board, say, 5, -800_000) == 0
-    assert moved(board, say, 5, 1000) == 0, "nor has it credit"
-    for _ in range(16):
-        assert moved(board, say, 5, -800_000) == 0
-    pass_s(board, 0.25)
-    assert moved(board, say, 5, -800_000) == -800_000
-
-
-def test_who_is_taken_along_again_and_again_gives_way_as_ever():
-    """As by a clock that runs away, and by one that follows it."""
-    board = begun()
-    pass_s(board, 2)
-    for _ in range(3):
-        for member in (2, 4):
-            say(board, member, 12_000)
-        pass_s(board, 1)
-    assert clock(board).moves == 3
-    assert [moved(board, say, 5, -36_000) for _ in range(16)] == [0] * 15 + [-36_000]
-    assert [moved(board, say, member, 36_000) for member in (2, 4)] == [0, 36_000]
-    assert not any(moved(board, say, 5, -36_000) for _ in range(20)), "two tell it anew, after it has given way"
-
-
-def test_a_lead_of_10_ms_takes_nobody_along():
-    board = begun()
-    pass_s(board, 2)
-    assert [moved(board, say, member, 10_000) for member in (2, 4)] == [0, 10_000]
-    assert [moved(board, say, 5, -800_000) for _ in range(16)] == [0] * 15 + [-800_000]
-
-
-def test_in_a_pair_nobody_is_taken_along():
-    board = begun_in_a_pair()
-    for _ in range(4):
-        say(board, 2, 800_000)
-    assert clock(board).moved_us == 800_000
-    assert [moved(board, say, 2, -800_000) for _ in range(16)] == [0] * 15 + [-800_000]
 
 
 def test_who_had_run_ahead_over_beats_is_in_step_again_from_the_first_that_it_has_not_sampled():
