@@ -1,6 +1,7 @@
 """A command that gets each sample that is safe in the file as a line of JSON, whatever the command does."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -147,7 +148,8 @@ def test_words_are_those_of_a_shell_and_none_reads_them():
             parse(wrong)
 
 
-def test_a_program_that_is_not_there_is_told_before_anything_is_read():
+def test_a_program_that_is_not_there_is_told_before_anything_is_read(monkeypatch):
+    monkeypatch.setenv("PATH", os.defpath)  # with a folder that this user may not look into it would be another error
     sinks = Sinks("no-such-program-here --at all", None)
     with pytest.raises(ValueError, match="--exec no-such-program-here: cannot be started .No such file"):
         sinks.begin([])
