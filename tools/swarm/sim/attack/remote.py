@@ -106,10 +106,10 @@ class RemoteTruth(Truth):
         for place, number in enumerate(self._plan.ids):
             if not rounds.is_present(place) or number == board.number or spoke.get(number, since_us - 1) >= since_us:
                 continue
-            if number not in spoke or spoke[number] < since_us - self._late_us(board):
+            if number not in spoke or spoke[number] < since_us - self._behind_us(board):
                 self.fail(PRESENT, board, f"{number} has not spoken in round {rounds.number}")
 
-    def _late_us(self, board: Board) -> int:
+    def _behind_us(self, board: Board) -> int:
         """By how much a board's clock is behind the first one's: who delays all that it hears makes its rounds as
         late."""
         clocks = [other.node.first_sample for other in self._known if other.on and other.node]
