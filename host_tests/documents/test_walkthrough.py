@@ -1,5 +1,6 @@
 """The README's walk-through: it happens as it is shown, with eight boards too, and no key is seen anywhere in it."""
 
+import contextlib
 import json
 import re
 import stat
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from box import eventually
 from requirements import require
 from swarm import cli
 from swarm.documents import walkthrough
@@ -93,12 +95,18 @@ def test_the_key_is_in_its_file_and_on_the_boards_and_nowhere_else(walked):
 def test_eight_boards_and_a_second_deploy_that_sends_nothing():
     require("unix")
     with walkthrough.place() as (folder, environment):
-        steps = walkthrough.steps(8)
-        # A busy host has eight boards measure late, which the doctor would find.
-        last = replace(steps[-1], commands=tuple(c for c in steps[-1].commands if c != "swarm doctor"))
-        text = walkthrough.walk((*steps[:-1], last), folder, environment)
+        *steps, last = walkthrough.steps(8)
+        last = replace(last, commands=tuple(command for command in last.commands if command != "swarm doctor"))
+        text = walkthrough.walk((*steps, last), folder, environment)
+
+        def is_well():
+            """As the doctor has it, who on a busy host may find that a board has just measured late."""
+            with contextlib.suppress(walkthrough.WalkthroughError):
+                told = walkthrough.execute("swarm doctor", folder, environment)
+                return "8 boards were looked at, nothing is wrong" in told
+
+        assert eventually(is_well)
         again = walkthrough.execute("swarm deploy --all", folder, environment)
-    assert "8 of 8 nodes answer" in text
     assert int(re.search(r"samples\.csv: (\d+) samples, \1 new", text)[1]) >= 8, text
     assert sum("up to date, nothing uploaded, not restarted" in line for line in again) == 8, again
 

@@ -84,6 +84,7 @@ def test_all_is_printed_drawn_and_put_into_the_page(small, tmp_path, monkeypatch
     assert written.startswith("before\n" + page.MARKS[0]) and written.endswith(page.MARKS[1] + "after\n")
     section = page.split(written)[1]
     shown = [line for line in section.splitlines() if "swarm sim" in line and line.startswith("|")]
+    assert "Each option with `swarm sim --nodes 3 --seeds 5`." in section and "| `--redundancy 3` |" in section
     assert len(shown) == 9 and all(line in printed for line in shown)
     for name in ("distributions", "growth", "tuning", "run"):
         assert f"(tools/figures/{name}.svg)" in section

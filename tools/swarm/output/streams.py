@@ -9,10 +9,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from rich.console import Console, RenderableType
 
 _UNBOUNDED = 10_000  # columns, where the output is no terminal: a program or a file has no edge
 
@@ -55,8 +53,6 @@ def outlive_readers() -> None:
 
 def show(renderable: RenderableType) -> None:
     """Print to the terminal, or else as lines of whatever length without blanks at their ends."""
-    from rich.console import Console  # a third of the time that the command takes to begin
-
     console = Console(highlight=False)
     if console.is_terminal:
         console.print(renderable)

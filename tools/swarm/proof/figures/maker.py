@@ -101,6 +101,9 @@ class Maker:
             ("shortest interval, ms", "frames a node until then, mean", frames),
         ]
         self.draw("tuning", plot.curves("Trickle's shortest interval", panels))
+        commands = [f"`{command(figure.options, self._seeds(figure))}`" for figure in campaigns.TUNED]
+        lines += ["", f"Each option with {', '.join(commands)}."]
+        print(*lines[-2:], sep="\n", flush=True)
         return "\n".join(lines)
 
     def lanes(self) -> None:
