@@ -208,6 +208,16 @@ def test_it_speaks_from_a_tick_and_hears_nothing_until_the_radio_has_sent():
     assert held[ended] == ended - tick, "a sample that falls in that time is late by no fault of the node"
 
 
+@pytest.mark.parametrize("tagged", (False, True))
+def test_a_frame_by_hand_is_built_sooner_but_for_a_tag(tagged):
+    board, node = made(ours=False)
+    node.speaks_at = 21
+    node.tagged = tagged
+    board.kernel.run(40_000)
+    built = BOOT + 10 * TICK + RP2040.hand_tick_us + RP2040.hand_build_us + tagged * RP2040.tag_us
+    assert board.links[0].given == [built + RP2040.radio_us]
+
+
 @pytest.mark.parametrize("free, frames", ((True, 1), (False, 0)))
 def test_on_a_line_a_frame_gives_way_to_who_talks_and_is_not_waited_for(free, frames):
     board, node = made(link=Line)
