@@ -115,8 +115,8 @@ def test_the_doctor_examines_it_without_stopping_it(box, running):
 def test_samples_of_earlier_boots_are_collected_while_it_runs(box, running, tmp_path):
     box.power(1, False)
     box.power(1, True)
-    wait_for(box, 1, runs)
     box.wait_line(1, "application: 1", running[1])
+    wait_for(box, 1, runs)
     kept = len((box.flash(1) / "samples.jsonl").read_text().splitlines())
     told = swarm(box, "collect", "1", "--out", str(tmp_path / "samples.csv"))
     assert kept >= 2 and f"node 1: {kept} samples, {kept} new" in told
