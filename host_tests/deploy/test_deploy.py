@@ -23,7 +23,7 @@ from mpremote import transport_serial
 from mpremote.transport import TransportError
 
 from box import SLOTS, Box, describe, eventually, write_sensor
-from requirements import require
+from requirements import cases, require
 from swarm import cli
 from swarm.deploy import deployment, payload, trial
 from swarm.deploy.deployment import Deployment
@@ -658,10 +658,10 @@ def test_a_cut_at_any_point_leaves_the_old_version_or_the_new_one(box, tmp_path,
     assert len(left) == cut_points and 2 < left.count("old") < cut_points - 2, "cuts fell on both sides of the rename"
 
 
-ENDINGS = [(signal.SIGKILL, {-9}), (signal.SIGINT, {130})]
+ENDINGS = {"killed": (signal.SIGKILL, {-9}), "interrupted": (signal.SIGINT, {130})}
 
 
-@pytest.mark.parametrize(("how", "ends"), ENDINGS, ids=["killed", "interrupted"])
+@pytest.mark.parametrize(("how", "ends"), cases(ENDINGS, long={"killed"}))
 def test_a_deploy_of_a_whole_box_that_is_ended_is_repaired_by_the_next(box, how, ends):
     """In the middle of the real command, for all boards at once."""
     write_sensor(box.file.parent, 9)

@@ -122,7 +122,9 @@ def session_of(flash):
     return int(file.read_text()) if file.exists() else 0
 
 
-@pytest.mark.parametrize("kind", ("first", "second", "third", "by hand"))
+@pytest.mark.parametrize(
+    "kind", ("first", "by hand", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("second", "third")))
+)
 def test_a_deploy_that_is_cut_anywhere_is_old_or_new_and_the_next_one_completes_it(kind, swarm, tmp_path):
     described, member, made = versions(swarm, 1)
     made = [few(files) for files in made]

@@ -356,7 +356,7 @@ async def main(swarm):
 """
 
 
-SHORT = {"returns", "exits", "hangs", "has a child that raises"}  # of each kind; the others are long
+SHORT = {"returns", "exits", "waits without asyncio", "has a child that raises"}  # of each kind; the others are long
 
 
 @pytest.mark.parametrize("body, state, error", cases(ENDS, long=ENDS.keys() - SHORT))

@@ -38,9 +38,9 @@ def test_the_steps_lead_everywhere(on_cpython):
 @pytest.mark.parametrize(
     "module, here, there",
     (
-        ("node.py", "_IMAX_MS = const(2048)", "_IMAX_MS = const(2049)"),
+        pytest.param("node.py", "_IMAX_MS = const(2048)", "_IMAX_MS = const(2049)", marks=pytest.mark.long),
         ("first_sample.py", "_EARLIER_US = const(200)", "_EARLIER_US = const(201)"),
-        ("sessions.py", "return _STALE", "return _REPLAYED"),
+        pytest.param("sessions.py", "return _STALE", "return _REPLAYED", marks=pytest.mark.long),
     ),
 )
 def test_the_least_difference_shows(tmp_path, on_cpython, module, here, there):

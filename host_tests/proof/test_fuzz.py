@@ -39,7 +39,12 @@ DEFECTS = {
 }
 
 
-@pytest.mark.parametrize("defect", DEFECTS)
+SHORT = ("a tag that is not looked at", "a length that is believed", "memory for each frame", "a code misread")
+
+
+@pytest.mark.parametrize(
+    "defect", [name if name in SHORT else pytest.param(name, marks=pytest.mark.long) for name in DEFECTS]
+)
 def test_a_defect_is_noticed(tmp_path, defect):
     module, here, there, noticed = DEFECTS[defect]
     lib = shutil.copytree(paths.LIB, tmp_path / "lib")

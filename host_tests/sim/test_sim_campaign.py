@@ -23,9 +23,9 @@ def sums(options, count, first=1):
 
 
 def test_mixed_faults_break_nothing():
-    found = campaign.run(MIXED, range(1, 61), campaign.cores())
+    found = campaign.run(MIXED, range(1, 31), campaign.cores())
     assert not campaign.failures(found)
-    assert sum(result.converge_us is not None for result in found) > 30
+    assert sum(result.converge_us is not None for result in found) > 15
 
 
 def test_the_same_seed_is_the_same_run():
@@ -73,6 +73,7 @@ def test_twenty_nodes_on_a_link_that_says_when_it_is_free():
     assert found["skew_us"]["p99"] <= 150
 
 
+@pytest.mark.long
 def test_a_hundred_nodes_hold_the_skew_of_twenty():
     found = sums(Options(board="ideal", nodes=(100, 100), loss=0.1), 1)
     assert found["stranded"] == found["false_conclusions"] == 0
@@ -91,12 +92,15 @@ def test_the_instant_does_not_creep_over_a_long_lead(ppm, early_us):
 
 
 @pytest.mark.parametrize("protocol", tuple(baselines.CLASSES))
-def test_the_published_protocol_strands_where_ours_and_the_others_do_not(protocol):
+def test_the_published_protocol_strands_where_the_others_do_not(protocol):
     theirs = sums(Options(board="ideal", loss=0.3, protocol=protocol), 5)
     assert theirs["stranded"] == (5 if protocol == "published" else 0)
-    assert sums(Options(board="ideal", loss=0.3), 5)["stranded"] == 0
     if protocol != "published":
         assert theirs["skew_us"]["p50"] > 4_000  # they sample when they conclude
+
+
+def test_ours_strands_nobody_at_the_same_loss():
+    assert sums(Options(board="ideal", loss=0.3), 5)["stranded"] == 0
 
 
 def test_percentiles():
@@ -136,14 +140,14 @@ GATEWAY = ("sim", "--nodes", "3", "--loss", "0.1", "--period-ms", "10000", "--ho
 
 
 def test_a_gateway_has_all_records_and_the_cost_is_told(capsys):
-    assert main([*GATEWAY, "--seeds", "2", "--jobs", "1", "--faults", "gateway", "--json"]) == 0
+    assert main([*GATEWAY, "--seeds", "1", "--faults", "gateway", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["options"]["round_ms"] == 30_000, "where none is asked for"
     records = told["records"]
-    assert records["sent"] == records["gathered"] > 2 * 2 * 30 and records["twice"] == records["lost"] == 0
+    assert records["sent"] == records["gathered"] > 2 * 30 and records["twice"] == records["lost"] == 0
     assert 0 < records["frames_per_record"] < 3 and 0 < records["backlog_ms"]["max"] < 60_000
     assert records["delay_ms"]["max"] > 150_000, "what was sampled before it came"
-    assert main([*GATEWAY, "--seeds", "2", "--jobs", "1", "--faults", "gateway"]) == 0
+    assert main([*GATEWAY, "--seeds", "1", "--faults", "gateway"]) == 0
     page = capsys.readouterr().out
     assert f"records            {records['sent']} of {records['sent']} gathered, 0 twice, 0 lost" in page
     assert "at the gateway, ms" in page and "backlog, ms" in page

@@ -223,11 +223,13 @@ def _source(name: str) -> Path:
 def _build(folder: Path, link: str, compile_: Callable[[Path, str, Path], Path]) -> dict[str, Any]:
     """A folder with all that the board of that link has, compiled; where the runtime finds it."""
     if not folder.exists():
-        folder.mkdir(parents=True)
         sources = {f"{file.relative_to(paths.LIB)}": file for file in sorted((paths.LIB / "faction").rglob("*.py"))}
         sources |= {file.name: file for file in sorted(paths.FIRMWARE.glob("*.py")) if file.stem not in _NOT_IMPORTED}
-        for name, source in sources.items():
-            compile_(source, name, (folder / name).with_suffix(".mpy"))
+        code = folder.parent / compile_.__name__  # the same for each link
+        if not code.exists():
+            for name, source in sources.items():
+                compile_(source, name, (code / name).with_suffix(".mpy"))
+        shutil.copytree(code, folder)
         (folder / "board.py").write_text((paths.BOARDS / BOARDS[link] / "board.py").read_text())
         (folder / "started.py").write_text(_STARTED)
         # Alone with 19 that are silent, it concludes and samples by itself, and soon.
