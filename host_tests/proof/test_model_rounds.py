@@ -278,7 +278,11 @@ def test_a_swarm_that_does_not_hear_of_all_is_told_with_what_it_said():
         (DEATH, 4000, 180, 24),
         (CUT, 15_000, 150, 30),
         (LATE, 11_000, 590, 38),
-        (RoundBounds(nodes=2, flight=2, mortal=(1,), cut=(1,), apart=4, steps=16), 15_000, 100, 16),
+        pytest.param(
+            RoundBounds(nodes=2, flight=2, mortal=(1,), cut=(1,), apart=4, steps=16),
+            *(15_000, 100, 16),
+            marks=pytest.mark.long,
+        ),
         (RoundBounds(nodes=3, marks=1, flight=0, mortal=(3,), cut=(1,), apart=4, steps=9), 7000, 500, 9),
         (RoundBounds(nodes=3, mortal=(3,), steps=9), 2000, 60, 9),
     ),

@@ -12,11 +12,11 @@ SEED = 3
 SPREAD_MAX_US = 250_000  # half a period, against nonsense: how near samples are is shown in simulated time
 
 
-@pytest.fixture(scope="module")
-def campaign(tmp_path_factory):
+@pytest.fixture(scope="module", params=[pytest.param(10, marks=pytest.mark.long)])
+def campaign(request, tmp_path_factory):
     """Three boards for some seconds, with restarts and power cuts."""
     require("unix")
-    made = Campaign(tmp_path_factory.mktemp("series"), 3, 10, 500, 2, SEED)
+    made = Campaign(tmp_path_factory.mktemp("series"), 3, request.param, 500, 2, SEED)
     made.go()
     return made
 

@@ -20,12 +20,12 @@ NODES = 6
 SECONDS = 12
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory):
+@pytest.fixture(scope="module", params=[pytest.param(SECONDS, marks=pytest.mark.long)])
+def done(request, tmp_path_factory):
     """A short soak, and the lines of its progress."""
     require("unix")
     lines = []
-    done = Soak(tmp_path_factory.mktemp("soak"), NODES, SECONDS, SEED, lines.append)
+    done = Soak(tmp_path_factory.mktemp("soak"), NODES, request.param, SEED, lines.append)
     done.run()
     print(done.figures.block())
     return done, lines
@@ -199,6 +199,7 @@ def test_the_faults_come_from_the_seed():
     assert 500 < len(plan) < 1000 and any(len(how.get("off_s", ())) > 1 for _, _, how in plan)
 
 
+@pytest.mark.long
 def test_a_board_that_never_gets_ready_fails_the_command(monkeypatch, capsys):
     """The whole command, with a sensor of one board that stays cold."""
     require("unix")

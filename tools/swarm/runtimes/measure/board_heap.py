@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,7 @@ _MORE = {  # what faction.json says for each of what a board may do beside its f
 _STATUS = "[faction.status(), faction.status_line(), faction.status_dict() and None][2]"
 
 
+@cache
 def deployed(folder: Path, link: str) -> int:
     """Bytes of heap that a board with that link takes in all, deployed as .mpy. Raises runtimes.ScriptFailed."""
     built = _build(folder / link, link, compile_one)
