@@ -655,7 +655,8 @@ def test_a_cut_at_any_point_leaves_the_old_version_or_the_new_one(box, tmp_path,
         thread.join()
     assert not problems, "\n".join(problems)
     left = [version for _, version, _ in sorted(tally)]
-    assert len(left) == cut_points and 2 < left.count("old") < cut_points - 2, "cuts fell on both sides of the rename"
+    # How many after it varies: a deploy then asks, as often as there is time for, whether the new version is any good.
+    assert len(left) == cut_points and {*left} == {"old", "new"}, "cuts fell on both sides of the rename"
 
 
 ENDINGS = {"killed": (signal.SIGKILL, {-9}), "interrupted": (signal.SIGINT, {130})}
