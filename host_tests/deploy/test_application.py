@@ -56,7 +56,7 @@ def status(box, node):
     return told
 
 
-def wait_for(box, node, done, seconds=15):
+def wait_for(box, node, done, seconds=60):
     """A node's status for which done(status) is true."""
     deadline = time.monotonic() + seconds
     while not done(told := targets.ask(Target("", box.ports[node]))):
@@ -70,7 +70,7 @@ def runs(told):
 
 def mpremote(box, *arguments):
     line = [sys.executable, "-m", "mpremote", "connect", box.ports[1], *arguments]
-    return subprocess.run(line, check=True, capture_output=True, text=True, timeout=30).stdout
+    return subprocess.run(line, check=True, capture_output=True, text=True, timeout=120).stdout
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ def deploy(box, name, node):
     """Deploy the good version to a board; what its node tells then."""
     described = box.described[name]
     Deployment(described, described.member(node), box.ports[node]).run()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         told = targets.ask(Target("", box.ports[node]))
         runs = told.get("sample") is not None and told.get("application") == ("runs" if name == "asyncio" else None)

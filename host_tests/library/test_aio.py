@@ -380,7 +380,7 @@ def test_whatever_an_application_does_the_node_goes_on_and_tells(tmp_path, body,
 
 def wait_for(table, node, done):
     """The status of a node for which done(status) is true, asked for as `swarm status` does."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         told = targets.ask(targets.Target("", table.ports[node]))
         if "error" not in told and done(told):

@@ -230,7 +230,7 @@ def test_mpremote_without_resume_gets_a_quiet_board_and_reset_starts_it_again(co
 
 
 def test_ctrl_d_at_the_prompt_is_a_soft_reset_that_runs_main(counter):
-    with serial.Serial(counter.ports[1], timeout=2) as port:
+    with serial.Serial(counter.ports[1], timeout=30) as port:
         port.write(b"\r\x03\x04")
         shown = port.read_until(b"counting, cause 5")
     assert b"MPY: soft reboot\r\n" in shown and shown.endswith(b"cause 5")

@@ -289,7 +289,7 @@ def test_a_swarm_starts_before_ones_eyes(table):
         text = seen.text()
         assert "node 1 is " in text and ("1 of 2 3" in text)
         table.start(2)
-        seen.wait(lambda text: "first samples: 2, skew " in text and "not known" not in text, 20)
+        seen.wait(lambda text: "first samples: 2, skew " in text and "not known" not in text, 60)
         text = seen.text()
         assert "node 2 samples " in text and "nobody waits" in text
         assert seen.colour("Bootstrapped") == "green" and seen.colour("no answer") == "red"
