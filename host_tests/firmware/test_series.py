@@ -276,7 +276,7 @@ BATCH = 4  # of those that make 4 KB
 SAMPLE_CUTS = 20  # two batches, in each of which the file is full and takes the place of the one before
 
 
-@pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
 def test_a_power_cut_at_any_change_of_a_file_loses_a_batch_at_most(tmp_path, every):
     """Each board is a swarm of its own, cut at another operation; the last goes on, and shows what they are."""
     require("unix")

@@ -8,7 +8,7 @@ from swarm import paths
 from swarm.runtimes.measure import allocation
 from swarm_fixture import Swarm
 
-CALLS = 20
+CALLS = 12
 FRAMES = 2 * CALLS + 5  # each call twice, the second time under heap_lock, and a few to begin with
 LAST = (1 << 30) - 1
 SESSION = LAST - 1000

@@ -24,6 +24,10 @@ GOOD = generate.machine_vector(
 )
 
 
+# Where what is compared is the same script on each.
+QUICK = pytest.mark.parametrize("runtime", ("cpython", "unix"))
+
+
 def read(file):
     opener = gzip.open if file.suffix == ".gz" else open
     with opener(file, "rt", encoding="utf-8") as lines:
@@ -293,8 +297,10 @@ def test_a_runtime_that_is_missing_says_what_installs_it(monkeypatch, capsys, tm
     assert status == 2 and "make setup" in err
 
 
+@QUICK
 @pytest.mark.parametrize("index", range(8))
 def test_frames_and_tags_that_differ_are_reported(index, runtime, capsys, tmp_path):
+    require(runtime)
     frames = read(FOLDER / "frames.jsonl")
     accepted = next(v for v in frames if v["fields"] and v["fields"]["echoes"] and v["fields"]["readiness"])
     forged = next(v for v in frames if v["verdict"] == "Forged")
@@ -324,8 +330,10 @@ OTHERWISE = {
 }
 
 
+@QUICK
 @pytest.mark.parametrize("part", OTHERWISE)
 def test_an_exchange_that_goes_otherwise_is_reported(part, runtime, capsys, tmp_path):
+    require(runtime)
     vectors = read(FOLDER / "reports.jsonl")[:3]
     found = 0
     for vector in vectors:

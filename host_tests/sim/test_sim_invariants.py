@@ -254,7 +254,7 @@ class Garbler(Reports):
 
 HOURS = {"period_ms": 10_000, "hours": 0.05, "nodes": (4, 4)}
 ROUNDS = {**HOURS, "round_ms": 10_000, "faults": ("death",), "loss": 0}
-GATEWAY = {"period_ms": 60_000, "round_ms": 30_000, "hours": 0.2, "nodes": (3, 3), "gateway": True}
+GATEWAY = {"period_ms": 60_000, "round_ms": 30_000, "hours": 0.1, "nodes": (3, 3), "gateway": True}
 CASES = (
     (invariants.FALSE_CONCLUSION, altered(sessions=Gullible), {"faults": ("replay", "absent"), "quorum": 4}),
     (invariants.FALSE_CONCLUSION, Hasty, {"quorum": 1}),

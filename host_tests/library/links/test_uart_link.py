@@ -72,7 +72,7 @@ def test_frames_reach_everybody_else_once_and_in_order(chip, single_wire, seed):
         assert counters["received"] == len(board.frames)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS[:2])
 def test_a_busy_bus_loses_few_frames(seed):
     """Six nodes that always have something to say use the line and rarely collide."""
     line = Line(seed)
