@@ -152,7 +152,9 @@ def test_esp32_written_and_verified(capsys, tmp_path, chip, name):
     assert wire.writes() > 1
 
 
-@pytest.mark.parametrize("name", ["esp32", "esp32s3", "esp32c6"])
+@pytest.mark.parametrize(
+    "name", ["esp32", *(pytest.param(name, marks=pytest.mark.long) for name in ("esp32s3", "esp32c6"))]
+)
 def test_esp32_read_back_equal(capsys, tmp_path, chip, name):
     wire, image = chip(name), make_image(tmp_path, name)
     options = ("--board", BOARDS[name], "--port", wire.url, "--firmware", image, "--no-stub", "--read-back")

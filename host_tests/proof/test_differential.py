@@ -39,8 +39,8 @@ def test_the_steps_lead_everywhere(on_cpython):
     "module, here, there",
     (
         pytest.param("node.py", "_IMAX_MS = const(2048)", "_IMAX_MS = const(2049)", marks=pytest.mark.long),
-        ("first_sample.py", "_EARLIER_US = const(200)", "_EARLIER_US = const(201)"),
-        pytest.param("sessions.py", "return _STALE", "return _REPLAYED", marks=pytest.mark.long),
+        pytest.param("first_sample.py", "_EARLIER_US = const(200)", "_EARLIER_US = const(201)", marks=pytest.mark.long),
+        ("sessions.py", "return _STALE", "return _REPLAYED"),
     ),
 )
 def test_the_least_difference_shows(tmp_path, on_cpython, module, here, there):

@@ -39,7 +39,7 @@ DEFECTS = {
 }
 
 
-SHORT = ("a tag that is not looked at", "a length that is believed", "memory for each frame", "a code misread")
+SHORT = ("a tag that is not looked at", "a length that is believed", "memory for each frame")
 
 
 @pytest.mark.parametrize(

@@ -323,7 +323,11 @@ def test_a_swarm_that_never_agrees_is_told_with_what_it_said():
         (PAIR, 3000, 600, 11),
         (Bounds(nodes=2, required=2, speaks=2, reboots=1, flight=1), 9000, 2500, 16),
         (Bounds(nodes=2, required=1, speaks=1, reboots=0, deadlines=1), 500, 200, 9),
-        (Bounds(nodes=2, required=2, speaks=1, reboots=1, flight=2, deadlines=1, retry=False), 20_000, 2500, 12),
+        pytest.param(
+            Bounds(nodes=2, required=2, speaks=1, reboots=1, flight=2, deadlines=1, retry=False),
+            *(20_000, 2500, 12),
+            marks=pytest.mark.long,
+        ),
         (ONCE_OF_THREE, 1000, 500, 11),
         pytest.param(
             Bounds(nodes=3, required=2, speaks=1, reboots=1, flight=1, rebooting=(1,), settled=(1,)),

@@ -466,7 +466,7 @@ def interrupted(at, single_wire):
     return tracing.lines
 
 
-@pytest.mark.parametrize("single_wire", [False, True])
+@pytest.mark.parametrize("single_wire", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_link_that_is_interrupted_anywhere_goes_on(single_wire):
     lines = interrupted(None, single_wire)
     # Each line at its first execution; on the single wire at its last.
