@@ -14,7 +14,7 @@ from mpremote.transport import TransportError
 
 from asyncio_application import ON_ASYNCIO
 from box import Box, describe
-from requirements import require
+from requirements import require, values
 from swarm.deploy import deployment
 from swarm.deploy.deployment import Deployment
 from swarm.description import project
@@ -289,15 +289,18 @@ def endure_all(box, name, table):
 
 # Of each kind; the others are long.
 SHORT = {
-    *("sample hangs and takes no interrupt", "the import exits", "sample exits", "warm_up interrupts"),
-    *("sample takes the node's timer", "main hangs and takes no interrupt", "warm_up exits"),
+    "sample hangs and takes no interrupt",
+    "the import exits",
+    "sample exits",
+    "warm_up interrupts",
+    "sample takes the node's timer",
+    "main hangs and takes no interrupt",
+    "warm_up exits",
 }
 
 
 def each(table):
-    return pytest.mark.parametrize(
-        "name", [name if name in SHORT else pytest.param(name, marks=pytest.mark.long) for name in table]
-    )
+    return pytest.mark.parametrize("name", values(table, long=table.keys() - SHORT))
 
 
 def chosen(request, test):

@@ -16,7 +16,7 @@ import pytest
 
 from bare_board import SCRIPT, BareBoard, bare_deploys, deploy
 from box import Box, describe, write_sensor
-from requirements import require
+from requirements import require, values
 from swarm import cli, paths, runtimes
 from swarm.deploy import deployment, payload
 from swarm.deploy.remote import DeployError
@@ -122,9 +122,7 @@ def session_of(flash):
     return int(file.read_text()) if file.exists() else 0
 
 
-@pytest.mark.parametrize(
-    "kind", ("first", "by hand", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("second", "third")))
-)
+@pytest.mark.parametrize("kind", values(("first", "second", "third", "by hand"), long=("second", "third")))
 def test_a_deploy_that_is_cut_anywhere_is_old_or_new_and_the_next_one_completes_it(kind, swarm, tmp_path):
     described, member, made = versions(swarm, 1)
     made = [few(files) for files in made]

@@ -15,6 +15,7 @@ from rich.console import Console
 from chips import IMAGE_BYTES, make_image
 from fake_pico import ABSOLUTE, INFO, RP2040, RP2350, FakePico
 from fake_pico import uf2 as make_uf2
+from requirements import values
 from swarm import boards, cli, paths
 from swarm.description import project
 from swarm.flash import cache, esp, uf2
@@ -152,9 +153,7 @@ def test_esp32_written_and_verified(capsys, tmp_path, chip, name):
     assert wire.writes() > 1
 
 
-@pytest.mark.parametrize(
-    "name", ["esp32", *(pytest.param(name, marks=pytest.mark.long) for name in ("esp32s3", "esp32c6"))]
-)
+@pytest.mark.parametrize("name", values(("esp32", "esp32s3", "esp32c6"), long=("esp32s3", "esp32c6")))
 def test_esp32_read_back_equal(capsys, tmp_path, chip, name):
     wire, image = chip(name), make_image(tmp_path, name)
     options = ("--board", BOARDS[name], "--port", wire.url, "--firmware", image, "--no-stub", "--read-back")

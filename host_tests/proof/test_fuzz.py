@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import swarm_fixture
-from requirements import require
+from requirements import require, values
 from swarm import paths
 from swarm.proof.fuzz import nodes
 
@@ -37,14 +37,10 @@ DEFECTS = {
     "a code misread": ("cobs.py", "code = buffer[-1] - 1", "code = buffer[-1]", "lost"),
     "noise that costs two frames": ("links/uart.py", SKIP, SKIP[:-2] + "1 + (self._fill >= len(buffer))\n", "lost"),
 }
+SHORT = {"a tag that is not looked at", "a length that is believed", "memory for each frame"}  # the others are long
 
 
-SHORT = ("a tag that is not looked at", "a length that is believed", "memory for each frame")
-
-
-@pytest.mark.parametrize(
-    "defect", [name if name in SHORT else pytest.param(name, marks=pytest.mark.long) for name in DEFECTS]
-)
+@pytest.mark.parametrize("defect", values(DEFECTS, long=DEFECTS.keys() - SHORT))
 def test_a_defect_is_noticed(tmp_path, defect):
     module, here, there, noticed = DEFECTS[defect]
     lib = shutil.copytree(paths.LIB, tmp_path / "lib")

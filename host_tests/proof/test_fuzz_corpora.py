@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from requirements import values
 from swarm import paths
 from swarm.proof.fuzz import corpora
 
@@ -132,9 +133,7 @@ def copy(tmp_path_factory):
 
 
 # Those of the serial line each take a second and more.
-@pytest.mark.parametrize(
-    "target", [pytest.param(name, marks=pytest.mark.long) if name == "serial" else name for name in DEFECTS]
-)
+@pytest.mark.parametrize("target", values(DEFECTS, long={"serial"}))
 def test_a_corpus_notices_defects(copy, target):
     code = [copy / "lib", copy / "firmware", copy / "tools"]
     for name, here, there in DEFECTS[target]:

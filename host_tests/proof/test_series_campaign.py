@@ -12,6 +12,7 @@ SEED = 3
 SPREAD_MAX_US = 250_000  # half a period, against nonsense: how near samples are is shown in simulated time
 
 
+# With it all that use it are long.
 @pytest.fixture(scope="module", params=[pytest.param(10, marks=pytest.mark.long)])
 def campaign(request, tmp_path_factory):
     """Three boards for some seconds, with restarts and power cuts."""

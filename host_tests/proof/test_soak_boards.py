@@ -20,6 +20,7 @@ NODES = 6
 SECONDS = 12
 
 
+# With it all that use it are long.
 @pytest.fixture(scope="module", params=[pytest.param(SECONDS, marks=pytest.mark.long)])
 def done(request, tmp_path_factory):
     """A short soak, and the lines of its progress."""

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from model import COMMANDS, STATES
-from requirements import require
 from swarm import cli
 from swarm.runtimes.vectors import replay
 from vectors import generate
@@ -24,8 +23,7 @@ GOOD = generate.machine_vector(
 )
 
 
-# Where what is compared is the same script on each.
-QUICK = pytest.mark.parametrize("runtime", ("cpython", "unix"))
+QUICK = pytest.mark.parametrize("runtime", ("cpython", "unix"), indirect=True)  # the third has the same script
 
 
 def read(file):
@@ -116,10 +114,11 @@ def test_sizes_on_both_sides_of_bytes_and_words_are_there_and_long():
 
 # The 32-bit one takes ten seconds for all of them, so here it has each fourth.
 @pytest.mark.parametrize(
-    "runtime, every", [("cpython", 1), ("unix", 1), ("wasm", 4), pytest.param("wasm", 1, marks=pytest.mark.long)]
+    "runtime, every",
+    [("cpython", 1), ("unix", 1), ("wasm", 4), pytest.param("wasm", 1, marks=pytest.mark.long)],
+    indirect=["runtime"],
 )
 def test_all_files_match_on(runtime, every, capsys, tmp_path):
-    require(runtime)
     everything = [vector for file in FILES for vector in read(file)[::every]]
     files = FILES if every == 1 else [write(tmp_path / "some.jsonl", *everything)]
     status, out, err = swarm_vectors(capsys, *files, "--runtime", runtime)
@@ -300,7 +299,6 @@ def test_a_runtime_that_is_missing_says_what_installs_it(monkeypatch, capsys, tm
 @QUICK
 @pytest.mark.parametrize("index", range(8))
 def test_frames_and_tags_that_differ_are_reported(index, runtime, capsys, tmp_path):
-    require(runtime)
     frames = read(FOLDER / "frames.jsonl")
     accepted = next(v for v in frames if v["fields"] and v["fields"]["echoes"] and v["fields"]["readiness"])
     forged = next(v for v in frames if v["verdict"] == "Forged")
@@ -333,7 +331,6 @@ OTHERWISE = {
 @QUICK
 @pytest.mark.parametrize("part", OTHERWISE)
 def test_an_exchange_that_goes_otherwise_is_reported(part, runtime, capsys, tmp_path):
-    require(runtime)
     vectors = read(FOLDER / "reports.jsonl")[:3]
     found = 0
     for vector in vectors:

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from requirements import values
 from swarm.cli import main
 from swarm.device.library import Cmac
 from swarm.output import svg
@@ -91,10 +92,7 @@ def test_the_instant_does_not_creep_over_a_long_lead(ppm, early_us):
     assert found["skew_us"]["max"] <= 2500 and not sum(found["violations"].values())
 
 
-@pytest.mark.parametrize(
-    "protocol",
-    [name if name == "published" else pytest.param(name, marks=pytest.mark.long) for name in baselines.CLASSES],
-)
+@pytest.mark.parametrize("protocol", values(baselines.CLASSES, long=baselines.CLASSES.keys() - {"published"}))
 def test_the_published_protocol_strands_where_the_others_do_not(protocol):
     theirs = sums(Options(board="ideal", loss=0.3, protocol=protocol), 5)
     assert theirs["stranded"] == (5 if protocol == "published" else 0)

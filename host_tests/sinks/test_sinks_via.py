@@ -62,9 +62,16 @@ class Follows(Following):
         return self.status()
 
     def ends_well(self):
-        """Ctrl-C; whether its exit status is 0, or 1 as it has said who is silent: on a busy host a member may be."""
-        status = self.end()
-        return status == 0 or status == 1 and any("swarm collect: " in line for line in self.said)
+        """Ctrl-C; whether its exit status is 1 just where a node is silent then, as it has said: a busy host has some
+        be, for a moment."""
+        status, silent = self.end(), set()
+        for line in self.said:
+            node, _, what = line.removeprefix("swarm collect: ").partition(": ")
+            if node.isdigit() and line.startswith("swarm"):
+                silent.add(node)
+            elif what == "answers again\n":
+                silent.discard(node)
+        return status == bool(silent)
 
 
 def key(one):
