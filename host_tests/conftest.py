@@ -36,9 +36,10 @@ _USERS_OWN += ("XDG_RUNTIME_DIR",)
 _USERS_OWN += ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES", "PYTHONWARNINGS")
 
 
-# In library: these look at something else, or take what decides through hours.
+# In library: these look at something else, or take what decides through hours, where no line is run that no other runs.
 _BESIDE = ("test_aio", "test_runner", "test_node_interrupts", "test_node_endurance", "test_node_replay")
-_BESIDE += ("test_node_reports", "test_core_model", "test_trickle")
+_BESIDE += ("test_node_reports", "test_node_series", "test_node_deadline", "test_node_haste")
+_BESIDE += ("test_core_model", "test_trickle", "test_cobs")
 _SHORT = ("node", "sim", "description", "verbs")
 
 

@@ -71,6 +71,7 @@ def test_taking_a_defence_out_lets_attacks_succeed(name, kind):
     assert [one for one in words if not one.startswith(trivial)], f"{name} is missed by none of {seeds}: {words}"
 
 
+@pytest.mark.long
 def test_attacks_reach_every_check():
     counted = Counter()
     for seed in islice(campaign.seeds_of(OUTSIDER), 20):
@@ -84,6 +85,7 @@ def test_attacks_reach_every_check():
         assert counted[name] > 0, name
 
 
+@pytest.mark.long
 def test_attacks_reach_rounds_and_reports():
     """Records are gathered while it is tried to replay and to change them, so that the judge has something to judge."""
     gathered = reports = rounds = 0

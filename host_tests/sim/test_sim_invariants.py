@@ -291,7 +291,13 @@ def options(wishes):
     return Options(**{"board": "ideal", "nodes": (8, 8), "loss": 0.1, "boot_spread_ms": 300, **wishes})
 
 
-@pytest.mark.parametrize("name, broken, wishes", CASES, ids=lambda value: getattr(value, "__name__", str(value))[:40])
+def case(name, broken, wishes):
+    """A case by the names of both; what these two break makes a run take 2 s, so that only `make long` runs them."""
+    marks = [pytest.mark.long] if name in (beats.APART, beats.BACKWARDS) else []
+    return pytest.param(name, broken, wishes, id=f"{name}-{broken.__name__}", marks=marks)
+
+
+@pytest.mark.parametrize("name, broken, wishes", [case(*one) for one in CASES])
 def test_breaking_it_on_purpose_is_caught(name, broken, wishes):
     for seed in SEEDS:
         result = Run(options(wishes), seed, node_class=broken).run()
