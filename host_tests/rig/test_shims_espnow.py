@@ -256,6 +256,28 @@ show([calls, _chip.lost_callbacks, left, list(radio.stats())])
     assert shown == [[True] * 5, 7, 12, [0, 0, 0, 12, 0]]
 
 
+def test_a_timer_whose_callback_a_full_queue_loses_wakes_the_board_all_the_same(board):
+    shown = deliver(
+        board,
+        [bytes((i,)) for i in range(12)],
+        """
+import machine, time
+radio.config(rxbuf=600)
+radio.active(True)
+calls = []
+radio.irq(lambda _: calls.append("radio"))
+_chip.run(runs=False)
+asleep = list(calls)
+timer = machine.Timer(0, period=1, callback=lambda _: calls.append("timer"))
+for _ in range(2):
+    time.sleep_ms(2)
+    _chip.run(runs=False)
+show([asleep, calls])
+""",
+    )
+    assert shown == [[], ["radio"] * 8 + ["timer"]], "machine_timer_isr_handler() of esp32 wakes whatever was scheduled"
+
+
 def test_wifi_outlives_a_soft_reset_and_not_a_power_cut(board, tmp_path):
     retained = {"SWARM_RETAINED": str(tmp_path / "retained")}
     run(board, ON + "wlan.config(channel=11, pm=network.WLAN.PM_NONE)\nshow(1)", environment=retained)

@@ -128,7 +128,7 @@ class _Air:
 air = _Air()
 
 _queue = []
-_woken = False  # by a callback in the queue
+_woken = False  # by what has queued a callback, or would have
 lost_callbacks = 0
 _polls = []  # functions that look for work at each wake-up, such as the timers
 _supervisor = None  # file of requests to the supervisor, one letter each
@@ -140,13 +140,14 @@ RESET = b"R"  # a program has asked for it
 
 def schedule(function, argument, wakes=True):
     """Queue a soft interrupt callback, for when somebody wakes if it does not itself; False, and the callback is lost,
-    when SCHEDULER_DEPTH wait already."""
+    when SCHEDULER_DEPTH wait already. What wakes does so then, too (ports/esp32/machine_timer.c,
+    machine_timer_isr_handler, does not look at what mp_sched_schedule() returns)."""
     global lost_callbacks, _woken
+    _woken = _woken or wakes
     if len(_queue) >= SCHEDULER_DEPTH:
         lost_callbacks += 1
         return False
     _queue.append((function, argument))
-    _woken = _woken or wakes
     return True
 
 
