@@ -67,11 +67,16 @@ def test_what_a_busy_host_does_to_a_beat_makes_no_difference():
     assert walkthrough.compare(quiet, quiet.replace("Bootstrapped", "Collecting"))
 
 
+def test_a_beat_that_is_known_to_less_than_100_us_makes_no_difference():
+    row = "32549,0,2026-11-29T15:20:18.128Z,{},23.77,17.68,19.09"
+    assert not walkthrough.compare(row.format(0.000289), row.format(0.000089)), "which is written as 8.9e-05"
+
+
 def test_it_has_eight_steps_with_a_csv_and_an_application(walked):
     text = walked[0]
     assert re.findall(r"^\*\*(\d)\. ", text, re.MULTILINE) == list("12345678")
-    assert len(re.findall(r"^1,\d+,\d+,0,20\d\d-[^,]+Z,[\d.]+,-?\d+,[\d.]+,[01]$", text, re.MULTILINE)) == 1
-    assert len(re.findall(r"^\d+,\d+,20\d\d-[^,]+Z,[\d.]+(,[\d.]*){3}$", text, re.MULTILINE)) == 1
+    assert len(re.findall(r"^1,\d+,\d+,0,20\d\d-[^,]+Z,[\d.]+(?:e-\d+)?,-?\d+,[\d.]+,[01]$", text, re.MULTILINE)) == 1
+    assert len(re.findall(r"^\d+,\d+,20\d\d-[^,]+Z,[\d.]+(?:e-\d+)?(?:,[\d.]*){3}$", text, re.MULTILINE)) == 1
     assert "3 boards were looked at, nothing is wrong" in text
     assert all((node["application"], node["errors"]) == ("runs", []) for node in walked[4])
 

@@ -239,8 +239,8 @@ _VARYING = tuple(
         (r"\d+ samples?, \d+ new", "N samples"),
         (r"(?<=VALUE) +\d+$", " REBOOTS"),
         (r"skew (at most )?[\d.]+ \w+( to [\d.]+ \w+)?", "skew N"),
-        (r"^\d+,\d+,\d+,\d+,[-\dT:.]+Z,[\d.]+,-?\d+,-?[\d.]+,[01]$", "SAMPLE"),
-        (r"^\d+,\d+,[-\dT:.]+Z,[\d.]+(,[-\d.]*)+$", "BEAT"),
+        (r"^\d+,\d+,\d+,\d+,[-\dT:.]+Z,[\d.]+(e-\d+)?,-?\d+,-?[\d.]+,[01]$", "SAMPLE"),
+        (r"^\d+,\d+,[-\dT:.]+Z,[\d.]+(e-\d+)?(,[-\d.]*)+$", "BEAT"),
         (r" +", " "),
     )
 )
