@@ -2,6 +2,7 @@
 
 import pytest
 
+from requirements import cases
 from swarm.device.library import (
     BOOTSTRAPPED,
     INSTANT_FLAG,
@@ -291,13 +292,11 @@ def options(wishes):
     return Options(**{"board": "ideal", "nodes": (8, 8), "loss": 0.1, "boot_spread_ms": 300, **wishes})
 
 
-def case(name, broken, wishes):
-    """A case by the names of both; what these two break makes a run take 2 s, so that only `make long` runs them."""
-    marks = [pytest.mark.long] if name in (beats.APART, beats.BACKWARDS) else []
-    return pytest.param(name, broken, wishes, id=f"{name}-{broken.__name__}", marks=marks)
+BY_NAME = {f"{name}-{broken.__name__}": (name, broken, wishes) for name, broken, wishes in CASES}
+SLOW = {f"{beats.APART}-Loner", f"{beats.BACKWARDS}-Secretive"}  # what they break makes a run take 2 s
 
 
-@pytest.mark.parametrize("name, broken, wishes", [case(*one) for one in CASES])
+@pytest.mark.parametrize("name, broken, wishes", cases(BY_NAME, long=SLOW))
 def test_breaking_it_on_purpose_is_caught(name, broken, wishes):
     for seed in SEEDS:
         result = Run(options(wishes), seed, node_class=broken).run()
