@@ -76,7 +76,7 @@ series: $(TOOLS) ## NODES=8 virtual boards sample each PERIOD=1000 ms for MINUTE
 soak: $(TOOLS) ## NODES=16 virtual boards live MINUTES=60 through reboots, power cuts and bad air; SEED=N repeats them
 	@$(BIN)/python -m swarm.proof.soak --nodes $(or $(NODES),16) --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
-mutation: $(MUTATION) ## change what decides in 2,500 small ways, of which the tests must notice 95 %; takes a quarter of an hour
+mutation: $(MUTATION) ## change what decides in 3,000 small ways, of which the tests must notice 95 %; takes a quarter of an hour
 	@$(BIN)/python -m swarm.proof.mutation $(MODULES)
 
 proof: $(MUTATION) $(WASM) ## every long form, and the tests that take minutes; takes two hours, and tells how long each took
